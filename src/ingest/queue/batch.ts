@@ -1,0 +1,62 @@
+import { crc32 } from 'node:zlib';
+import type { SliceInfo } from '../../shared/otlp/batch-header.ts';
+import type { Signal } from '../../shared/otlp/signal.ts';
+
+/** Everything about a batch but its bytes. */
+export interface BatchInfo {
+  /** UUIDv7; names these bytes for ever, so that a shard can tell a repeat. */
+  readonly id: string;
+  /** Id of the logical shard that owns the records. */
+  readonly shard: string;
+  readonly signal: Signal;
+  /** Spans, log records or data points inside. */
+  readonly records: number;
+  /** When the oldest of its requests was accepted, milliseconds since the epoch. */
+  readonly acceptedAtMs: number;
+  /** Version of the topology that chose the shard. */
+  readonly topologyVersion: number;
+  /** In body order. */
+  readonly slices: readonly SliceInfo[];
+}
+
+/** Slices of several requests for one shard and signal, concatenated: one valid OTLP request. */
+export interface Batch extends BatchInfo {
+  readonly payload: Buffer;
+}
+
+/** A stored batch that does not match its checksum or its own header; the message says where. */
+export class CorruptBatchError extends Error {
+  override readonly name = 'CorruptBatchError';
+}
+
+/*
+ * Stored form, the same in every backend, big-endian:
+ *   u8 version (1) | u32 crc32 of all that follows | u32 header length | header (JSON BatchInfo) | payload
+ */
+const VERSION = 1;
+const HEADER_AT = 9;
+
+export function encodeBatch(batch: Batch): Buffer {
+  const { payload, ...info } = batch;
+  const header = Buffer.from(JSON.stringify(info satisfies BatchInfo));
+  const encoded = Buffer.allocUnsafe(HEADER_AT + header.length + payload.length);
+  encoded.writeUInt8(VERSION, 0);
+  encoded.writeUInt32BE(header.length, 5);
+  header.copy(encoded, HEADER_AT);
+  payload.copy(encoded, HEADER_AT + header.length);
+  encoded.writeUInt32BE(crc32(encoded.subarray(5)), 1);
+  return encoded;
+}
+
+/** @throws CorruptBatchError when the bytes are not what {@link encodeBatch} wrote. */
+export function decodeBatch(encoded: Buffer): Batch {
+  if (encoded.length < HEADER_AT || encoded.readUInt8(0) !== VERSION) {
+    throw new CorruptBatchError(`stored batch of ${encoded.length} bytes has no version ${VERSION} header`);
+  }
+  if (encoded.readUInt32BE(1) !== crc32(encoded.subarray(5))) {
+    throw new CorruptBatchError(`stored batch of ${encoded.length} bytes does not match its checksum`);
+  }
+  const payloadAt = HEADER_AT + encoded.readUInt32BE(5);
+  const info = JSON.parse(encoded.toString('utf8', HEADER_AT, payloadAt)) as BatchInfo;
+  return { ...info, payload: encoded.subarray(payloadAt) };
+}

@@ -1,0 +1,47 @@
+/** Injected wherever time matters, so that tests own it. */
+export interface Clock {
+  /** Milliseconds since the Unix epoch. */
+  now(): number;
+}
+
+export const systemClock: Clock = { now: () => Date.now() };
+
+const NANOS_PER_SECOND = 1_000_000_000n;
+/** 9999-12-31T23:59:59Z, the last second `Date` formats with a four-digit year. */
+const LAST_SECOND = 253_402_300_799n;
+
+/**
+ * Nanoseconds since the epoch as the read API prints time: RFC 3339 in UTC with `Z` and the shortest lossless
+ * fraction of 0, 3, 6 or 9 digits (read API contract §0.2, form 1).
+ */
+export function formatNanos(nanos: bigint): string {
+  const second = nanos / NANOS_PER_SECOND;
+  if (nanos < 0n || second > LAST_SECOND) return '1970-01-01T00:00:00Z';
+  const whole = new Date(Number(second) * 1000).toISOString().slice(0, 19);
+  const fraction = (nanos % NANOS_PER_SECOND).toString().padStart(9, '0');
+  return `${whole}${shortestFraction(fraction)}Z`;
+}
+
+function shortestFraction(nineDigits: string): string {
+  if (nineDigits === '000000000') return '';
+  if (nineDigits.endsWith('000000')) return `.${nineDigits.slice(0, 3)}`;
+  if (nineDigits.endsWith('000')) return `.${nineDigits.slice(0, 6)}`;
+  return `.${nineDigits}`;
+}
+
+const SECONDS_PER_UNIT = { '': 1n, s: 1n, m: 60n, h: 3600n, d: 86_400n } as const;
+/** One thousand years; longer windows are a mistake, and the bound keeps `now - window` in range. */
+const MAX_WINDOW_SECONDS = 1000n * 365n * 86_400n;
+
+export const DURATION_FORMS = 'a whole number with s, m, h or d (15m, 24h), or bare seconds';
+
+/**
+ * A window such as `last=1h` in nanoseconds (read API contract §0.5), or `undefined` when it is not one of
+ * {@link DURATION_FORMS}. Zero is a window; negative ones are not.
+ */
+export function parseWindowNanos(text: string): bigint | undefined {
+  const match = /^\+?(\d{1,19})([smhd]?)$/.exec(text.trim());
+  if (match === null) return undefined;
+  const seconds = BigInt(match[1] as string) * SECONDS_PER_UNIT[match[2] as keyof typeof SECONDS_PER_UNIT];
+  return seconds > MAX_WINDOW_SECONDS ? undefined : seconds * NANOS_PER_SECOND;
+}

@@ -1,0 +1,23 @@
+/** A logical store with a stable id; its addresses are attributes that may change without moving data. */
+export interface ShardSpec {
+  readonly id: string;
+  /** `embedded` is our own shard process; `tael` an unmodified tael-server. */
+  readonly kind: 'embedded' | 'tael';
+  /** Base URL of the OTLP door. */
+  readonly otlp: string;
+  /** Base URL of the read API. */
+  readonly read: string;
+  /** Share of the slots relative to the others; above 0. */
+  readonly weight: number;
+  /** `active` receives new data; `draining` is only read from. */
+  readonly state: 'active' | 'draining';
+}
+
+/** A versioned, immutable map from slot to shard. */
+export interface Topology {
+  readonly version: number;
+  /** Every shard that is read from, in the order of the configuration. */
+  readonly shards: readonly ShardSpec[];
+  /** The shard that owns a slot; only active shards own any. */
+  ownerOf(slot: number): ShardSpec;
+}
