@@ -178,7 +178,7 @@ interface FieldDescription {
 
 function describe(fields: Readonly<Record<number, string>>): protobuf.IType {
   const described: Record<string, FieldDescription> = {};
-  const oneof: string[] = [];
+  const oneofs: Record<string, { oneof: string[] }> = {};
   for (const [id, text] of Object.entries(fields)) {
     const [typeAndMark = '', name = ''] = text.split(' ');
     const type = typeAndMark.replace(/[[\]*?]/g, '');
@@ -188,9 +188,11 @@ function describe(fields: Readonly<Record<number, string>>): protobuf.IType {
       ...(typeAndMark.endsWith('[]') && { rule: 'repeated' as const }),
       ...(typeAndMark.endsWith('?') && { options: { proto3_optional: true as const } }),
     };
-    if (typeAndMark.endsWith('*')) oneof.push(name);
+    if (typeAndMark.endsWith('*')) (oneofs.value ??= { oneof: [] }).oneof.push(name);
+    // protobufjs tracks the presence of an optional scalar by a oneof of its own, as protoc does.
+    if (typeAndMark.endsWith('?')) oneofs[`_${name}`] = { oneof: [name] };
   }
-  return oneof.length === 0 ? { fields: described } : { fields: described, oneofs: { oneof: { oneof } } };
+  return { fields: described, oneofs };
 }
 
 /** The reflected types, compiled on first use by protobufjs. */
