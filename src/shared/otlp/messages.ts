@@ -197,12 +197,14 @@ function describe(fields: Readonly<Record<number, string>>): protobuf.IType {
 
 /** The reflected types, compiled on first use by protobufjs. */
 export interface OtlpTypes {
-  readonly root: protobuf.Root;
+  /** The type of a whole `Export*ServiceRequest`. */
   request(signal: Signal): protobuf.Type;
 }
 
 export function createOtlpTypes(): OtlpTypes {
   const nested = Object.fromEntries(Object.entries(MESSAGES).map(([name, fields]) => [name, describe(fields)]));
-  const root = protobuf.Root.fromJSON({ nested }).resolveAll();
-  return { root, request: signal => root.lookupType(REQUEST_TYPES[signal]) };
+  const root = new protobuf.Root();
+  protobuf.Root.fromJSON({ nested }, root);
+  root.resolveAll();
+  return { request: signal => root.lookupType(REQUEST_TYPES[signal]) };
 }

@@ -1,3 +1,6 @@
+import type { Hash } from './hash.ts';
+import { assignSlots } from './rendezvous.ts';
+
 /** A logical store with a stable id; its addresses are attributes that may change without moving data. */
 export interface ShardSpec {
   readonly id: string;
@@ -18,6 +21,19 @@ export interface Topology {
   readonly version: number;
   /** Every shard that is read from, in the order of the configuration. */
   readonly shards: readonly ShardSpec[];
-  /** The shard that owns a slot; only active shards own any. */
-  ownerOf(slot: number): ShardSpec;
+  /** The shards that own slots, in the order of the configuration. */
+  readonly active: readonly ShardSpec[];
+  /** For every slot the index of its owner in `active`. */
+  readonly owners: Uint16Array;
+}
+
+interface TopologySpec {
+  readonly version: number;
+  readonly shards: readonly ShardSpec[];
+}
+
+/** The specification must have at least one active shard and no id twice; the configuration checks both. */
+export function createTopology({ version, shards }: TopologySpec, hash: Hash): Topology {
+  const active = shards.filter(shard => shard.state === 'active');
+  return { version, shards, active, owners: assignSlots(active, hash) };
 }

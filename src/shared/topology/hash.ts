@@ -1,0 +1,22 @@
+import xxhash from 'xxhash-wasm';
+
+/** Slots of every topology; a power of two so that a slot is the low bits of the hash. Never changes. */
+export const SLOT_COUNT = 16_384;
+
+/**
+ * The one hash of the product: XXH64, by which records find their slot, slots their shard and exports their id.
+ * Frozen: test vectors pin it, because a change would move every key.
+ */
+export interface Hash {
+  /** Slot of a shard key: `xxh64(key, seed 0) & 16383`. */
+  slot(key: Uint8Array): number;
+  hash64(bytes: Uint8Array, seed?: bigint): bigint;
+}
+
+export async function createHash(): Promise<Hash> {
+  const { h64Raw } = await xxhash();
+  return {
+    slot: key => Number(h64Raw(key) & BigInt(SLOT_COUNT - 1)),
+    hash64: (bytes, seed = 0n) => h64Raw(bytes, seed),
+  };
+}
