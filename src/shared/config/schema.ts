@@ -22,7 +22,8 @@ const duration = (fallback: string) =>
     .default(fallback)
     .transform((value, context) => {
       const ms = parseDurationMs(String(value));
-      if (ms === undefined) context.addIssue({ code: 'custom', message: `expected ${DURATION_SETTING_FORMS}` });
+      if (ms === undefined)
+        context.addIssue({ code: 'custom', message: `expected ${DURATION_SETTING_FORMS}` });
       return ms ?? 0;
     });
 
@@ -51,7 +52,11 @@ const shard = z.strictObject({
 });
 
 export const configSchema = z.strictObject({
-  dataDir: z.string().min(1).default('./data').describe('Folder for everything that is stored on this machine.'),
+  dataDir: z
+    .string()
+    .min(1)
+    .default('./data')
+    .describe('Folder for everything that is stored on this machine.'),
   logLevel: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
     .default('info')
@@ -63,7 +68,9 @@ export const configSchema = z.strictObject({
       previous: z
         .array(z.strictObject({ version: z.int().min(1), shards: z.array(shardId).min(1) }))
         .default([])
-        .describe('Earlier versions whose shards still hold data; every shard they name must be listed above.'),
+        .describe(
+          'Earlier versions whose shards still hold data; every shard they name must be listed above.',
+        ),
     })
     .optional()
     .describe('The shards. Needed by `ingest` and `query`; `up` makes its own.'),
@@ -73,7 +80,9 @@ export const configSchema = z.strictObject({
       grpc: listener(4317, 'OTLP/gRPC door'),
       health: listener(13_133, 'ingest health endpoint'),
       maxRequestBytes: size('64MiB').describe('Largest request, before and after decompression.'),
-      maxBytesInFlight: size('256MiB').describe('Request bytes held in memory at once; above it senders get 503.'),
+      maxBytesInFlight: size('256MiB').describe(
+        'Request bytes held in memory at once; above it senders get 503.',
+      ),
     })
     .prefault({}),
   queue: z
@@ -86,13 +95,21 @@ export const configSchema = z.strictObject({
             .describe('Redis that holds the queue. Without it the embedded queue is used.'),
         })
         .prefault({}),
-      maxBytes: size('10GiB').describe('Payload bytes a shard may have waiting; above it its senders get 503.'),
+      maxBytes: size('10GiB').describe(
+        'Payload bytes a shard may have waiting; above it its senders get 503.',
+      ),
       batchBytes: size('1MiB').describe('Size at which a batch is stored without waiting for more.'),
     })
     .prefault({}),
   delivery: z
     .strictObject({
-      concurrency: z.coerce.number().int().min(1).max(64).default(4).describe('Batches on the way to one shard at once.'),
+      concurrency: z.coerce
+        .number()
+        .int()
+        .min(1)
+        .max(64)
+        .default(4)
+        .describe('Batches on the way to one shard at once.'),
       timeout: duration('10s').describe('How long a shard may take to answer a batch.'),
       retryInitial: duration('200ms').describe('First pause after a failed delivery; doubles from there.'),
       retryMax: duration('10s').describe('Longest pause between attempts.'),
@@ -104,7 +121,12 @@ export const configSchema = z.strictObject({
       http: listener(7701, 'read API'),
       timeout: duration('8s').describe('Deadline of a read; shards that miss it are reported missing.'),
       maxRows: z.coerce.number().int().min(1).default(100_000).describe('Largest `limit` of a read.'),
-      readyQuorum: z.coerce.number().int().min(1).default(1).describe('Shards that must be ready for `/readyz` to be 200.'),
+      readyQuorum: z.coerce
+        .number()
+        .int()
+        .min(1)
+        .default(1)
+        .describe('Shards that must be ready for `/readyz` to be 200.'),
     })
     .prefault({}),
   shard: z
@@ -113,7 +135,9 @@ export const configSchema = z.strictObject({
       read: listener(7800, "shard's read API"),
       memoryLimit: size('1GiB').describe('Memory DuckDB may use.'),
       threads: z.coerce.number().int().min(1).max(256).default(2).describe('Threads DuckDB may use.'),
-      repeatWindow: duration('15m').describe("How long a sender's repeat of an export is recognised; 0 never."),
+      repeatWindow: duration('15m').describe(
+        "How long a sender's repeat of an export is recognised; 0 never.",
+      ),
       batchMemory: duration('8d').describe('How long a delivered batch id is remembered.'),
     })
     .prefault({}),

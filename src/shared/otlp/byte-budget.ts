@@ -25,5 +25,9 @@ export function createByteBudget(maxBytes: number): ByteBudget {
 }
 
 export function overBudget(): Refusal {
-  return refuse('unavailable', 'too many request bytes in memory; raise ingest.maxBytesInFlight or add replicas', 1000);
+  return refuse(
+    'unavailable',
+    'too many request bytes in memory; raise ingest.maxBytesInFlight or add replicas',
+    1000,
+  );
 }

@@ -29,7 +29,8 @@ export async function createOtlpGrpcServer(options: OtlpGrpcOptions): Promise<Ot
     'grpc.max_receive_message_length': options.maxRequestBytes,
     'grpc.max_send_message_length': -1,
   });
-  for (const signal of SIGNALS) server.addService(exportService(signal), { Export: exportMethod(options, signal) });
+  for (const signal of SIGNALS)
+    server.addService(exportService(signal), { Export: exportMethod(options, signal) });
   const port = await new Promise<number>((resolve, reject) => {
     const address = `${options.host.includes(':') ? `[${options.host}]` : options.host}:${options.port}`;
     server.bindAsync(address, grpc.ServerCredentials.createInsecure(), (error, bound) =>

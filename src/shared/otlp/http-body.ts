@@ -23,7 +23,10 @@ export type BodyOutcome = Body | Refusal | { readonly kind: 'aborted' };
 export async function readBody(request: IncomingMessage, limits: BodyLimits): Promise<BodyOutcome> {
   const encoding = (request.headers['content-encoding'] ?? 'identity').trim().toLowerCase();
   if (!isContentEncoding(encoding)) {
-    return refuse('unsupportedEncoding', `Content-Encoding "${encoding}" is not one of identity, gzip, deflate, zstd`);
+    return refuse(
+      'unsupportedEncoding',
+      `Content-Encoding "${encoding}" is not one of identity, gzip, deflate, zstd`,
+    );
   }
   const taken = takeAsItArrives(limits);
   const declared = Number(request.headers['content-length'] ?? 0);
@@ -48,7 +51,9 @@ export async function readBody(request: IncomingMessage, limits: BodyLimits): Pr
   const received = Buffer.concat(chunks);
   if (encoding === 'identity') return { kind: 'body', bytes: received, release: taken.release };
   const inflated = await decompress(received, encoding, limits.maxRequestBytes);
-  const refusal = Buffer.isBuffer(inflated) ? taken.add(inflated.length - received.length, inflated.length) : inflated;
+  const refusal = Buffer.isBuffer(inflated)
+    ? taken.add(inflated.length - received.length, inflated.length)
+    : inflated;
   if (refusal !== undefined || !Buffer.isBuffer(inflated)) {
     taken.release();
     return refusal as Refusal;
@@ -76,7 +81,10 @@ function takeAsItArrives({ maxRequestBytes, budget }: BodyLimits) {
 }
 
 function tooLarge(sizeBytes: number | string, maxBytes: number): Refusal {
-  return refuse('tooLarge', `request of ${sizeBytes} bytes is over the limit of ${maxBytes} (ingest.maxRequestBytes)`);
+  return refuse(
+    'tooLarge',
+    `request of ${sizeBytes} bytes is over the limit of ${maxBytes} (ingest.maxRequestBytes)`,
+  );
 }
 
 const INFLATE = {
@@ -113,8 +121,10 @@ async function decompress(
   for (let at = 0; at < input.length || frames.length === 0; ) {
     const inflated = await inflateOnce(input.subarray(at), encoding, maxBytes - outputBytes);
     if (inflated === 'too large') return tooLarge(`more than ${maxBytes}`, maxBytes);
-    if (typeof inflated === 'string') return refuse('malformed', `body is not valid ${encoding}: ${inflated}`);
-    if (inflated.engine.bytesWritten === 0) return refuse('malformed', `body is not valid ${encoding}: no data`);
+    if (typeof inflated === 'string')
+      return refuse('malformed', `body is not valid ${encoding}: ${inflated}`);
+    if (inflated.engine.bytesWritten === 0)
+      return refuse('malformed', `body is not valid ${encoding}: no data`);
     frames.push(inflated.buffer);
     outputBytes += inflated.buffer.length;
     at += inflated.engine.bytesWritten;
@@ -129,11 +139,16 @@ async function inflateOnce(
 ): Promise<Inflated | string> {
   const { sync, async } = INFLATE[encoding];
   if (input.length <= SYNC_INPUT_BYTES) {
-    const result = attempt(() => sync(input, { maxOutputLength: Math.min(maxOutputLength + 1, SYNC_OUTPUT_BYTES), info: true }));
+    const result = attempt(() =>
+      sync(input, { maxOutputLength: Math.min(maxOutputLength + 1, SYNC_OUTPUT_BYTES), info: true }),
+    );
     if (result !== 'too large') return checked(result, maxOutputLength);
   }
   try {
-    return checked((await async(input, { maxOutputLength: maxOutputLength + 1, info: true })) as unknown as Inflated, maxOutputLength);
+    return checked(
+      (await async(input, { maxOutputLength: maxOutputLength + 1, info: true })) as unknown as Inflated,
+      maxOutputLength,
+    );
   } catch (error) {
     return failure(error);
   }

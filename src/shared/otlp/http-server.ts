@@ -60,7 +60,11 @@ export async function createOtlpHttpServer(options: OtlpHttpOptions): Promise<Ot
   };
 }
 
-async function answer(options: OtlpHttpOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answer(
+  options: OtlpHttpOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const route = routeOf(request);
   if ('kind' in route) {
     sendRefusal(request, response, route);
@@ -89,14 +93,21 @@ function routeOf(request: IncomingMessage): Route | Refusal {
   const path = (request.url ?? '').split('?', 1)[0] ?? '';
   const signal = SIGNAL_OF_PATH.get(path);
   if (signal === undefined) {
-    const why = path === '/v1development/profiles' ? 'profiles are not enabled; this server takes' : `no OTLP endpoint at ${path}; use`;
+    const why =
+      path === '/v1development/profiles'
+        ? 'profiles are not enabled; this server takes'
+        : `no OTLP endpoint at ${path}; use`;
     return refuse('notFound', `${why} ${[...SIGNAL_OF_PATH.keys()].join(', ')}`);
   }
-  if (request.method !== 'POST') return refuse('methodNotAllowed', `${request.method} is not allowed on ${path}; use POST`);
+  if (request.method !== 'POST')
+    return refuse('methodNotAllowed', `${request.method} is not allowed on ${path}; use POST`);
   const encoding = encodingOf(request);
   if (encoding === undefined) {
     const given = request.headers['content-type'] ?? '';
-    return refuse('unsupportedMediaType', `Content-Type "${given}" is not one of ${Object.values(MEDIA_TYPES).join(', ')}`);
+    return refuse(
+      'unsupportedMediaType',
+      `Content-Type "${given}" is not one of ${Object.values(MEDIA_TYPES).join(', ')}`,
+    );
   }
   return { signal, encoding };
 }
@@ -144,7 +155,8 @@ function sendRefusal(request: IncomingMessage, response: ServerResponse, refusal
     'content-type': MEDIA_TYPES[encoding],
     'content-length': body.length,
   };
-  if (refusal.retryAfterMs !== undefined) headers['retry-after'] = Math.max(1, Math.ceil(refusal.retryAfterMs / 1000));
+  if (refusal.retryAfterMs !== undefined)
+    headers['retry-after'] = Math.max(1, Math.ceil(refusal.retryAfterMs / 1000));
   if (refusal.condition === 'methodNotAllowed') headers.allow = 'POST';
   if (!request.complete) {
     headers.connection = 'close';

@@ -27,10 +27,13 @@ export function createJsonTranscoder(types: OtlpTypes): JsonTranscoder {
         const type = types.request(signal);
         const message = readMessage(type, parseLossless(json), { path: '', depth: 0, state });
         const body = Buffer.from(type.encode(message).finish());
-        const warnings = state.sawSnakeCase ? ['OTLP/JSON member names are lowerCamelCase; snake_case was accepted'] : [];
+        const warnings = state.sawSnakeCase
+          ? ['OTLP/JSON member names are lowerCamelCase; snake_case was accepted']
+          : [];
         return { kind: 'body', body, warnings };
       } catch (error) {
-        if (error instanceof SyntaxError) return { kind: 'malformed', reason: `invalid OTLP/JSON: ${error.message}` };
+        if (error instanceof SyntaxError)
+          return { kind: 'malformed', reason: `invalid OTLP/JSON: ${error.message}` };
         throw error;
       }
     },
@@ -63,14 +66,21 @@ function parseLossless(json: Buffer): unknown {
 }
 
 function readMessage(type: protobuf.Type, value: unknown, place: Place): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw expected('an object', value, place);
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw expected('an object', value, place);
   if (place.depth > MAX_DEPTH) throw new SyntaxError(`${place.path}: nested deeper than ${MAX_DEPTH} levels`);
   const message: Record<string, unknown> = {};
   for (const [name, member] of Object.entries(value)) {
     const field = fieldNamed(type, name, place.state);
     if (field === undefined || member === null) continue;
-    const memberPlace = { ...place, path: place.path === '' ? name : `${place.path}.${name}`, depth: place.depth + 1 };
-    message[field.name] = field.repeated ? readList(field, member, memberPlace) : readOne(field, member, memberPlace);
+    const memberPlace = {
+      ...place,
+      path: place.path === '' ? name : `${place.path}.${name}`,
+      depth: place.depth + 1,
+    };
+    message[field.name] = field.repeated
+      ? readList(field, member, memberPlace)
+      : readOne(field, member, memberPlace);
   }
   return message;
 }
@@ -99,7 +109,9 @@ function readOne(field: protobuf.Field, value: unknown, place: Place): unknown {
       if (typeof value !== 'boolean') throw expected('true or false', value, place);
       return value;
     case 'bytes':
-      return /^(?:trace|span|parentSpan)Id$/.test(field.name) ? readHex(value, place) : readBase64(value, place);
+      return /^(?:trace|span|parentSpan)Id$/.test(field.name)
+        ? readHex(value, place)
+        : readBase64(value, place);
     case 'double':
       return readDouble(value, place);
     case 'int32':
@@ -120,25 +132,29 @@ function readOne(field: protobuf.Field, value: unknown, place: Place): unknown {
 }
 
 function readHex(value: unknown, place: Place): Buffer {
-  if (typeof value !== 'string' || !/^(?:[0-9a-fA-F]{2})*$/.test(value)) throw expected('hex digits', value, place);
+  if (typeof value !== 'string' || !/^(?:[0-9a-fA-F]{2})*$/.test(value))
+    throw expected('hex digits', value, place);
   return Buffer.from(value, 'hex');
 }
 
 function readBase64(value: unknown, place: Place): Buffer {
-  if (typeof value !== 'string' || !/^[A-Za-z0-9+/_-]*={0,2}$/.test(value)) throw expected('base64', value, place);
+  if (typeof value !== 'string' || !/^[A-Za-z0-9+/_-]*={0,2}$/.test(value))
+    throw expected('base64', value, place);
   return Buffer.from(value, 'base64');
 }
 
 function readDouble(value: unknown, place: Place): number {
   if (typeof value === 'number') return value;
-  const isNumeric = typeof value === 'string' && /^(?:NaN|-?Infinity|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)$/.test(value);
+  const isNumeric =
+    typeof value === 'string' && /^(?:NaN|-?Infinity|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)$/.test(value);
   if (!isNumeric) throw expected('a number, "NaN", "Infinity" or "-Infinity"', value, place);
   return Number(value);
 }
 
 function readInteger(value: unknown, { min, max }: { min: bigint; max: bigint }, place: Place): bigint {
   const isInteger =
-    (typeof value === 'number' && Number.isInteger(value)) || (typeof value === 'string' && /^-?\d{1,20}$/.test(value));
+    (typeof value === 'number' && Number.isInteger(value)) ||
+    (typeof value === 'string' && /^-?\d{1,20}$/.test(value));
   const integer = isInteger ? BigInt(value as string | number) : undefined;
   if (integer === undefined || integer < min || integer > max) {
     throw expected(`an integer from ${min} to ${max}`, value, place);

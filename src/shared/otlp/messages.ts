@@ -179,6 +179,7 @@ interface FieldDescription {
 function describe(fields: Readonly<Record<number, string>>): protobuf.IType {
   const described: Record<string, FieldDescription> = {};
   const oneofs: Record<string, { oneof: string[] }> = {};
+  const members: string[] = [];
   for (const [id, text] of Object.entries(fields)) {
     const [typeAndMark = '', name = ''] = text.split(' ');
     const type = typeAndMark.replace(/[[\]*?]/g, '');
@@ -188,10 +189,11 @@ function describe(fields: Readonly<Record<number, string>>): protobuf.IType {
       ...(typeAndMark.endsWith('[]') && { rule: 'repeated' as const }),
       ...(typeAndMark.endsWith('?') && { options: { proto3_optional: true as const } }),
     };
-    if (typeAndMark.endsWith('*')) (oneofs.value ??= { oneof: [] }).oneof.push(name);
+    if (typeAndMark.endsWith('*')) members.push(name);
     // protobufjs tracks the presence of an optional scalar by a oneof of its own, as protoc does.
     if (typeAndMark.endsWith('?')) oneofs[`_${name}`] = { oneof: [name] };
   }
+  if (members.length > 0) oneofs.oneof = { oneof: members };
   return { fields: described, oneofs };
 }
 
@@ -202,7 +204,9 @@ export interface OtlpTypes {
 }
 
 export function createOtlpTypes(): OtlpTypes {
-  const nested = Object.fromEntries(Object.entries(MESSAGES).map(([name, fields]) => [name, describe(fields)]));
+  const nested = Object.fromEntries(
+    Object.entries(MESSAGES).map(([name, fields]) => [name, describe(fields)]),
+  );
   const root = new protobuf.Root();
   protobuf.Root.fromJSON({ nested }, root);
   root.resolveAll();
