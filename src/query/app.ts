@@ -1,0 +1,93 @@
+import express, { type ErrorRequestHandler, type Express, type Request, type Response } from 'express';
+import type { Logger } from 'pino';
+import type { ShardReadName } from '../shared/read/contract.ts';
+import type { Readiness } from './readiness.ts';
+import { logsRead } from './reads/logs.ts';
+import { metricsRead } from './reads/metrics.ts';
+import type { Read } from './reads/read.ts';
+import { servicesRead } from './reads/services.ts';
+import { traceRead } from './reads/trace.ts';
+import { tracesRead } from './reads/traces.ts';
+import { type ReadDeps, runRead } from './run-read.ts';
+
+export interface AppDeps extends ReadDeps {
+  readonly readiness: () => Promise<Readiness>;
+  readonly logger: Logger;
+}
+
+/** The routes of the read API. Every error is JSON. */
+export function createApp(deps: AppDeps): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.set('query parser', false);
+  app.enable('case sensitive routing');
+  app.enable('strict routing');
+
+  const get = (path: string, handler: (request: Request, response: Response) => Promise<void> | void) => {
+    app.route(path).get(handler).all(refuseMethod);
+  };
+  const getRead = <N extends ShardReadName>(read: Read<N>) => {
+    get(read.path, (request, response) => answerRead(read, deps, { request, response }));
+  };
+  getRead(tracesRead);
+  getRead(traceRead);
+  getRead(servicesRead);
+  getRead(logsRead);
+  getRead(metricsRead);
+  get('/healthz', (_request, response) => {
+    response.type('text').send('ok');
+  });
+  get('/readyz', async (_request, response) => {
+    const readiness = await deps.readiness();
+    if (readiness.kind === 'ready') response.type('text').send('ready');
+    else response.status(503).json({ error: readiness.reason });
+  });
+  app.use((request, response) => {
+    response.status(404).json({ error: `no such path: ${request.path}` });
+  });
+  app.use(reportError(deps.logger));
+  return app;
+}
+
+async function answerRead<N extends ShardReadName>(
+  read: Read<N>,
+  deps: ReadDeps,
+  { request, response }: { readonly request: Request; readonly response: Response },
+): Promise<void> {
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  const query = { path: request.params as Record<string, string>, search: searchOf(request.url) };
+  const answer = await runRead(read, deps, { query, signal: gone.signal });
+  if (gone.signal.aborted) return;
+  response.status(answer.status).set(answer.headers).type('json').send(answer.body);
+}
+
+function searchOf(url: string): URLSearchParams {
+  const mark = url.indexOf('?');
+  return new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1));
+}
+
+function refuseMethod(request: Request, response: Response): void {
+  response
+    .status(405)
+    .set('Allow', 'GET, HEAD')
+    .json({ error: `method ${request.method} is not allowed, only GET is` });
+}
+
+/** Express gives what a client did wrong a 4xx status; everything else is a bug of ours, which only the log explains. */
+function reportError(logger: Logger): ErrorRequestHandler {
+  return (error: unknown, request, response, next) => {
+    const status = clientStatus(error);
+    if (status === undefined) logger.error({ err: error, path: request.path }, 'read failed');
+    if (response.headersSent) return next(error);
+    response
+      .status(status ?? 500)
+      .json({ error: status === undefined ? 'internal error' : (error as Error).message });
+  };
+}
+
+function clientStatus(error: unknown): number | undefined {
+  if (!(error instanceof Error) || !('status' in error) || typeof error.status !== 'number') return undefined;
+  return error.status >= 400 && error.status < 500 ? error.status : undefined;
+}

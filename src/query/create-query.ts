@@ -1,0 +1,64 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Logger } from 'pino';
+import { type Component, once } from '../shared/lifecycle.ts';
+import type { Clock } from '../shared/time.ts';
+import type { Topology } from '../shared/topology/topology.ts';
+import { createApp } from './app.ts';
+import { checkReadiness } from './readiness.ts';
+import { createShardClient } from './shard-client.ts';
+import { createShardLog } from './shard-log.ts';
+
+export interface QueryOptions {
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  /** Asked once per read, so that a read sees one topology. */
+  readonly topology: () => Topology;
+  /** Deadline of a read; shards that miss it are reported missing. */
+  readonly timeoutMs: number;
+  /** Largest `limit` of a read. */
+  readonly maxRows: number;
+  /** Shards that must be ready for `/readyz` to be 200. */
+  readonly readyQuorum: number;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+export interface QueryProxy extends Component {
+  readonly port: number;
+}
+
+const MAX_SHARD_ANSWER_BYTES = 64 * 1024 * 1024;
+/** Load balancers keep idle connections for a minute; closing first would race with their next request. */
+const KEEP_ALIVE_MS = 75_000;
+/** On top of the read deadline, for answers that are still being sent. */
+const STOP_GRACE_MS = 2_000;
+
+/** The query proxy: the read API over all shards. Rejects when the address cannot be bound. */
+export async function createQuery(options: QueryOptions): Promise<QueryProxy> {
+  const { topology, logger } = options;
+  const client = createShardClient({ maxAnswerBytes: MAX_SHARD_ANSWER_BYTES });
+  const app = createApp({
+    ...options,
+    client,
+    shardLog: createShardLog(logger),
+    readiness: () => checkReadiness({ client, topology, quorum: options.readyQuorum }),
+  });
+  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, app);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.port, options.host, resolve);
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    stop: once(async () => {
+      const closed = new Promise<void>(resolve => server.close(() => resolve()));
+      server.closeIdleConnections();
+      const grace = setTimeout(() => server.closeAllConnections(), options.timeoutMs + STOP_GRACE_MS);
+      await closed;
+      clearTimeout(grace);
+      await client.stop();
+    }),
+  };
+}

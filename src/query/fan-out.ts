@@ -1,0 +1,79 @@
+import type { ShardSpec } from '../shared/topology/topology.ts';
+import type { CallOutcome } from './shard-client.ts';
+
+export interface FanOutOptions<T> {
+  readonly shards: readonly ShardSpec[];
+  readonly call: (shard: ShardSpec, signal: AbortSignal) => Promise<CallOutcome<T>>;
+  /** One deadline for all shards, the repeat of a call included. */
+  readonly timeoutMs: number;
+  /** Aborted when nobody waits for the answer any more. */
+  readonly signal: AbortSignal;
+  /** Give up the other shards when one has failed: the answer cannot be used anyway. */
+  readonly failFast: boolean;
+}
+
+/** What became of one shard's call. */
+export type Slot<T> = { readonly shardId: string; readonly elapsedMs: number } & (
+  | { readonly kind: 'answered'; readonly value: T }
+  | { readonly kind: 'failed'; readonly reason: string }
+  /** Not waited for, through no fault of the shard. */
+  | { readonly kind: 'abandoned'; readonly reason: string }
+);
+
+/**
+ * Asks all shards at once and settles when each has answered, failed or been given up, so that the slowest costs at
+ * most the deadline. Slots are in the order of the shards.
+ */
+export async function fanOut<T>({
+  shards,
+  call,
+  timeoutMs,
+  signal,
+  failFast,
+}: FanOutOptions<T>): Promise<Slot<T>[]> {
+  const calls = new AbortController();
+  const ended = Promise.withResolvers<Ending>();
+  const end = (ending: Ending) => {
+    // Resolved first: whatever the aborted calls then settle with comes too late.
+    ended.resolve(ending);
+    calls.abort();
+  };
+  const abandon = () => end({ kind: 'abandoned', reason: 'the request was cancelled' });
+  const deadline = setTimeout(
+    () => end({ kind: 'failed', reason: `no answer within ${timeoutMs} ms` }),
+    timeoutMs,
+  );
+  signal.addEventListener('abort', abandon, { once: true });
+  if (signal.aborted) abandon();
+
+  async function ask(shard: ShardSpec): Promise<Slot<T>> {
+    const startMs = performance.now();
+    const outcome = await Promise.race([callTwice(shard, call, calls.signal), ended.promise]);
+    const slot = { shardId: shard.id, elapsedMs: Math.round(performance.now() - startMs) };
+    if (outcome.kind === 'answered' || outcome.kind === 'abandoned') return { ...slot, ...outcome };
+    if (failFast) end({ kind: 'abandoned', reason: `not waited for: ${shard.id} had failed` });
+    return { ...slot, kind: 'failed', reason: outcome.reason };
+  }
+
+  try {
+    return await Promise.all(shards.map(ask));
+  } finally {
+    clearTimeout(deadline);
+    signal.removeEventListener('abort', abandon);
+  }
+}
+
+interface Ending {
+  readonly kind: 'failed' | 'abandoned';
+  readonly reason: string;
+}
+
+/** A connection that the shard closed while it lay idle fails the first call; the second opens a new one. */
+async function callTwice<T>(
+  shard: ShardSpec,
+  call: FanOutOptions<T>['call'],
+  signal: AbortSignal,
+): Promise<CallOutcome<T>> {
+  const first = await call(shard, signal);
+  return first.kind === 'unreachable' && !signal.aborted ? call(shard, signal) : first;
+}

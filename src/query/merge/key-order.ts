@@ -1,0 +1,31 @@
+export type Direction = 'ascending' | 'descending';
+
+/** One direction per element of a sort key. */
+export type KeyOrder = readonly Direction[];
+
+/** Compares two keys element by element; negative when `a` comes first. Both have as many elements as the order. */
+export function compareKeys(a: readonly string[], b: readonly string[], order: KeyOrder): number {
+  for (const [index, direction] of order.entries()) {
+    const compared = compareUtf8(a[index] as string, b[index] as string);
+    if (compared !== 0) return direction === 'ascending' ? compared : -compared;
+  }
+  return 0;
+}
+
+/**
+ * Compares as UTF-8 bytes do, which is also code point order. JavaScript's own order is by UTF-16 code units, where
+ * the surrogates of 😀 (U+1F600) come before U+FFEE.
+ */
+export function compareUtf8(a: string, b: string): number {
+  const shared = Math.min(a.length, b.length);
+  for (let index = 0; index < shared; index++) {
+    const difference = rank(a.charCodeAt(index)) - rank(b.charCodeAt(index));
+    if (difference !== 0) return difference;
+  }
+  return a.length - b.length;
+}
+
+/** Surrogates stand for code points above every other code unit. */
+function rank(codeUnit: number): number {
+  return codeUnit >= 0xd800 && codeUnit <= 0xdfff ? codeUnit + 0x10000 : codeUnit;
+}

@@ -1,0 +1,72 @@
+import { z } from 'zod';
+import type { ServiceState } from '../../shared/read/contract.ts';
+import { compareUtf8 } from '../merge/key-order.ts';
+import { BrokenPart, type RowPart, rowsOf } from '../merge/row-part.ts';
+import type { Read } from './read.ts';
+
+const count = z.int().min(0);
+const serviceState: z.ZodType<ServiceState> = z.object({
+  service: z.string(),
+  span_count: count,
+  trace_count: count,
+  error_count: count,
+  duration_sum_ns: z.string().regex(/^-?\d{1,39}$/),
+});
+
+/** `GET /api/v1/services`: what each service did, over everything stored (read API contract §1.2). */
+export const servicesRead: Read<'services'> = {
+  path: '/api/v1/services',
+  shardRead: 'services',
+
+  parse() {
+    return { kind: 'request', request: {} };
+  },
+
+  combine(parts) {
+    const totals = new Map<string, Totals>();
+    for (const state of parts.flatMap(statesOf)) {
+      totals.set(state.service, add(totals.get(state.service) ?? ZERO, state));
+    }
+    const services = [...totals]
+      .sort(([nameA, a], [nameB, b]) => b.spans - a.spans || compareUtf8(nameA, nameB))
+      .map(([name, { spans, traces, errors, durationNs }]) => ({
+        name,
+        span_count: spans,
+        trace_count: traces,
+        avg_duration_ms: spans === 0 ? 0 : Number(durationNs) / spans / NANOS_PER_MS,
+        error_rate: spans === 0 ? 0 : errors / spans,
+      }));
+    return { kind: 'found', members: `"services":${JSON.stringify(services)}` };
+  },
+};
+
+const NANOS_PER_MS = 1e6;
+
+/** Integers only, so that the order of the additions cannot show in the answer. */
+interface Totals {
+  readonly spans: number;
+  readonly traces: number;
+  readonly errors: number;
+  readonly durationNs: bigint;
+}
+
+const ZERO: Totals = { spans: 0, traces: 0, errors: 0, durationNs: 0n };
+
+function add(total: Totals, state: ServiceState): Totals {
+  return {
+    spans: total.spans + state.span_count,
+    traces: total.traces + state.trace_count,
+    errors: total.errors + state.error_count,
+    durationNs: total.durationNs + BigInt(state.duration_sum_ns),
+  };
+}
+
+function statesOf(part: RowPart): ServiceState[] {
+  return Array.from(rowsOf(part), ({ rowJson }) => {
+    try {
+      return serviceState.parse(JSON.parse(rowJson));
+    } catch (error) {
+      throw new BrokenPart(part.shardId, 'sent a malformed service', { cause: error });
+    }
+  });
+}

@@ -1,0 +1,148 @@
+import { type Dispatcher, Pool } from 'undici';
+import { type Component, once } from '../shared/lifecycle.ts';
+import { readPath, type ShardReadName, type ShardReadRequest } from '../shared/read/contract.ts';
+import type { ShardSpec } from '../shared/topology/topology.ts';
+import type { RowPart } from './merge/row-part.ts';
+import { readRowBody } from './row-body.ts';
+
+/** `unreachable` means that no answer began, so that asking again may help. */
+export type CallOutcome<T> =
+  | { readonly kind: 'answered'; readonly value: T }
+  | { readonly kind: 'unreachable'; readonly reason: string }
+  | { readonly kind: 'failed'; readonly reason: string };
+
+export interface ShardRead<N extends ShardReadName> {
+  readonly name: N;
+  readonly request: ShardReadRequest<N>;
+}
+
+/**
+ * What can be asked of a shard. Calls never reject. An abort ends the connection, but a call that still waits for one
+ * settles late: do not wait for it.
+ */
+export interface ShardClient extends Component {
+  read<N extends ShardReadName>(
+    shard: ShardSpec,
+    read: ShardRead<N>,
+    signal: AbortSignal,
+  ): Promise<CallOutcome<RowPart>>;
+  /** Answered when the shard says that it is ready for reads. */
+  ready(shard: ShardSpec, signal: AbortSignal): Promise<CallOutcome<'ready'>>;
+}
+
+export interface ShardClientOptions {
+  /** Largest answer of one shard to one read. */
+  readonly maxAnswerBytes: number;
+}
+
+type Response = Dispatcher.ResponseData;
+type Request = Pick<Dispatcher.RequestOptions, 'path' | 'method' | 'headers' | 'body'>;
+
+const TAEL_UNSUPPORTED = { kind: 'failed', reason: 'shards of kind tael cannot be read yet' } as const;
+/** Bounds how many answers of one shard are held at once; more reads wait for a connection or their deadline. */
+const CONNECTIONS_PER_SHARD = 32;
+const MAX_ERROR_BYTES = 16 * 1024;
+const MAX_REASON_CHARS = 300;
+
+/** Asks shards over HTTP, with one pool of connections per address. */
+export function createShardClient({ maxAnswerBytes }: ShardClientOptions): ShardClient {
+  const pools = new Map<string, Pool>();
+
+  function poolFor(origin: string): Pool {
+    // Deadlines come as abort signals; undici's own timeouts are about a second coarse.
+    const pool =
+      pools.get(origin) ??
+      new Pool(origin, { connections: CONNECTIONS_PER_SHARD, headersTimeout: 0, bodyTimeout: 0 });
+    pools.set(origin, pool);
+    return pool;
+  }
+
+  async function send<T>(
+    shard: ShardSpec,
+    request: Request & { readonly signal: AbortSignal },
+    accept: (response: Response) => Promise<CallOutcome<T>>,
+  ): Promise<CallOutcome<T>> {
+    if (shard.kind === 'tael') return TAEL_UNSUPPORTED;
+    const { origin, pathname } = new URL(shard.read);
+    const path = `${pathname.replace(/\/$/, '')}${request.path}`;
+    let response: Response;
+    try {
+      response = await poolFor(origin).request({ ...request, path });
+    } catch (error) {
+      return { kind: 'unreachable', reason: `connection failed (${codeOf(error)})` };
+    }
+    try {
+      return response.statusCode === 200 ? await accept(response) : await refused(response);
+    } catch (error) {
+      return { kind: 'failed', reason: `answer was cut off (${codeOf(error)})` };
+    }
+  }
+
+  return {
+    read(shard, { name, request }, signal) {
+      const headers = { 'content-type': 'application/json' };
+      const post = {
+        path: readPath(name),
+        method: 'POST',
+        headers,
+        body: JSON.stringify(request),
+        signal,
+      } as const;
+      return send(shard, post, async response => {
+        const body = await readRowBody(response.body, maxAnswerBytes);
+        if (body.kind === 'broken') return { kind: 'failed', reason: body.reason };
+        if (body.truncated && body.rows < limitOf(request))
+          return { kind: 'failed', reason: 'cut its answer short' };
+        return { kind: 'answered', value: { shardId: shard.id, lines: body.lines } };
+      });
+    },
+    ready(shard, signal) {
+      return send(shard, { path: '/readyz', method: 'GET', signal }, async response => {
+        await response.body.dump();
+        return { kind: 'answered', value: 'ready' };
+      });
+    },
+    stop: once(async () => {
+      await Promise.all([...pools.values()].map(pool => pool.destroy()));
+    }),
+  };
+}
+
+function limitOf(request: ShardReadRequest<ShardReadName>): number {
+  return 'limit' in request ? request.limit : Number.POSITIVE_INFINITY;
+}
+
+/** A shard explains itself as `{"error": "…"}`; whatever else it sends is quoted as it is. */
+async function refused({ statusCode, body }: Response): Promise<CallOutcome<never>> {
+  const text = await readStart(body);
+  const reason = (errorMember(text) ?? text).slice(0, MAX_REASON_CHARS);
+  return {
+    kind: 'failed',
+    reason: reason === '' ? `answered ${statusCode}` : `answered ${statusCode}: ${reason}`,
+  };
+}
+
+async function readStart(body: AsyncIterable<Buffer>): Promise<string> {
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of body) {
+    chunks.push(chunk);
+    sizeBytes += chunk.length;
+    if (sizeBytes > MAX_ERROR_BYTES) break;
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function errorMember(text: string): string | undefined {
+  try {
+    const { error } = JSON.parse(text) as { error?: unknown };
+    return typeof error === 'string' ? error : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function codeOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
+}
