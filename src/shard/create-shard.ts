@@ -1,0 +1,89 @@
+import type { Logger } from 'pino';
+import { type Component, once, stopAll } from '../shared/lifecycle.ts';
+import { createByteBudget } from '../shared/otlp/byte-budget.ts';
+import { createOtlpHttpServer } from '../shared/otlp/http-server.ts';
+import { createJsonTranscoder } from '../shared/otlp/json-transcoder.ts';
+import { createOtlpTypes } from '../shared/otlp/messages.ts';
+import type { Clock } from '../shared/time.ts';
+import { createHash } from '../shared/topology/hash.ts';
+import { createDecoder } from './decode/decoder.ts';
+import { createShardExportHandler } from './otlp-handler.ts';
+import { createReadServer } from './read-server.ts';
+import { createReader } from './reads/reader.ts';
+import { openDatabase } from './store/database.ts';
+import { createWriter } from './store/writer.ts';
+
+export interface ShardOptions {
+  /** Holds everything the shard stores; one process at a time. */
+  readonly dataDir: string;
+  readonly otlp: Listener;
+  readonly read: Listener;
+  /** Largest OTLP request, before and after decompression. */
+  readonly maxRequestBytes: number;
+  readonly memoryLimitBytes: number;
+  readonly threads: number;
+  /** How long a sender's repeat of an export is recognised; 0 never. */
+  readonly repeatWindowMs: number;
+  /** How long a delivered batch id is remembered. */
+  readonly batchMemoryMs: number;
+  /** How long to wait for another process to let go of the data folder. */
+  readonly openTimeoutMs?: number;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+interface Listener {
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+}
+
+export interface Shard extends Component {
+  readonly otlpPort: number;
+  readonly readPort: number;
+}
+
+const OPEN_TIMEOUT_MS = 10_000;
+/** Requests of the largest size that may be in memory at once. */
+const REQUESTS_IN_FLIGHT = 4;
+
+/** One shard: an OTLP/HTTP door into a DuckDB file, and the internal read API out of it. */
+export async function createShard(options: ShardOptions): Promise<Shard> {
+  const { logger } = options;
+  // What was started, the latest first: the order in which it is stopped, after a failed start too.
+  const started: Component[] = [];
+  const start = <T extends Component>(component: T): T => {
+    started.unshift(component);
+    return component;
+  };
+  try {
+    const database = start(
+      await openDatabase({ ...options, openTimeoutMs: options.openTimeoutMs ?? OPEN_TIMEOUT_MS }),
+    );
+    const writer = start(await createWriter({ ...options, database }));
+    const read = start(
+      await createReadServer({
+        ...options.read,
+        reader: createReader(database),
+        notReadyReason: () => writer.failure(),
+        logger,
+      }),
+    );
+    const types = createOtlpTypes();
+    const decode = createDecoder({ types, hash: await createHash() });
+    const otlp = start(
+      await createOtlpHttpServer({
+        ...options.otlp,
+        maxRequestBytes: options.maxRequestBytes,
+        budget: createByteBudget(REQUESTS_IN_FLIGHT * options.maxRequestBytes),
+        transcoder: createJsonTranscoder(types),
+        handle: createShardExportHandler({ decode, writer }),
+        logger,
+      }),
+    );
+    return { otlpPort: otlp.port, readPort: read.port, stop: once(() => stopAll(started)) };
+  } catch (error) {
+    await stopAll(started);
+    throw error;
+  }
+}

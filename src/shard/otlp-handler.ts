@@ -1,0 +1,100 @@
+import { BATCH_ID_HEADER, decodeSlices, SLICES_HEADER, type SliceInfo } from '../shared/otlp/batch-header.ts';
+import { type ExportHandler, type ExportRequest, type Refusal, refuse } from '../shared/otlp/door.ts';
+import type { Decode } from './decode/decoder.ts';
+import type { RecordBatch, SliceRecords } from './store/commit.ts';
+import type { Writer } from './store/writer.ts';
+
+const RETRY_AFTER_MS = 1_000;
+const BATCH_ID_FORM = /^[A-Za-z0-9._:-]{1,128}$/;
+
+/**
+ * Takes what arrives at the shard's OTLP doors. A batch names itself and its slices in headers (see `batch-header`);
+ * plain OTLP without them is stored as it comes, repeats included. Accepted means committed and synced.
+ */
+export function createShardExportHandler({
+  decode,
+  writer,
+}: {
+  decode: Decode;
+  writer: Writer;
+}): ExportHandler {
+  return async request => {
+    const envelope = readEnvelope(request);
+    if ('kind' in envelope) return envelope;
+    const rejections = new Map<string, number>();
+    const decoded = decodeBatch(request, { decode, envelope, rejections });
+    if ('kind' in decoded) return decoded;
+    const outcome = await writer.write(decoded);
+    if (outcome.kind === 'failed') {
+      return refuse('unavailable', `the shard could not store the data: ${outcome.reason}`, RETRY_AFTER_MS);
+    }
+    return {
+      kind: 'accepted',
+      rejected: sum(rejections.values()),
+      message: messageOf(rejections, request.warnings),
+    };
+  };
+}
+
+interface Envelope {
+  readonly batchId: string | undefined;
+  /** In body order; the export id is absent for plain OTLP. */
+  readonly slices: readonly (Omit<SliceInfo, 'exportId'> & { readonly exportId: string | undefined })[];
+}
+
+function readEnvelope({ body, header }: ExportRequest): Envelope | Refusal {
+  const batchId = header(BATCH_ID_HEADER);
+  const slicesHeader = header(SLICES_HEADER);
+  if (batchId === undefined && slicesHeader === undefined) {
+    return { batchId, slices: [{ exportId: undefined, sizeBytes: body.length }] };
+  }
+  if (batchId === undefined || slicesHeader === undefined) {
+    return refuse('malformed', `${BATCH_ID_HEADER} and ${SLICES_HEADER} go together; only one was given`);
+  }
+  if (!BATCH_ID_FORM.test(batchId)) {
+    return refuse(
+      'malformed',
+      `${BATCH_ID_HEADER} "${batchId.slice(0, 200)}" is not 1 to 128 of A-Z a-z 0-9 . _ : -`,
+    );
+  }
+  const slices = decodeSlices(slicesHeader, body.length);
+  return typeof slices === 'string' ? refuse('malformed', slices) : { batchId, slices };
+}
+
+interface Decoding {
+  readonly decode: Decode;
+  readonly envelope: Envelope;
+  /** Filled with how many records were rejected, by reason. */
+  readonly rejections: Map<string, number>;
+}
+
+/** Slice by slice, because a repeat leaves out a single one. */
+function decodeBatch(
+  { signal, body }: ExportRequest,
+  { decode, envelope, rejections }: Decoding,
+): RecordBatch | Refusal {
+  const slices: SliceRecords[] = [];
+  let at = 0;
+  for (const { exportId, sizeBytes } of envelope.slices) {
+    const decoded = decode(signal, body.subarray(at, at + sizeBytes));
+    if (decoded.kind === 'malformed') {
+      const which = exportId === undefined ? 'body' : `slice of export ${exportId}`;
+      return refuse('malformed', `${which} is not a valid OTLP ${signal} request: ${decoded.reason}`);
+    }
+    for (const [reason, count] of decoded.rejections)
+      rejections.set(reason, (rejections.get(reason) ?? 0) + count);
+    slices.push({ exportId, records: decoded.records });
+    at += sizeBytes;
+  }
+  return { id: envelope.batchId, slices };
+}
+
+function messageOf(rejections: ReadonlyMap<string, number>, warnings: readonly string[]): string {
+  return [...[...rejections].map(([reason, count]) => `${count} × ${reason}`), ...warnings].join('; ');
+}
+
+function sum(counts: Iterable<number>): number {
+  let total = 0;
+  for (const count of counts) total += count;
+  return total;
+}

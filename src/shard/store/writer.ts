@@ -1,0 +1,151 @@
+import type { DuckDBConnection } from '@duckdb/node-api';
+import type { Logger } from 'pino';
+import { type Component, once } from '../../shared/lifecycle.ts';
+import type { Clock } from '../../shared/time.ts';
+import { commitBatches, type RecordBatch } from './commit.ts';
+import type { Database } from './database.ts';
+import { TABLE_NAMES } from './tables.ts';
+
+export type WriteOutcome =
+  /** The rows are durable, or the batch was known and changed nothing. */
+  | { readonly kind: 'stored' }
+  /** Nothing of the batch is stored; the same batch may succeed later. */
+  | { readonly kind: 'failed'; readonly reason: string };
+
+/**
+ * The one writer of a shard: batches that arrive while a transaction runs share the next one. `stop` finishes what
+ * was accepted.
+ */
+export interface Writer extends Component {
+  write(batch: RecordBatch): Promise<WriteOutcome>;
+  /** `undefined` when the last transaction was committed, else why it was not. */
+  failure(): string | undefined;
+}
+
+export interface WriterOptions {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** How long a sender's repeat of an export is recognised; 0 never. */
+  readonly repeatWindowMs: number;
+  /** How long a batch id is remembered. */
+  readonly batchMemoryMs: number;
+}
+
+/** Rows after which a transaction takes no further batch, so that one commit cannot hold up the rest for seconds. */
+const MAX_GROUP_ROWS = 50_000;
+const FORGET_EVERY_MS = 60_000;
+
+interface Waiting {
+  readonly batch: RecordBatch;
+  readonly settle: (outcome: WriteOutcome) => void;
+}
+
+export async function createWriter(options: WriterOptions): Promise<Writer> {
+  const { database, clock, logger, repeatWindowMs, batchMemoryMs } = options;
+  let connection = await database.connect();
+  const waiting: Waiting[] = [];
+  let running: Promise<void> | undefined;
+  let isStopped = false;
+  let lastFailure: string | undefined;
+  let forgottenAtMs = Number.NEGATIVE_INFINITY;
+
+  async function run(): Promise<void> {
+    while (waiting.length > 0) {
+      await store(takeGroup(waiting));
+      await forgetOldIds();
+    }
+    running = undefined;
+  }
+
+  async function store(group: readonly Waiting[]): Promise<void> {
+    const outcome = await commit(group);
+    // One bad batch must cost only itself.
+    if (outcome.kind === 'failed' && group.length > 1) {
+      for (const one of group) await store([one]);
+      return;
+    }
+    for (const { settle } of group) settle(outcome);
+  }
+
+  async function commit(group: readonly Waiting[]): Promise<WriteOutcome> {
+    try {
+      await commitBatches(
+        connection,
+        group.map(({ batch }) => batch),
+        { nowMs: clock.now(), repeatWindowMs },
+      );
+      lastFailure = undefined;
+      return { kind: 'stored' };
+    } catch (error) {
+      logger.error({ err: error, batches: group.length }, 'storing batches failed');
+      lastFailure = error instanceof Error ? error.message : String(error);
+      await recover();
+      return { kind: 'failed', reason: lastFailure };
+    }
+  }
+
+  async function recover(): Promise<void> {
+    try {
+      // An open connection would keep the invalidated instance, and with it the file, open.
+      connection.closeSync();
+      if (await database.reopenIfInvalidated()) logger.warn('database reopened after a fatal error');
+      connection = await database.connect();
+    } catch (error) {
+      logger.error({ err: error }, 'database cannot be reopened');
+    }
+  }
+
+  async function forgetOldIds(): Promise<void> {
+    const nowMs = clock.now();
+    if (nowMs - forgottenAtMs < FORGET_EVERY_MS) return;
+    forgottenAtMs = nowMs;
+    try {
+      await deleteOlder(connection, 'batch_ids', nowMs - batchMemoryMs);
+      await deleteOlder(connection, 'export_ids', nowMs - repeatWindowMs);
+    } catch (error) {
+      logger.warn({ err: error }, 'forgetting old batch ids failed');
+    }
+  }
+
+  return {
+    write(batch) {
+      if (isStopped) return Promise.resolve({ kind: 'failed', reason: 'the shard is stopping' });
+      return new Promise(settle => {
+        waiting.push({ batch, settle });
+        running ??= run();
+      });
+    },
+    failure: () => lastFailure,
+    stop: once(async () => {
+      isStopped = true;
+      await running;
+      connection.closeSync();
+    }),
+  };
+}
+
+function takeGroup(waiting: Waiting[]): Waiting[] {
+  let rows = 0;
+  const end = waiting.findIndex(({ batch }) => {
+    rows += rowCount(batch);
+    return rows > MAX_GROUP_ROWS;
+  });
+  return waiting.splice(0, end === -1 ? waiting.length : Math.max(1, end));
+}
+
+function rowCount(batch: RecordBatch): number {
+  let rows = 0;
+  for (const { records } of batch.slices) for (const table of TABLE_NAMES) rows += records[table].length;
+  return rows;
+}
+
+async function deleteOlder(
+  connection: DuckDBConnection,
+  table: 'batch_ids' | 'export_ids',
+  cutoffMs: number,
+): Promise<void> {
+  await connection.run(`DELETE FROM ${table} WHERE stored_at_ms <= $cutoffMs`, {
+    cutoffMs: BigInt(cutoffMs),
+  });
+}
