@@ -36,7 +36,7 @@ function checkTrailer(body: Buffer, rows: number): RowBody {
 
 function trailerOf(line: string) {
   try {
-    return parseTrailer(line);
+    return parseTrailer(line) ?? undefined;
   } catch {
     return undefined;
   }

@@ -30,25 +30,29 @@ class AnswerTooLarge extends Error {
  */
 export function mergeRows({ parts, order, limit, identity }: MergeOptions): string[] {
   const merged: string[] = [];
-  let chars = 0;
   const seen = new Set<string>();
-  const heads: Head[] = [];
-  for (const part of parts) {
-    if (limit > 0) pushNext(heads, { part, rest: rowsOf(part), order });
-  }
-  while (merged.length < limit) {
-    const head = heads.shift();
-    if (head === undefined) break;
-    const id = identity?.(head.row.key);
-    if (id === undefined || !seen.has(id)) {
-      if (id !== undefined) seen.add(id);
-      merged.push(head.row.rowJson);
-      chars += head.row.rowJson.length;
-      if (chars > MAX_ANSWER_CHARS) throw new AnswerTooLarge();
-    }
-    if (merged.length < limit) pushNext(heads, head);
+  let chars = 0;
+  if (limit === 0) return merged;
+  for (const { key, rowJson } of rowsInOrder(parts, order)) {
+    const id = identity?.(key);
+    if (id !== undefined && seen.has(id)) continue;
+    if (id !== undefined) seen.add(id);
+    merged.push(rowJson);
+    chars += rowJson.length;
+    if (chars > MAX_ANSWER_CHARS) throw new AnswerTooLarge();
+    if (merged.length === limit) break;
   }
   return merged;
+}
+
+/** The heads of all parts, kept sorted: the first one is next, and its part's following row is filed in its place. */
+function* rowsInOrder(parts: readonly RowPart[], order: KeyOrder): Generator<RowLine> {
+  const heads: Head[] = [];
+  for (const part of parts) pushNext(heads, { part, rest: rowsOf(part), order });
+  for (let head = heads.shift(); head !== undefined; head = heads.shift()) {
+    yield head.row;
+    pushNext(heads, head);
+  }
 }
 
 interface Cursor {

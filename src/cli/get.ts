@@ -1,0 +1,217 @@
+import type { Writable } from 'node:stream';
+import { parseArgs } from 'node:util';
+import { type ReadAnswer, tableOf } from './read-tables.ts';
+import { printable } from './table.ts';
+
+export interface GetIo {
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+  /** Whether stdout is a terminal: tables and colours for people, JSON for programs. */
+  readonly isTty: boolean;
+  readonly fetch?: typeof fetch;
+}
+
+const EXIT = { ok: 0, error: 1, usage: 2, partial: 3, notFound: 4 } as const;
+
+const DEFAULT_SERVER = 'http://127.0.0.1:7701';
+
+const HELP = `Read telemetry through the query proxy.
+
+Usage: otelfan get PATH [flags]
+
+PATH is services, traces, traces/<trace id>, logs or metrics.
+
+Flags:
+  --server URL             query proxy (default ${DEFAULT_SERVER})
+  --json                   JSON on a terminal too; a pipe always gets JSON
+  --strict                 fail when a shard is missing instead of answering without it
+  --timeout DURATION       wait less than the server would (500ms, 5s)
+  --limit N                at most so many rows
+  --last DURATION          15m, 24h, 7d
+  --service NAME
+  --operation TEXT         traces: part of the span name
+  --status STATUS          traces: ok, error, unset
+  --min-duration-ms MS     traces
+  --max-duration-ms MS     traces
+  --attribute KEY=VALUE    traces: may be repeated, all must hold
+  --text WORDS             traces: words of prompts and completions
+  --severity SEVERITY      logs: trace, debug, info, warn, error, fatal, unspecified
+  --body-contains TEXT     logs
+  --trace-id ID            logs
+  --name NAME              metrics
+  --metric-type TYPE       metrics: gauge, sum, histogram, summary, unknown
+
+Exit codes: 0 complete, 1 error, 2 usage, 3 answered but shards are missing, 4 not found.
+
+Example: the newest failed spans of one service
+  otelfan get traces --service checkout --status error --last 1h --limit 20
+`;
+
+/** `--min-duration-ms` is `min_duration_ms` to the server. All may be repeated: the server says which must not. */
+const READ_FLAG = { type: 'string', multiple: true } as const;
+const READ_FLAGS = {
+  timeout: READ_FLAG,
+  limit: READ_FLAG,
+  last: READ_FLAG,
+  service: READ_FLAG,
+  operation: READ_FLAG,
+  status: READ_FLAG,
+  'min-duration-ms': READ_FLAG,
+  'max-duration-ms': READ_FLAG,
+  attribute: READ_FLAG,
+  text: READ_FLAG,
+  severity: READ_FLAG,
+  'body-contains': READ_FLAG,
+  'trace-id': READ_FLAG,
+  name: READ_FLAG,
+  'metric-type': READ_FLAG,
+} as const;
+
+/** `otelfan get`: asks the query proxy and shows its answer. Resolves with one of the exit codes. */
+export async function getCommand(argv: string[], io: GetIo): Promise<number> {
+  const command = parseCommand(argv);
+  switch (command.kind) {
+    case 'help':
+      await write(io.stdout, HELP);
+      return EXIT.ok;
+    case 'bad':
+      await write(io.stderr, `otelfan get: ${command.error}\nSee otelfan get --help\n`);
+      return EXIT.usage;
+    case 'get':
+      return show(await ask(command.url, io.fetch ?? fetch), { io, asJson: command.json || !io.isTty });
+  }
+}
+
+type Command =
+  | { readonly kind: 'help' }
+  | { readonly kind: 'bad'; readonly error: string }
+  | { readonly kind: 'get'; readonly url: URL; readonly json: boolean };
+
+function parseCommand(argv: string[]): Command {
+  let parsed: ReturnType<typeof parseFlags>;
+  try {
+    parsed = parseFlags(argv);
+  } catch (error) {
+    return { kind: 'bad', error: (error as Error).message };
+  }
+  const { help, server, json, strict, ...params } = parsed.values;
+  if (help) return { kind: 'help' };
+  const [path, ...rest] = parsed.positionals;
+  if (path === undefined || rest.length > 0)
+    return { kind: 'bad', error: 'one PATH is needed, such as traces' };
+  const url = urlOf(server, path);
+  if (url === undefined) return { kind: 'bad', error: `cannot ask for ${path} at ${server}` };
+  for (const [flag, values = []] of Object.entries(params)) {
+    for (const value of values) url.searchParams.append(flag.replaceAll('-', '_'), value);
+  }
+  if (strict) url.searchParams.append('partial', 'false');
+  return { kind: 'get', url, json };
+}
+
+function parseFlags(args: string[]) {
+  return parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      ...READ_FLAGS,
+      server: { type: 'string', default: DEFAULT_SERVER },
+      json: { type: 'boolean', default: false },
+      strict: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  });
+}
+
+function urlOf(server: string, path: string): URL | undefined {
+  const segments = path.replace(/^\/?(api\/v1\/)?/, '').split('/');
+  // A URL resolves dots, so `traces/..` would ask for something else.
+  if (!/^https?:\/\//.test(server) || segments.some(segment => /^\.{0,2}$/.test(segment))) return undefined;
+  const url = `${server.replace(/\/+$/, '')}/api/v1/${segments.map(encodeURIComponent).join('/')}`;
+  return URL.parse(url) ?? undefined;
+}
+
+type Reply =
+  | { readonly kind: 'failed'; readonly error: string }
+  | { readonly kind: 'answered'; readonly status: number; readonly text: string };
+
+/** Far above the server's own deadline; ends a wait for a server that accepts connections and says nothing. */
+const REPLY_TIMEOUT_MS = 120_000;
+
+async function ask(url: URL, send: typeof fetch): Promise<Reply> {
+  try {
+    const response = await send(url, { signal: AbortSignal.timeout(REPLY_TIMEOUT_MS) });
+    return { kind: 'answered', status: response.status, text: await response.text() };
+  } catch (error) {
+    return { kind: 'failed', error: `cannot reach ${url.origin}: ${reasonOf(error)}` };
+  }
+}
+
+/** `fetch` says only "fetch failed"; the reason is in its cause. */
+function reasonOf(error: unknown): string {
+  const { cause = error } = error as { cause?: unknown };
+  const { code, message } = cause as { code?: unknown; message?: unknown };
+  if (code === 'ECONNREFUSED') return 'connection refused; is otelfan running?';
+  return String(message || code || cause);
+}
+
+interface Envelope extends ReadAnswer {
+  readonly error?: string;
+  readonly partial?: boolean;
+  readonly shards?: {
+    readonly total: number;
+    readonly failed: readonly { readonly id: string; readonly reason: string }[];
+  };
+}
+
+async function show(
+  reply: Reply,
+  { io, asJson }: { readonly io: GetIo; readonly asJson: boolean },
+): Promise<number> {
+  if (reply.kind === 'failed') return fail(io, reply.error);
+  const answer = parseEnvelope(reply.text);
+  if (reply.status === 404) return fail(io, answer?.error ?? 'not found', EXIT.notFound);
+  if (reply.status !== 200)
+    return fail(io, `the server answered ${reply.status}: ${answer?.error ?? 'no reason given'}`);
+  if (answer === undefined) return fail(io, 'the answer of the server is not JSON');
+
+  const color = io.isTty && !process.env.NO_COLOR;
+  const table = asJson ? undefined : tableOf(answer, { color });
+  await write(io.stdout, table ?? `${reply.text}\n`);
+  if (answer.partial !== true) return EXIT.ok;
+  const { total = 0, failed = [] } = answer.shards ?? {};
+  const missing = failed.map(shard => `${shard.id} (${shard.reason})`).join(', ');
+  await say(io, `partial answer, ${failed.length} of ${total} shards are missing: ${missing}`);
+  return EXIT.partial;
+}
+
+function parseEnvelope(text: string): Envelope | undefined {
+  try {
+    const answer = JSON.parse(text) as Envelope | null;
+    return typeof answer === 'object' && answer !== null ? answer : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function fail(io: GetIo, error: string, exitCode: number = EXIT.error): Promise<number> {
+  await say(io, error);
+  return exitCode;
+}
+
+function say({ stderr }: GetIo, message: string): Promise<void> {
+  return write(stderr, `otelfan get: ${printable(message)}\n`);
+}
+
+/** Resolves when the text is out, or when nobody reads it any more, as in `otelfan get logs | head`. */
+function write(stream: Writable, text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const ignore = () => {};
+    stream.once('error', ignore);
+    stream.write(text, error => {
+      const code = (error as NodeJS.ErrnoException | null | undefined)?.code;
+      if (error && code !== 'EPIPE') reject(error);
+      else resolve();
+      setImmediate(() => stream.off('error', ignore));
+    });
+  });
+}
