@@ -46,6 +46,12 @@ export async function createQuery(options: QueryOptions): Promise<QueryProxy> {
     readiness: () => checkReadiness({ client, topology, quorum: options.readyQuorum }),
   });
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, app);
+  server.on('request', (_request, response) => {
+    // Closing a server leaves a connection open whose request was still being answered.
+    response.once('close', () => {
+      if (!server.listening) server.closeIdleConnections();
+    });
+  });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(options.port, options.host, resolve);

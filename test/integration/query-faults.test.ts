@@ -1,0 +1,259 @@
+import { Agent, get as httpGet } from 'node:http';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { afterEach, describe, expect, it } from 'vitest';
+import { type QueryHarness, type StubBehaviour, startQuery, startShards } from '../support/query-harness.ts';
+import { answers, ndjson, type StubShard, shardSpec } from '../support/stub-shard.ts';
+
+const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
+const DEADLINE_MS = 400;
+/** For two shared cores; far below the second that a coarse timeout would add. */
+const MARGIN_MS = 400;
+
+let shards: StubShard[] = [];
+let query: QueryHarness;
+
+async function start(...behaviours: StubBehaviour[]): Promise<void> {
+  shards = await startShards(...behaviours);
+  query = await startQuery(
+    shards.map(shard => shard.spec),
+    { timeoutMs: DEADLINE_MS },
+  );
+}
+
+afterEach(async () => {
+  await query.stop();
+  await Promise.all(shards.map(shard => shard.stop()));
+});
+
+const ROWS = [{ key: ['2', '2', '', '', 'b'], row: { body: 'b' } }];
+const OTHER_ROWS = [{ key: ['1', '1', '', '', 'a'], row: { body: 'a' } }];
+const healthy = answers(ROWS);
+
+const hung: StubBehaviour = () => {};
+const stalled: StubBehaviour = response => void response.write(ndjson(OTHER_ROWS).slice(0, 20));
+const slow: StubBehaviour = response =>
+  void setTimeout(() => response.end(ndjson(OTHER_ROWS)), 3 * DEADLINE_MS).unref();
+const resetting: StubBehaviour = (_response, request) => void request.socket.destroy();
+const says =
+  (body: string, status = 200): StubBehaviour =>
+  response =>
+    void response.writeHead(status).end(body);
+const cut: StubBehaviour = response => {
+  response.writeHead(200, { 'content-length': 10_000 }).write(ndjson(OTHER_ROWS));
+  setTimeout(() => response.destroy(), 20);
+};
+
+const FAULTS: [string, StubBehaviour, string | RegExp][] = [
+  ['hangs', hung, `no answer within ${DEADLINE_MS} ms`],
+  ['stalls in the middle', stalled, `no answer within ${DEADLINE_MS} ms`],
+  ['is too slow', slow, `no answer within ${DEADLINE_MS} ms`],
+  ['closes the connection', resetting, /^connection failed \(\w+\)$/],
+  ['cuts its answer off', cut, /^answer was cut off \(\w+\)$/],
+  ['leaves out its trailer', says('{"k":["1","1","","","a"],"v":{}}\n'), 'answer ended without its trailer'],
+  ['sends nothing', says(''), 'answer ended without its trailer'],
+  ['sends something else', says('<html>hello</html>\n'), 'answer ended without its trailer'],
+  ['lost rows', says(ndjson(OTHER_ROWS, { rows: 7 })), 'answer has 1 rows but its trailer says 7'],
+  ['stops before the limit', says(ndjson(OTHER_ROWS, { truncated: true })), 'cut its answer short'],
+  ['sends garbage as a row', says(`garbage\n${ndjson([], { rows: 1 })}`), 'sent a malformed row'],
+  ['sends rows of another read', says(ndjson([{ key: ['1'], row: {} }])), /key does not fit/],
+  ['sends rows out of order', says(ndjson([...OTHER_ROWS, ...ROWS])), 'sent rows out of order'],
+  ['fails', says('{"error":"Out of Memory"}', 500), 'answered 500: Out of Memory'],
+  ['is not ready', says('{"error":"starting"}', 503), 'answered 503: starting'],
+  ['knows no such read', says('Not Found', 404), 'answered 404: Not Found'],
+  ['redirects', says('', 302), 'answered 302'],
+];
+
+describe('a shard that', () => {
+  it.each(FAULTS)('%s costs only its own data, and is named', async (_what, fault, reason) => {
+    await start(healthy, fault);
+    const { status, headers, body, elapsedMs } = await query.get('/api/v1/logs');
+    expect(elapsedMs).toBeLessThan(DEADLINE_MS + MARGIN_MS);
+    expect(status).toBe(200);
+    expect(body).toEqual({
+      logs: [{ body: 'b' }],
+      count: 1,
+      partial: true,
+      shards: {
+        total: 2,
+        ok: 1,
+        failed: [
+          {
+            id: 's1',
+            reason: typeof reason === 'string' ? reason : expect.stringMatching(reason),
+            elapsed_ms: expect.any(Number),
+          },
+        ],
+      },
+    });
+    expect(headers.get('otelfan-partial')).toBe('true');
+    expect(headers.get('otelfan-missing-shards')).toBe('s1');
+  });
+
+  it.each(FAULTS)('%s makes a strict read fail', async (_what, fault) => {
+    await start(healthy, fault);
+    const { status, headers, body } = await query.get('/api/v1/logs?partial=false');
+    expect(status).toBe(503);
+    expect(body).toMatchObject({ partial: true, shards: { total: 2, ok: 1, failed: [{ id: 's1' }] } });
+    expect(body.error).toMatch(/^partial=false and not every shard answered: s1 \(.+\)$/);
+    expect(headers.get('otelfan-missing-shards')).toBe('s1');
+    expect(body).not.toHaveProperty('logs');
+  });
+
+  it('is down is missed at once', async () => {
+    await start(healthy, healthy);
+    await shards[1]?.stop();
+    const { status, body, elapsedMs } = await query.get('/api/v1/logs');
+    expect(elapsedMs).toBeLessThan(MARGIN_MS);
+    expect(status).toBe(200);
+    expect(body).toMatchObject({
+      shards: { failed: [{ id: 's1', reason: 'connection failed (ECONNREFUSED)' }] },
+    });
+    shards.pop();
+  });
+
+  it('closed an idle connection is asked again on a new one', async () => {
+    let calls = 0;
+    await start((response, request) => (calls++ === 0 ? resetting : healthy)(response, request));
+    expect((await query.get('/api/v1/logs')).body).toMatchObject({ count: 1, partial: false });
+    expect(calls).toBe(2);
+  });
+
+  it('is of kind tael is named as not readable', async () => {
+    shards = await startShards(healthy);
+    const specs = shards.map(shard => shard.spec);
+    query = await startQuery([...specs, { ...shardSpec('t0', 1), kind: 'tael' }]);
+    const { body } = await query.get('/api/v1/logs');
+    expect(body).toMatchObject({
+      count: 1,
+      partial: true,
+      shards: { failed: [{ id: 't0', reason: 'shards of kind tael cannot be read yet' }] },
+    });
+  });
+
+  it('is draining is read like any other', async () => {
+    shards = await startShards(healthy, answers(OTHER_ROWS));
+    query = await startQuery(
+      shards.map((shard, index) => ({ ...shard.spec, state: index === 0 ? 'active' : 'draining' })),
+    );
+    expect((await query.get('/api/v1/logs')).body).toMatchObject({ count: 2, partial: false });
+  });
+
+  it('has more than a few megabytes to say is heard to its end', async () => {
+    const rows = Array.from({ length: 900 }, (_, index) => {
+      const time = String(1000 - index).padStart(4, '0');
+      return { key: [time, time, '', '', 'x'], row: { body: 'x'.repeat(10_000) } };
+    });
+    await start(answers(rows), healthy);
+    const { body } = await query.get('/api/v1/logs?limit=1000');
+    expect(body).toMatchObject({ count: 901, partial: false });
+  });
+});
+
+describe('when shards are missing', () => {
+  const traceRows = [{ key: ['1', 'a'], row: { span_id: 'a' } }];
+
+  it('a trace that another shard holds is found, in part', async () => {
+    await start(answers(traceRows), says('', 500));
+    const { status, body } = await query.get(`/api/v1/traces/${TRACE_ID}`);
+    expect(status).toBe(200);
+    expect(body).toMatchObject({ span_count: 1, partial: true, shards: { failed: [{ id: 's1' }] } });
+  });
+
+  it('a trace that the others deny is not known to be absent', async () => {
+    await start(answers([]), says('', 500));
+    const { status, body } = await query.get(`/api/v1/traces/${TRACE_ID}`);
+    expect(status).toBe(503);
+    expect(body).toMatchObject({
+      error: 'trace not found, but not every shard answered: s1 (answered 500)',
+      partial: true,
+      shards: { total: 2, ok: 1 },
+    });
+  });
+
+  it('no answer at all is an error that names every shard', async () => {
+    await start(says('', 500), hung);
+    const { status, body } = await query.get('/api/v1/traces');
+    expect(status).toBe(503);
+    expect(body).toMatchObject({
+      error: `no shard answered: s0 (answered 500), s1 (no answer within ${DEADLINE_MS} ms)`,
+      partial: true,
+      shards: { total: 2, ok: 0, failed: [{ id: 's0' }, { id: 's1' }] },
+    });
+  });
+
+  it('a strict read fails at once and lets the other shards go', async () => {
+    await start(hung, says('', 500));
+    const { status, body, elapsedMs } = await query.get('/api/v1/logs?partial=false');
+    expect(status).toBe(503);
+    expect(elapsedMs).toBeLessThan(DEADLINE_MS);
+    expect(body).toMatchObject({
+      shards: {
+        failed: [
+          { id: 's0', reason: 'not waited for: s1 had failed' },
+          { id: 's1', reason: 'answered 500' },
+        ],
+      },
+    });
+    await shards[0]?.cancelled;
+  });
+
+  it('a timeout of the request lowers the deadline', async () => {
+    await start(healthy, hung);
+    const { body, elapsedMs } = await query.get('/api/v1/logs?timeout=50ms');
+    expect(elapsedMs).toBeLessThan(DEADLINE_MS);
+    expect(body).toMatchObject({ shards: { failed: [{ reason: 'no answer within 50 ms' }] } });
+    await shards[1]?.cancelled;
+  });
+
+  it('a timeout of the request does not raise the deadline', async () => {
+    await start(healthy, hung);
+    const { body } = await query.get('/api/v1/logs?timeout=1h');
+    expect(body).toMatchObject({ shards: { failed: [{ reason: `no answer within ${DEADLINE_MS} ms` }] } });
+  });
+
+  it('nothing else waits: neither other reads nor the process', async () => {
+    await start(healthy, hung);
+    const delay = monitorEventLoopDelay({ resolution: 10 });
+    delay.enable();
+    const waiting = Array.from({ length: 50 }, () => query.get('/api/v1/logs'));
+    const { elapsedMs } = await query.get('/healthz');
+    const replies = await Promise.all(waiting);
+    delay.disable();
+    expect(elapsedMs).toBeLessThan(DEADLINE_MS);
+    for (const reply of replies) expect(reply.elapsedMs).toBeLessThan(DEADLINE_MS + MARGIN_MS);
+    expect(delay.max / 1e6).toBeLessThan(MARGIN_MS);
+    expect((await query.get('/api/v1/logs?timeout=1ms')).status).toBeOneOf([200, 503]);
+  });
+});
+
+describe('a client that', () => {
+  it('goes away ends the calls to the shards', async () => {
+    const asked = Promise.withResolvers<void>();
+    await start(() => asked.resolve());
+    const agent = new Agent();
+    const request = httpGet(`${query.origin}/api/v1/logs`, { agent });
+    request.on('error', () => {});
+    await asked.promise;
+    request.destroy();
+    await shards[0]?.cancelled;
+    agent.destroy();
+  });
+});
+
+describe('the proxy', () => {
+  it('answers what it has begun before it stops', async () => {
+    await start(response => void setTimeout(() => response.end(ndjson(ROWS)), 100));
+    const reply = query.get('/api/v1/logs');
+    while (shards[0]?.reads.length === 0) await new Promise(resolve => setTimeout(resolve, 5));
+    const startMs = performance.now();
+    await query.stop();
+    expect(performance.now() - startMs).toBeLessThan(DEADLINE_MS + MARGIN_MS);
+    expect((await reply).body).toMatchObject({ count: 1, partial: false });
+    await expect(fetch(`${query.origin}/healthz`)).rejects.toThrow();
+  });
+
+  it('cannot be started on an address that is taken', async () => {
+    await start(healthy);
+    await expect(startQuery([], { port: query.proxy.port })).rejects.toThrow(/EADDRINUSE/);
+  });
+});

@@ -1,0 +1,60 @@
+import { pino } from 'pino';
+import { createQuery, type QueryOptions, type QueryProxy } from '../../src/query/create-query.ts';
+import type { ShardSpec } from '../../src/shared/topology/topology.ts';
+import { type StubShard, startStubShard, topologyOf } from './stub-shard.ts';
+
+export interface Reply {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  readonly body: Record<string, unknown>;
+  readonly elapsedMs: number;
+}
+
+export interface QueryHarness {
+  readonly proxy: QueryProxy;
+  readonly origin: string;
+  get(path: string, init?: RequestInit): Promise<Reply>;
+  stop(): Promise<void>;
+}
+
+export type StubBehaviour = Parameters<typeof startStubShard>[1];
+
+/** Stub shards `s0`, `s1`, … that behave as given. */
+export async function startShards(...behaviours: readonly StubBehaviour[]): Promise<StubShard[]> {
+  return Promise.all(behaviours.map((behave, index) => startStubShard(`s${index}`, behave)));
+}
+
+/** A query proxy on a free port over the given shards. */
+export async function startQuery(
+  shards: readonly ShardSpec[],
+  options: Partial<QueryOptions> = {},
+): Promise<QueryHarness> {
+  const topology = topologyOf(shards);
+  const proxy = await createQuery({
+    host: '127.0.0.1',
+    port: 0,
+    topology: () => topology,
+    timeoutMs: 400,
+    maxRows: 1000,
+    readyQuorum: 1,
+    logger: pino({ level: 'silent' }),
+    clock: { now: () => 1_700_000_000_000 },
+    ...options,
+  });
+  const origin = `http://127.0.0.1:${proxy.port}`;
+  return {
+    proxy,
+    origin,
+    async get(path, init) {
+      const startMs = performance.now();
+      const response = await fetch(origin + path, init);
+      const text = await response.text();
+      const elapsedMs = performance.now() - startMs;
+      const isJson = response.headers.get('content-type')?.startsWith('application/json') ?? false;
+      const body = isJson && text !== '' ? (JSON.parse(text) as Record<string, unknown>) : {};
+      return { status: response.status, headers: response.headers, text, body, elapsedMs };
+    },
+    stop: () => proxy.stop(),
+  };
+}
