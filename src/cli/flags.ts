@@ -1,0 +1,93 @@
+import { parseArgs } from 'node:util';
+import { loadConfig } from '../shared/config/load.ts';
+import type { Config } from '../shared/config/schema.ts';
+import { EXIT, UserError } from './exit-codes.ts';
+
+/** A flag of a serving command: what it sets in the configuration, or what it means to the command itself. */
+export interface Flag {
+  readonly type: 'string' | 'boolean';
+  /** `DIR` in `--data-dir DIR`. */
+  readonly placeholder?: string;
+  readonly about: string;
+  /** Path of the configuration leaf that the flag overrides. */
+  readonly sets?: string;
+}
+
+export type Flags = Readonly<Record<string, Flag>>;
+
+export const SERVE_FLAGS = {
+  config: { type: 'string', placeholder: 'FILE', about: 'YAML configuration (or OTELFAN_CONFIG)' },
+  'data-dir': {
+    type: 'string',
+    placeholder: 'DIR',
+    about: 'where data is stored (default ./data)',
+    sets: 'dataDir',
+  },
+  'log-level': {
+    type: 'string',
+    placeholder: 'LEVEL',
+    about: 'trace, debug, info, warn, error or silent',
+    sets: 'logLevel',
+  },
+  json: { type: 'boolean', about: 'print the addresses as one JSON line when ready' },
+  help: { type: 'boolean', about: 'show this text' },
+} as const satisfies Flags;
+
+export interface ParsedFlags {
+  readonly text: (name: string) => string | undefined;
+  readonly isSet: (name: string) => boolean;
+}
+
+/** @throws UserError with the exit code for usage when an argument is not one of the flags */
+export function parseFlags(command: string, argv: readonly string[], flags: Flags): ParsedFlags {
+  try {
+    const options = Object.fromEntries(Object.entries(flags).map(([name, { type }]) => [name, { type }]));
+    const { values } = parseArgs({ args: [...argv], options, strict: true, allowPositionals: false });
+    return {
+      text: name => values[name] as string | undefined,
+      isSet: name => values[name] !== undefined,
+    };
+  } catch (error) {
+    throw new UserError(
+      `${(error as Error).message.split('\n')[0]} (see: otelfan ${command} --help)`,
+      EXIT.usage,
+    );
+  }
+}
+
+/** The configuration as file, environment and flags make it. */
+export function configFrom(
+  parsed: ParsedFlags,
+  flags: Flags,
+  env: NodeJS.ProcessEnv,
+): { config: Config; warnings: readonly string[] } {
+  const overrides = Object.entries(flags).flatMap(([name, { sets }]) => {
+    const value = parsed.text(name);
+    return sets === undefined || value === undefined ? [] : [[sets, { value, flag: `--${name}` }] as const];
+  });
+  const file = parsed.text('config');
+  const loaded = loadConfig({
+    env,
+    flags: Object.fromEntries(overrides),
+    ...(file !== undefined && { file }),
+  });
+  if (!loaded.ok) throw new UserError(loaded.errors.join('\n'), EXIT.usage);
+  return { config: loaded.config, warnings: loaded.warnings };
+}
+
+export interface HelpText {
+  readonly summary: string;
+  readonly usage: string;
+  readonly flags: Flags;
+  readonly example: string;
+}
+
+export function helpText({ summary, usage, flags, example }: HelpText): string {
+  const rows = Object.entries(flags).map(([name, flag]) => {
+    const left = flag.placeholder === undefined ? `--${name}` : `--${name} ${flag.placeholder}`;
+    return [left, flag.about] as const;
+  });
+  const width = Math.max(...rows.map(([left]) => left.length));
+  const lines = rows.map(([left, about]) => `  ${left.padEnd(width)}  ${about}`).join('\n');
+  return `${summary}\n\nUsage: ${usage}\n\nFlags:\n${lines}\n\nExit codes: 0 stopped on request, 1 failed, 2 usage.\n\nExample:\n  ${example}\n`;
+}

@@ -1,0 +1,59 @@
+import { createHash } from '../shared/topology/hash.ts';
+import { startIngest } from './compose/components.ts';
+import { readyLine, urlOf } from './compose/ready-line.ts';
+import { topologyOf } from './compose/topology.ts';
+import { configFrom, helpText, parseFlags, SERVE_FLAGS } from './flags.ts';
+import type { Io } from './io.ts';
+import { createLogger, serve } from './serve.ts';
+
+const FLAGS = {
+  ...SERVE_FLAGS,
+  'http-port': {
+    type: 'string',
+    placeholder: 'N',
+    about: 'OTLP/HTTP (default 4318)',
+    sets: 'ingest.http.port',
+  },
+  'grpc-port': {
+    type: 'string',
+    placeholder: 'N',
+    about: 'OTLP/gRPC (default 4317)',
+    sets: 'ingest.grpc.port',
+  },
+  'health-port': {
+    type: 'string',
+    placeholder: 'N',
+    about: '/healthz and /readyz (default 13133)',
+    sets: 'ingest.health.port',
+  },
+} as const;
+
+const HELP = {
+  summary: 'Run an ingest router: OTLP in, durable queue, delivery to the shards of the topology.',
+  usage: 'otelfan ingest --config FILE [flags]',
+  flags: FLAGS,
+  example: 'OTELFAN_QUEUE_REDIS_URL=redis://127.0.0.1:6379 otelfan ingest --config otelfan.yaml',
+};
+
+export async function ingestCommand(argv: readonly string[], io: Io): Promise<number> {
+  const parsed = parseFlags('ingest', argv, FLAGS);
+  if (parsed.isSet('help')) {
+    io.stdout.write(helpText(HELP));
+    return 0;
+  }
+  const { config, warnings } = configFrom(parsed, FLAGS, io.env);
+  const logger = createLogger(config.logLevel, 'ingest');
+  for (const warning of warnings) logger.warn(warning);
+  const hash = await createHash();
+  const topology = topologyOf(config, hash, 'ingest');
+  const ingest = await startIngest({ config, topology, hash, logger, withHealth: true });
+  const { http, grpc, health } = config.ingest;
+  const addresses = {
+    http: urlOf('http', http.host, ingest.httpPort),
+    grpc: urlOf('grpc', grpc.host, ingest.grpcPort),
+    health: urlOf('http', health.host, ingest.healthPort ?? 0),
+  };
+  if (parsed.isSet('json')) io.stdout.write(readyLine(addresses));
+  logger.info({ ...addresses, topologyVersion: topology.version }, 'ingest is ready');
+  return serve(ingest, logger);
+}

@@ -1,0 +1,71 @@
+import { readFileSync } from 'node:fs';
+import { EXIT, UserError } from './exit-codes.ts';
+import type { Io } from './io.ts';
+
+const HELP = `otelfan turns many single-node telemetry stores into one.
+
+Usage: otelfan COMMAND [flags]
+
+Run:
+  up            everything on this machine: shards, queue, ingest and query
+  ingest        an ingest router: OTLP in, durable queue, delivery to the shards
+  query         a query proxy: one read API over all shards
+  shard         one embedded shard
+
+Use:
+  get           read traces, services, logs and metrics
+  send          post an OTLP file
+  demo          send realistic telemetry for a while
+  check-config  show the effective configuration, where it comes from, and warnings
+
+otelfan COMMAND --help shows the flags of a command with an example; otelfan --version the version.
+
+Exit codes: 0 done, 1 failed, 2 usage; get adds 3 for an answer without all shards and 4 for not found, send adds 3
+for records that were rejected.
+`;
+
+type Command = (argv: string[], io: Io) => number | Promise<number>;
+
+/** Loaded on demand: `get` should not wait for a database to load. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  up: async () => (await import('./up.ts')).upCommand,
+  ingest: async () => (await import('./ingest.ts')).ingestCommand,
+  query: async () => (await import('./query.ts')).queryCommand,
+  shard: async () => (await import('./shard.ts')).shardCommand,
+  get: async () => {
+    const { getCommand } = await import('./get.ts');
+    return (argv, { isTty }) => getCommand(argv, { stdout: process.stdout, stderr: process.stderr, isTty });
+  },
+  send: async () => (await import('./send.ts')).sendCommand,
+  demo: async () => (await import('./demo.ts')).demoCommand,
+  'check-config': async () => (await import('./check-config.ts')).checkConfigCommand,
+};
+
+async function main([name, ...argv]: string[], io: Io): Promise<number> {
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    (name === undefined ? io.stderr : io.stdout).write(HELP);
+    return name === undefined ? EXIT.usage : EXIT.ok;
+  }
+  if (name === '--version' || name === '-V') {
+    io.stdout.write(`${version()}\n`);
+    return EXIT.ok;
+  }
+  const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (load === undefined)
+    throw new UserError(`there is no command "${name}" (see: otelfan --help)`, EXIT.usage);
+  return (await load())(argv, io);
+}
+
+function version(): string {
+  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(manifest) as { version: string }).version;
+}
+
+try {
+  const { stdout, stderr, env } = process;
+  process.exitCode = await main(process.argv.slice(2), { stdout, stderr, isTty: stdout.isTTY === true, env });
+} catch (error) {
+  if (!(error instanceof UserError)) throw error;
+  for (const line of error.message.split('\n')) process.stderr.write(`otelfan: ${line}\n`);
+  process.exitCode = error.exitCode;
+}

@@ -1,0 +1,58 @@
+import { type Logger, pino } from 'pino';
+import type { Component } from '../shared/lifecycle.ts';
+import { EXIT, UserError } from './exit-codes.ts';
+
+/** Log lines are JSON on stderr; stdout belongs to what a command answers. */
+export function createLogger(level: string, name: string): Logger {
+  return pino({ level, name }, pino.destination({ fd: 2, sync: true }));
+}
+
+/** Asks again within this time are the same wish: a terminal sends Ctrl-C to every process at once. */
+const SAME_WISH_MS = 1000;
+
+/**
+ * Resolves on SIGINT or SIGTERM, or when the process that started this one is gone. A child of `otelfan up` leaves
+ * SIGINT to its parent, because a terminal sends Ctrl-C to both and the shards have to outlive the queue. Asking
+ * again, a second later, ends the process at once.
+ */
+export async function untilAskedToStop({ isChild }: { isChild: boolean }): Promise<void> {
+  await new Promise<void>(resolve => {
+    let askedAtMs: number | undefined;
+    const ask = () => {
+      const nowMs = performance.now();
+      if (askedAtMs !== undefined && nowMs - askedAtMs > SAME_WISH_MS) process.exit(130);
+      askedAtMs ??= nowMs;
+      resolve();
+    };
+    process.on('SIGINT', isChild ? () => {} : ask);
+    process.on('SIGTERM', ask);
+    if (isChild) process.once('disconnect', ask);
+  });
+}
+
+/** Runs a started component until the process is asked to stop. */
+export async function serve(component: Component, logger: Logger): Promise<number> {
+  await untilAskedToStop({ isChild: process.connected });
+  logger.info('stopping');
+  await component.stop();
+  return EXIT.ok;
+}
+
+/** Turns what can go wrong with an address into one line for the person who chose it. */
+export function listenError(error: unknown): unknown {
+  const { code, message, address, port } = error as NodeJS.ErrnoException & {
+    address?: string;
+    port?: number;
+  };
+  const at = port === undefined ? message : `${address}:${port}`;
+  if (code === 'EADDRINUSE' || /EADDRINUSE|address already in use/.test(message)) {
+    return new UserError(
+      `address ${at} is in use; stop what listens there or choose another port (0 takes any free one)`,
+    );
+  }
+  if (code === 'EACCES')
+    return new UserError(`may not listen on ${at}: permission denied; choose a port above 1023`);
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
+    return new UserError(`cannot listen on ${at}: not an address of this machine`);
+  return error;
+}

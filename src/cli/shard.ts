@@ -1,0 +1,55 @@
+import { startShard } from './compose/components.ts';
+import { readyLine, urlOf } from './compose/ready-line.ts';
+import { EXIT, UserError } from './exit-codes.ts';
+import { configFrom, helpText, parseFlags, SERVE_FLAGS } from './flags.ts';
+import type { Io } from './io.ts';
+import { createLogger, serve } from './serve.ts';
+
+const FLAGS = {
+  id: { type: 'string', placeholder: 'ID', about: 'id of this shard in the topology' },
+  ...SERVE_FLAGS,
+  'otlp-port': {
+    type: 'string',
+    placeholder: 'N',
+    about: 'OTLP door for ingest (default 4318)',
+    sets: 'shard.otlp.port',
+  },
+  'read-port': {
+    type: 'string',
+    placeholder: 'N',
+    about: 'read API for query (default 7800)',
+    sets: 'shard.read.port',
+  },
+} as const;
+
+const HELP = {
+  summary: 'Run one embedded shard: a DuckDB store that ingest delivers to and query reads from.',
+  usage: 'otelfan shard --id ID [flags]',
+  flags: FLAGS,
+  example: 'otelfan shard --id s0 --data-dir /var/lib/otelfan --otlp-port 4318 --read-port 7800',
+};
+
+export async function shardCommand(argv: readonly string[], io: Io): Promise<number> {
+  const parsed = parseFlags('shard', argv, FLAGS);
+  if (parsed.isSet('help')) {
+    io.stdout.write(helpText(HELP));
+    return 0;
+  }
+  const id = parsed.text('id');
+  if (id === undefined || !/^[A-Za-z0-9._-]{1,64}$/.test(id)) {
+    throw new UserError(
+      `--id ${id ?? ''}: expected the shard's id, 1 to 64 of A-Z, a-z, 0-9, ".", "_" and "-"`,
+      EXIT.usage,
+    );
+  }
+  const { config } = configFrom(parsed, FLAGS, io.env);
+  const logger = createLogger(config.logLevel, `shard ${id}`);
+  const shard = await startShard(config, id, logger);
+  const addresses = {
+    otlp: urlOf('http', config.shard.otlp.host, shard.otlpPort),
+    read: urlOf('http', config.shard.read.host, shard.readPort),
+  };
+  if (parsed.isSet('json')) io.stdout.write(readyLine(addresses));
+  logger.info(addresses, 'shard is ready');
+  return serve(shard, logger);
+}

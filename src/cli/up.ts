@@ -1,0 +1,180 @@
+import { fileURLToPath } from 'node:url';
+import type { Logger } from 'pino';
+import type { Config } from '../shared/config/schema.ts';
+import { type Component, stopAll } from '../shared/lifecycle.ts';
+import { createHash } from '../shared/topology/hash.ts';
+import { createTopology } from '../shared/topology/topology.ts';
+import { holdFolder, shardFolder, startIngest, startQuery } from './compose/components.ts';
+import { type LocalTopology, resolveLocalTopology } from './compose/local-topology.ts';
+import { readyLine, urlOf } from './compose/ready-line.ts';
+import { type ShardProcess, startShardProcess } from './compose/shard-process.ts';
+import { EXIT, UserError } from './exit-codes.ts';
+import { configFrom, helpText, parseFlags, SERVE_FLAGS } from './flags.ts';
+import type { Io } from './io.ts';
+import { createLogger, serve } from './serve.ts';
+import { renderTable } from './table.ts';
+import { tryItText } from './try-it.ts';
+
+const FLAGS = {
+  ...SERVE_FLAGS,
+  shards: {
+    type: 'string',
+    placeholder: 'N',
+    about: 'embedded shards (default: what the folder has, else 3)',
+  },
+  'http-port': {
+    type: 'string',
+    placeholder: 'N',
+    about: 'OTLP/HTTP (default 4318; 0 takes any free port)',
+    sets: 'ingest.http.port',
+  },
+  'grpc-port': {
+    type: 'string',
+    placeholder: 'N',
+    about: 'OTLP/gRPC (default 4317)',
+    sets: 'ingest.grpc.port',
+  },
+  'api-port': { type: 'string', placeholder: 'N', about: 'read API (default 7701)', sets: 'query.http.port' },
+} as const;
+
+const HELP = {
+  summary: 'Run everything on this machine: embedded shards, embedded queue, ingest and query.',
+  usage: 'otelfan up [flags]',
+  flags: FLAGS,
+  example: 'otelfan up --data-dir /var/lib/otelfan --shards 4',
+};
+
+const MAX_SHARDS = 64;
+
+export async function upCommand(argv: readonly string[], io: Io): Promise<number> {
+  const parsed = parseFlags('up', argv, FLAGS);
+  if (parsed.isSet('help')) {
+    io.stdout.write(helpText(HELP));
+    return EXIT.ok;
+  }
+  const { config, warnings } = configFrom(parsed, FLAGS, io.env);
+  if (config.topology !== undefined) {
+    throw new UserError(
+      'up makes its own topology; run ingest, query and shard with the configured one',
+      EXIT.usage,
+    );
+  }
+  // A person who watches wants what is wrong, not what is normal.
+  const logLevel = io.isTty && config.logLevel === 'info' ? 'warn' : config.logLevel;
+  const logger = createLogger(logLevel, 'up');
+  for (const warning of warnings) logger.warn(warning);
+  const release = holdFolder(config.dataDir);
+  const local = resolveLocalTopology(config.dataDir, shardCount(parsed.text('shards')));
+  const running = await startAll({ config, local, logger, logLevel, env: io.env });
+
+  if (parsed.isSet('json')) io.stdout.write(readyLine(running.addresses));
+  else io.stdout.write(welcome(running.listeners, running.addresses));
+  logger.info(running.addresses, 'everything is ready');
+  return serve({ stop: () => running.stop().finally(release) }, logger);
+}
+
+function shardCount(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const count = /^\d+$/.test(text) ? Number(text) : 0;
+  if (count < 1 || count > MAX_SHARDS) {
+    throw new UserError(`--shards ${text}: expected a whole number from 1 to ${MAX_SHARDS}`, EXIT.usage);
+  }
+  return count;
+}
+
+interface UpOptions {
+  readonly config: Config;
+  readonly local: LocalTopology;
+  readonly logger: Logger;
+  readonly logLevel: string;
+  readonly env: NodeJS.ProcessEnv;
+}
+
+interface Listening {
+  readonly what: string;
+  readonly address: string;
+  readonly data: string;
+}
+
+interface Running extends Component {
+  readonly listeners: readonly Listening[];
+  readonly addresses: { readonly http: string; readonly grpc: string; readonly api: string };
+}
+
+async function startAll({ config, local, logger, logLevel, env }: UpOptions): Promise<Running> {
+  const started: Component[] = [];
+  try {
+    const shards = await startShards({ config, local, logger, logLevel, env }, started);
+    const hash = await createHash();
+    const topology = createTopology(
+      {
+        version: local.version,
+        shards: shards.map(({ id, otlp, read }, index) => {
+          const state = index < local.activeCount ? 'active' : 'draining';
+          return { id, kind: 'embedded', otlp, read, weight: 1, state } as const;
+        }),
+      },
+      hash,
+    );
+    const query = await startQuery(config, topology, logger);
+    started.unshift(query);
+    const ingest = await startIngest({ config, topology, hash, logger, withHealth: false });
+    started.unshift(ingest);
+
+    const addresses = {
+      http: urlOf('http', config.ingest.http.host, ingest.httpPort),
+      grpc: urlOf('grpc', config.ingest.grpc.host, ingest.grpcPort),
+      api: urlOf('http', config.query.http.host, query.port),
+    };
+    const queueAt = config.queue.redis.url === undefined ? `${config.dataDir}/queue` : 'Redis';
+    const listeners = [
+      { what: 'OTLP/HTTP', address: addresses.http, data: queueAt },
+      { what: 'OTLP/gRPC', address: addresses.grpc, data: queueAt },
+      { what: 'read API', address: addresses.api, data: '' },
+      ...shards.map(({ id, read }) => ({
+        what: `shard ${id}`,
+        address: read,
+        data: shardFolder(config.dataDir, id),
+      })),
+    ];
+    return { listeners, addresses, stop: () => stopAll(started) };
+  } catch (error) {
+    await stopAll(started);
+    throw error;
+  }
+}
+
+/** Adds each shard to `started` as soon as it runs, so that a failure of another one leaves no process behind. */
+async function startShards(options: UpOptions, started: Component[]): Promise<ShardProcess[]> {
+  const ids = Array.from({ length: options.local.totalCount }, (_, index) => `s${index}`);
+  const outcomes = await Promise.allSettled(
+    ids.map(async id => {
+      const shard = await startShardProcess({
+        id,
+        dataDir: options.config.dataDir,
+        entry: [fileURLToPath(new URL('../../bin/otelfan.mjs', import.meta.url))],
+        logLevel: options.logLevel,
+        env: options.env,
+        logger: options.logger,
+      });
+      started.push(shard);
+      return shard;
+    }),
+  );
+  return outcomes.map(outcome => {
+    if (outcome.status === 'rejected') throw outcome.reason;
+    return outcome.value;
+  });
+}
+
+function welcome(listeners: readonly Listening[], addresses: Running['addresses']): string {
+  const table = renderTable<Listening>({
+    columns: [
+      { title: 'WHAT', cell: row => row.what },
+      { title: 'ADDRESS', cell: row => row.address },
+      { title: 'DATA', cell: row => row.data },
+    ],
+    rows: listeners,
+  });
+  return `\n${table}\n${tryItText(addresses)}\nCtrl-C stops it; the data stays.\n`;
+}

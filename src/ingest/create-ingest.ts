@@ -1,0 +1,120 @@
+import type { Logger } from 'pino';
+import { type Component, once, stopAll } from '../shared/lifecycle.ts';
+import { createByteBudget } from '../shared/otlp/byte-budget.ts';
+import { createOtlpGrpcServer } from '../shared/otlp/grpc-server.ts';
+import { createOtlpHttpServer } from '../shared/otlp/http-server.ts';
+import { createJsonTranscoder } from '../shared/otlp/json-transcoder.ts';
+import { createOtlpTypes } from '../shared/otlp/messages.ts';
+import type { Clock } from '../shared/time.ts';
+import type { Hash } from '../shared/topology/hash.ts';
+import type { Topology } from '../shared/topology/topology.ts';
+import { createBatcher } from './batcher.ts';
+import { createLane, type LaneOptions } from './delivery/lane.ts';
+import { createShardSender } from './delivery/shard-sender.ts';
+import { createHealthServer, type HealthServer } from './health-server.ts';
+import type { BatchQueue } from './queue/batch-queue.ts';
+import { createQueueQuota } from './quota.ts';
+import { createReceiver } from './receiver.ts';
+
+interface Listener {
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+}
+
+export interface IngestOptions {
+  readonly http: Listener;
+  readonly grpc: Listener;
+  /** Left out where another process answers for this one. */
+  readonly health?: Listener;
+  readonly maxRequestBytes: number;
+  readonly maxBytesInFlight: number;
+  readonly topology: Topology;
+  readonly hash: Hash;
+  /** Stopped with ingest. */
+  readonly queue: BatchQueue;
+  readonly maxQueueBytes: number;
+  readonly batchBytes: number;
+  readonly lane: LaneOptions;
+  readonly sendTimeoutMs: number;
+  readonly newId: () => string;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly logger: Logger;
+}
+
+export interface Ingest extends Component {
+  readonly httpPort: number;
+  readonly grpcPort: number;
+  readonly healthPort: number | undefined;
+}
+
+const QUOTA_INTERVAL_MS = 1000;
+
+/** The ingest router. Rejects when an address cannot be bound; what was started by then is stopped again. */
+export async function createIngest(options: IngestOptions): Promise<Ingest> {
+  const { topology, hash, queue, clock, random, logger } = options;
+  const shardIds = topology.shards.map(shard => shard.id);
+  const quota = createQueueQuota({
+    queue,
+    shards: shardIds,
+    maxBytes: options.maxQueueBytes,
+    intervalMs: QUOTA_INTERVAL_MS,
+    logger,
+  });
+  const batcher = createBatcher({ queue, batchBytes: options.batchBytes, newId: options.newId, clock });
+  const handle = createReceiver({ topology: () => topology, hash, batcher, fullReason: quota.fullReason });
+  const senders = topology.shards.map(shard =>
+    createShardSender({ shard: shard.id, baseUrl: shard.otlp, timeoutMs: options.sendTimeoutMs }),
+  );
+  const lanes = topology.shards.map((shard, index) =>
+    createLane({
+      shard: shard.id,
+      queue,
+      send: (senders[index] as (typeof senders)[number]).send,
+      options: options.lane,
+      clock,
+      random,
+      logger,
+    }),
+  );
+
+  const door = {
+    maxRequestBytes: options.maxRequestBytes,
+    budget: createByteBudget(options.maxBytesInFlight),
+    handle,
+    logger,
+  };
+  // Stopped from the outside in: nothing new comes in, what came in is stored, what is being sent is settled.
+  const behindTheDoors: Component[] = [
+    { stop: () => batcher.drain() },
+    quota,
+    { stop: async () => void (await Promise.all(lanes.map(lane => lane.stop()))) },
+    ...senders,
+    queue,
+  ];
+  const doors: Component[] = [];
+  try {
+    const transcoder = createJsonTranscoder(createOtlpTypes());
+    const http = await createOtlpHttpServer({ ...door, ...options.http, transcoder });
+    doors.push(http);
+    const grpc = await createOtlpGrpcServer({ ...door, ...options.grpc });
+    doors.push(grpc);
+    const health = await openHealth(options);
+    if (health !== undefined) doors.push(health);
+    return {
+      httpPort: http.port,
+      grpcPort: grpc.port,
+      healthPort: health?.port,
+      stop: once(() => stopAll([...doors, ...behindTheDoors])),
+    };
+  } catch (error) {
+    await stopAll([...doors, ...behindTheDoors]);
+    throw error;
+  }
+}
+
+async function openHealth({ health, queue }: IngestOptions): Promise<HealthServer | undefined> {
+  if (health === undefined) return undefined;
+  return createHealthServer({ ...health, unreadyReason: () => queue.unavailableReason() });
+}

@@ -1,0 +1,120 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { partition, type Slice } from '../../src/ingest/partition/partition.ts';
+import { createJsonTranscoder } from '../../src/shared/otlp/json-transcoder.ts';
+import { createOtlpTypes } from '../../src/shared/otlp/messages.ts';
+import { SIGNALS, type Signal } from '../../src/shared/otlp/signal.ts';
+import { createHash } from '../../src/shared/topology/hash.ts';
+import { arbitraryRequests } from '../support/otlp-samples.ts';
+
+const types = createOtlpTypes();
+const transcoder = createJsonTranscoder(types);
+const hash = await createHash();
+
+const NAMES = {
+  traces: ['resourceSpans', 'scopeSpans', 'spans'],
+  logs: ['resourceLogs', 'scopeLogs', 'logRecords'],
+  metrics: ['resourceMetrics', 'scopeMetrics', 'metrics'],
+} as const;
+
+type Json = Record<string, unknown>;
+
+function protobufOf(signal: Signal, request: object): Buffer {
+  const transcoded = transcoder.toProtobuf(signal, Buffer.from(JSON.stringify(request)));
+  if (transcoded.kind === 'malformed') throw new Error(transcoded.reason);
+  return transcoded.body;
+}
+
+/** Every record with the envelopes around it, as text that does not depend on the order of records. */
+function recordsOf(signal: Signal, bytes: Buffer): { key: string; text: string }[] {
+  const [groupName, scopeName, recordName] = NAMES[signal];
+  const type = types.request(signal);
+  const request = type.toObject(type.decode(bytes), { longs: String, bytes: String, json: true }) as Json;
+  const list = (parent: Json, name: string) => (parent[name] ?? []) as Json[];
+  return list(request, groupName).flatMap(group =>
+    list(group, scopeName).flatMap(scope =>
+      list(scope, recordName).map(record => ({
+        key: keyOf(signal, record, group),
+        text: JSON.stringify([group.resource, group.schemaUrl, scope.scope, scope.schemaUrl, record]),
+      })),
+    ),
+  );
+}
+
+/** The shard key by the definition, from decoded records: what the wire walk must agree with. */
+function keyOf(signal: Signal, record: Json, group: Json): string {
+  if (signal === 'metrics') return Buffer.from((record.name as string | undefined) ?? '').toString('hex');
+  const traceId = Buffer.from((record.traceId as string | undefined) ?? '', 'base64');
+  if (traceId.length === 16 && traceId.some(byte => byte !== 0)) return traceId.toString('hex');
+  const attributes = ((group.resource as Json | undefined)?.attributes ?? []) as { key: string; value?: Json }[];
+  const service = attributes.find(({ key, value }) => key === 'service.name' && Object.keys(value ?? {}).length > 0);
+  const name = service === undefined ? 'unknown' : ((service.value?.stringValue as string | undefined) ?? '');
+  return Buffer.from(name).toString('hex');
+}
+
+function slicesOf(signal: Signal, request: Buffer, shardCount: number): readonly Slice[] {
+  const outcome = partition({ signal, request, shardOf: key => hash.slot(key) % shardCount });
+  if (outcome.kind === 'malformed') throw new Error(outcome.reason);
+  expect(outcome.rejected).toBe(0);
+  return outcome.slices;
+}
+
+const sorted = (records: { text: string }[]) => records.map(({ text }) => text).sort();
+
+describe.each(SIGNALS)('partitioning %s', signal => {
+  const arbitrary = arbitraryRequests[signal];
+  const shardCounts = fc.integer({ min: 1, max: 7 });
+
+  it('the union of the slices is the request, record for record with its envelopes', () => {
+    fc.assert(
+      fc.property(arbitrary, shardCounts, (request, shardCount) => {
+        const body = protobufOf(signal, request);
+        const parts = slicesOf(signal, body, shardCount).flatMap(slice => recordsOf(signal, slice.bytes));
+        expect(sorted(parts)).toEqual(sorted(recordsOf(signal, body)));
+      }),
+    );
+  });
+
+  it('every record is on exactly the shard its key maps to', () => {
+    fc.assert(
+      fc.property(arbitrary, shardCounts, (request, shardCount) => {
+        for (const slice of slicesOf(signal, protobufOf(signal, request), shardCount)) {
+          for (const { key } of recordsOf(signal, slice.bytes)) {
+            expect(hash.slot(Buffer.from(key, 'hex')) % shardCount).toBe(slice.shard);
+          }
+        }
+      }),
+    );
+  });
+
+  it('slices of several requests, one after the other, are one valid request', () => {
+    fc.assert(
+      fc.property(arbitrary, arbitrary, (first, second) => {
+        const slices = [first, second].flatMap(request => slicesOf(signal, protobufOf(signal, request), 1));
+        const whole = recordsOf(signal, Buffer.concat(slices.map(slice => slice.bytes)));
+        expect(whole).toEqual(slices.flatMap(slice => recordsOf(signal, slice.bytes)));
+      }),
+    );
+  });
+
+  it('damaged bytes are malformed or partitioned, and never throw', () => {
+    fc.assert(
+      fc.property(arbitrary, fc.nat(), fc.integer({ min: 0, max: 255 }), fc.nat(), (request, at, byte, cut) => {
+        const body = protobufOf(signal, request);
+        if (body.length > 0) body[at % body.length] = byte;
+        const damaged = body.subarray(0, body.length - (cut % (body.length + 1)));
+        const outcome = partition({ signal, request: damaged, shardOf: () => 0 });
+        expect(['partitioned', 'malformed']).toContain(outcome.kind);
+      }),
+    );
+  });
+
+  it('random bytes are malformed or partitioned, and never throw', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), bytes => {
+        const outcome = partition({ signal, request: Buffer.from(bytes), shardOf: () => 0 });
+        expect(['partitioned', 'malformed']).toContain(outcome.kind);
+      }),
+    );
+  });
+});

@@ -1,0 +1,19 @@
+import type { Reporter, TestModule } from 'vitest/node';
+
+/** Ends a run with what was not run and why: a skipped test that nobody hears of is a hole. */
+export default class SkipReporter implements Reporter {
+  onTestRunEnd(modules: readonly TestModule[]): void {
+    const lines: string[] = [];
+    const counts = { passed: 0, failed: 0, skipped: 0 };
+    for (const module of modules) {
+      for (const test of module.children.allTests()) {
+        const result = test.result();
+        if (result.state === 'pending') continue;
+        counts[result.state]++;
+        if (result.state === 'skipped') lines.push(`  ${test.fullName}: ${result.note ?? 'no reason given'}`);
+      }
+    }
+    if (lines.length > 0) process.stdout.write(`\nNot run, and why:\n${lines.join('\n')}\n`);
+    process.stdout.write(`\n${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped\n`);
+  }
+}

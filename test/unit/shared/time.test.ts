@@ -1,0 +1,36 @@
+import { describe, expect, it } from 'vitest';
+import { formatNanos, parseWindowNanos } from '../../../src/shared/time.ts';
+
+describe('formatNanos', () => {
+  it.each([
+    [1_700_000_000_000_000_000n, '2023-11-14T22:13:20Z'],
+    [1_700_000_000_100_000_000n, '2023-11-14T22:13:20.100Z'],
+    [1_700_000_000_123_456_000n, '2023-11-14T22:13:20.123456Z'],
+    [1_700_000_000_123_456_789n, '2023-11-14T22:13:20.123456789Z'],
+    [0n, '1970-01-01T00:00:00Z'],
+    [1n, '1970-01-01T00:00:00.000000001Z'],
+    [18_446_744_073_709_551_615n, '2554-07-21T23:34:33.709551615Z'],
+  ])('prints %d as %s, with the shortest lossless fraction of 0, 3, 6 or 9 digits', (nanos, text) => {
+    expect(formatNanos(nanos)).toBe(text);
+  });
+});
+
+describe('parseWindowNanos', () => {
+  it.each([
+    ['90', 90_000_000_000n],
+    ['0', 0n],
+    ['15m', 900_000_000_000n],
+    [' 24h ', 86_400_000_000_000n],
+    ['7d', 604_800_000_000_000n],
+    ['+5s', 5_000_000_000n],
+  ])('reads %j', (text, nanos) => {
+    expect(parseWindowNanos(text)).toBe(nanos);
+  });
+
+  it.each(['', '1.5h', '500ms', '1w', '1H', '5 m', '1h30m', '-5', '99999999999d', '9223372036854775808d'])(
+    'refuses %j instead of taking it for no bound',
+    text => {
+      expect(parseWindowNanos(text)).toBeUndefined();
+    },
+  );
+});
