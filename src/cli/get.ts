@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream';
 import { parseArgs } from 'node:util';
+import { EXIT } from './exit-codes.ts';
 import { type ReadAnswer, tableOf } from './read-tables.ts';
 import { printable } from './table.ts';
 
@@ -11,7 +12,7 @@ export interface GetIo {
   readonly fetch?: typeof fetch;
 }
 
-const EXIT = { ok: 0, error: 1, usage: 2, partial: 3, notFound: 4 } as const;
+const GET_EXIT = { ...EXIT, partial: 3, notFound: 4 } as const;
 
 const DEFAULT_SERVER = 'http://127.0.0.1:7701';
 
@@ -169,7 +170,7 @@ async function show(
 ): Promise<number> {
   if (reply.kind === 'failed') return fail(io, reply.error);
   const answer = parseEnvelope(reply.text);
-  if (reply.status === 404) return fail(io, answer?.error ?? 'not found', EXIT.notFound);
+  if (reply.status === 404) return fail(io, answer?.error ?? 'not found', GET_EXIT.notFound);
   if (reply.status !== 200)
     return fail(io, `the server answered ${reply.status}: ${answer?.error ?? 'no reason given'}`);
   if (answer === undefined) return fail(io, 'the answer of the server is not JSON');
@@ -181,7 +182,7 @@ async function show(
   const { total = 0, failed = [] } = answer.shards ?? {};
   const missing = failed.map(shard => `${shard.id} (${shard.reason})`).join(', ');
   await say(io, `partial answer, ${failed.length} of ${total} shards are missing: ${missing}`);
-  return EXIT.partial;
+  return GET_EXIT.partial;
 }
 
 function parseEnvelope(text: string): Envelope | undefined {
@@ -193,7 +194,7 @@ function parseEnvelope(text: string): Envelope | undefined {
   }
 }
 
-async function fail(io: GetIo, error: string, exitCode: number = EXIT.error): Promise<number> {
+async function fail(io: GetIo, error: string, exitCode: number = EXIT.failed): Promise<number> {
   await say(io, error);
   return exitCode;
 }

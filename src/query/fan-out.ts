@@ -15,6 +15,7 @@ export interface FanOutOptions<T> {
 /** What became of one shard's call. */
 export type Slot<T> = { readonly shardId: string; readonly elapsedMs: number } & (
   | { readonly kind: 'answered'; readonly value: T }
+  | { readonly kind: 'cut'; readonly value: T; readonly reason: string }
   | { readonly kind: 'failed'; readonly reason: string }
   /** Not waited for, through no fault of the shard. */
   | { readonly kind: 'abandoned'; readonly reason: string }
@@ -50,9 +51,12 @@ export async function fanOut<T>({
     const startMs = performance.now();
     const outcome = await Promise.race([callTwice(shard, call, calls.signal), ended.promise]);
     const slot = { shardId: shard.id, elapsedMs: Math.round(performance.now() - startMs) };
-    if (outcome.kind === 'answered' || outcome.kind === 'abandoned') return { ...slot, ...outcome };
-    if (failFast) end({ kind: 'abandoned', reason: `not waited for: ${shard.id} had failed` });
-    return { ...slot, kind: 'failed', reason: outcome.reason };
+    if (failFast && outcome.kind !== 'answered') {
+      end({ kind: 'abandoned', reason: `not waited for: ${shard.id} had failed` });
+    }
+    return outcome.kind === 'unreachable'
+      ? { ...slot, kind: 'failed', reason: outcome.reason }
+      : { ...slot, ...outcome };
   }
 
   try {

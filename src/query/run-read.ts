@@ -51,27 +51,30 @@ export async function runRead<N extends ShardReadName>(
     signal,
     failFast: !partial,
   });
-  const { combined, slots: used } = combineSlots(slots, parts => read.combine(parts, request));
-  deps.shardLog.record(used);
-  return answerOf(combined, { shards: completenessOf(used), partial });
+  const merged = combineSlots(slots, parts => read.combine(parts, request));
+  deps.shardLog.record(merged.slots);
+  return answerOf(merged, { isStrict: !partial });
+}
+
+interface Merged {
+  readonly combined: Combined;
+  readonly slots: readonly Slot<RowPart>[];
 }
 
 /** A part may prove broken only when it is merged; its shard has then failed like any other. */
 function combineSlots(
   slots: readonly Slot<RowPart>[],
   combine: (parts: readonly RowPart[]) => Combined,
-): { readonly combined: Combined; readonly slots: readonly Slot<RowPart>[] } {
+): Merged {
   try {
-    const parts = slots.flatMap(slot => (slot.kind === 'answered' ? [slot.value] : []));
-    return { combined: combine(parts), slots };
+    return { combined: combine(slots.flatMap(slot => ('value' in slot ? [slot.value] : []))), slots };
   } catch (error) {
     if (!(error instanceof BrokenPart)) throw error;
     const { shardId, message: reason } = error;
-    const rest = slots.map(slot =>
-      slot.shardId === shardId
-        ? { shardId, elapsedMs: slot.elapsedMs, kind: 'failed' as const, reason }
-        : slot,
-    );
+    const rest = slots.map(slot => {
+      if (slot.shardId !== shardId) return slot;
+      return { shardId, elapsedMs: slot.elapsedMs, kind: 'failed', reason } as const;
+    });
     return combineSlots(rest, combine);
   }
 }
@@ -80,27 +83,21 @@ function combineSlots(
  * Found although shards are missing is an answer, unless the client asked for all or nothing; not found while shards
  * are missing is not known, so it is 404 only when every shard said no.
  */
-function answerOf(
-  combined: Combined,
-  { shards, partial }: { readonly shards: Completeness; readonly partial: boolean },
-): Answer {
-  const missing = nameMissing(shards);
-  if (shards.ok === 0) return json(503, shards, errorMember(`no shard answered: ${missing}`));
-  if (shards.failed.length > 0 && !partial) {
-    return json(503, shards, errorMember(`partial=false and not every shard answered: ${missing}`));
+function answerOf({ combined, slots }: Merged, { isStrict }: { readonly isStrict: boolean }): Answer {
+  const shards = completenessOf(slots);
+  const isPartial = shards.failed.length > 0;
+  const refuse = (status: 404 | 503, error: string) => envelope(status, shards, errorMember(error));
+
+  if (!slots.some(slot => 'value' in slot)) return refuse(503, `no shard answered: ${nameMissing(shards)}`);
+  if (isPartial && isStrict) {
+    return refuse(503, `partial=false and not every shard answered: ${nameMissing(shards)}`);
   }
-  if (combined.kind === 'found') return json(200, shards, combined.members);
-  if (shards.failed.length > 0) {
-    return json(
-      503,
-      shards,
-      errorMember(`${combined.what} not found, but not every shard answered: ${missing}`),
-    );
-  }
-  return json(404, shards, errorMember(`${combined.what} not found`));
+  if (combined.kind === 'found') return envelope(200, shards, combined.members);
+  if (!isPartial) return refuse(404, `${combined.what} not found`);
+  return refuse(503, `${combined.what} not found, but not every shard answered: ${nameMissing(shards)}`);
 }
 
-function json(status: number, shards: Completeness, members: string): Answer {
+function envelope(status: number, shards: Completeness, members: string): Answer {
   const partial = shards.failed.length > 0;
   return {
     status,

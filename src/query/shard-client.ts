@@ -5,9 +5,13 @@ import type { ShardSpec } from '../shared/topology/topology.ts';
 import type { RowPart } from './merge/row-part.ts';
 import { readRowBody } from './row-body.ts';
 
-/** `unreachable` means that no answer began, so that asking again may help. */
+/**
+ * `cut` is an answer that the shard ended at a bound of its own; `unreachable` means that no answer began, so that
+ * asking again may help.
+ */
 export type CallOutcome<T> =
   | { readonly kind: 'answered'; readonly value: T }
+  | { readonly kind: 'cut'; readonly value: T; readonly reason: string }
   | { readonly kind: 'unreachable'; readonly reason: string }
   | { readonly kind: 'failed'; readonly reason: string };
 
@@ -91,9 +95,9 @@ export function createShardClient({ maxAnswerBytes }: ShardClientOptions): Shard
       return send(shard, post, async response => {
         const body = await readRowBody(response.body, maxAnswerBytes);
         if (body.kind === 'broken') return { kind: 'failed', reason: body.reason };
-        if (body.truncated && body.rows < limitOf(request))
-          return { kind: 'failed', reason: 'cut its answer short' };
-        return { kind: 'answered', value: { shardId: shard.id, lines: body.lines } };
+        const value = { shardId: shard.id, lines: body.lines };
+        if (body.truncated) return { kind: 'cut', value, reason: `gave its first ${body.rows} rows only` };
+        return { kind: 'answered', value };
       });
     },
     ready(shard, signal) {
@@ -106,10 +110,6 @@ export function createShardClient({ maxAnswerBytes }: ShardClientOptions): Shard
       await Promise.all([...pools.values()].map(pool => pool.destroy()));
     }),
   };
-}
-
-function limitOf(request: ShardReadRequest<ShardReadName>): number {
-  return 'limit' in request ? request.limit : Number.POSITIVE_INFINITY;
 }
 
 /** A shard explains itself as `{"error": "…"}`; whatever else it sends is quoted as it is. */

@@ -53,7 +53,6 @@ const FAULTS: [string, StubBehaviour, string | RegExp][] = [
   ['sends nothing', says(''), 'answer ended without its trailer'],
   ['sends something else', says('<html>hello</html>\n'), 'answer ended without its trailer'],
   ['lost rows', says(ndjson(OTHER_ROWS, { rows: 7 })), 'answer has 1 rows but its trailer says 7'],
-  ['stops before the limit', says(ndjson(OTHER_ROWS, { truncated: true })), 'cut its answer short'],
   ['sends garbage as a row', says(`garbage\n${ndjson([], { rows: 1 })}`), 'sent a malformed row'],
   ['sends rows of another read', says(ndjson([{ key: ['1'], row: {} }])), /key does not fit/],
   ['sends rows out of order', says(ndjson([...OTHER_ROWS, ...ROWS])), 'sent rows out of order'],
@@ -179,6 +178,18 @@ describe('when shards are missing', () => {
       partial: true,
       shards: { total: 2, ok: 0, failed: [{ id: 's0' }, { id: 's1' }] },
     });
+  });
+
+  it('rows that a shard left out make the answer partial, with the rows that it gave', async () => {
+    await start(says(ndjson(traceRows, { truncated: true })));
+    const { status, body } = await query.get(`/api/v1/traces/${TRACE_ID}`);
+    expect(status).toBe(200);
+    expect(body).toMatchObject({
+      span_count: 1,
+      partial: true,
+      shards: { total: 1, ok: 0, failed: [{ id: 's0', reason: 'gave its first 1 rows only' }] },
+    });
+    expect((await query.get(`/api/v1/traces/${TRACE_ID}?partial=false`)).status).toBe(503);
   });
 
   it('a strict read fails at once and lets the other shards go', async () => {

@@ -23,7 +23,6 @@ export const tracesRead: Read<'spans'> = {
     });
     if (parsed.kind === 'bad') return parsed;
     const { service, operation, min_duration_ms, max_duration_ms, status, last, limit, text } = parsed.values;
-    const textWords = text?.toLowerCase().split(/\s+/).filter(Boolean);
     return {
       kind: 'request',
       request: {
@@ -34,9 +33,9 @@ export const tracesRead: Read<'spans'> = {
         status,
         fromNs: last,
         attributes: search.getAll('attribute').flatMap(attributeOf),
-        textWords,
-        // A text without a word matches nothing.
-        limit: textWords?.length === 0 ? 0 : (limit ?? Math.min(DEFAULT_LIMIT, maxRows)),
+        // A text without a word is an empty list, which matches nothing.
+        textWords: text?.toLowerCase().split(/\s+/).filter(Boolean),
+        limit: limit ?? Math.min(DEFAULT_LIMIT, maxRows),
       },
     };
   },

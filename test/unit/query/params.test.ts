@@ -86,9 +86,9 @@ describe('parameters of the reads', () => {
     expect(sent(tracesRead, `attribute=${query}`)).toMatchObject({ attributes });
   });
 
-  it('ask for nothing when the text has no word', () => {
-    expect(sent(tracesRead, 'text=&limit=5')).toMatchObject({ limit: 0 });
-    expect(sent(tracesRead, 'text=+')).toMatchObject({ limit: 0 });
+  it('ask for no word when the text has none, which is not the same as no text', () => {
+    expect(sent(tracesRead, 'text=')).toMatchObject({ textWords: [] });
+    expect(sent(tracesRead, 'text=+')).toMatchObject({ textWords: [] });
   });
 
   it('start a window longer than the epoch at the epoch', () => {
