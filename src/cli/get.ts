@@ -124,11 +124,13 @@ function parseFlags(args: string[]) {
 }
 
 function urlOf(server: string, path: string): URL | undefined {
+  const base = URL.parse(server);
   const segments = path.replace(/^\/?(api\/v1\/)?/, '').split('/');
   // A URL resolves dots, so `traces/..` would ask for something else.
-  if (!/^https?:\/\//.test(server) || segments.some(segment => /^\.{0,2}$/.test(segment))) return undefined;
-  const url = `${server.replace(/\/+$/, '')}/api/v1/${segments.map(encodeURIComponent).join('/')}`;
-  return URL.parse(url) ?? undefined;
+  const isResolved = segments.some(segment => /^\.{0,2}$/.test(segment));
+  if (base === null || !/^https?:$/.test(base.protocol) || isResolved) return undefined;
+  const prefix = base.pathname.replace(/\/+$/, '');
+  return new URL(`${base.origin}${prefix}/api/v1/${segments.map(encodeURIComponent).join('/')}`);
 }
 
 type Reply =
