@@ -19,6 +19,8 @@ export interface BatchInfo {
   readonly slices: readonly SliceInfo[];
 }
 
+export type BatchKey = Pick<BatchInfo, 'shard' | 'id'>;
+
 /** Slices of several requests for one shard and signal, concatenated: one valid OTLP request. */
 export interface Batch extends BatchInfo {
   readonly payload: Buffer;
@@ -59,4 +61,20 @@ export function decodeBatch(encoded: Buffer): Batch {
   const payloadAt = HEADER_AT + encoded.readUInt32BE(5);
   const info = JSON.parse(encoded.toString('utf8', HEADER_AT, payloadAt)) as BatchInfo;
   return { ...info, payload: encoded.subarray(payloadAt) };
+}
+
+/**
+ * What a backend found under the key of a batch: the batch, or a sentence that says why it cannot be delivered. A
+ * damaged record is an expected outcome: it goes to the dead letters instead of stopping its lane.
+ */
+export function restoreBatch(encoded: Buffer | undefined, key: BatchKey): Batch | string {
+  if (encoded === undefined) return 'the payload is missing from the queue';
+  try {
+    const batch = decodeBatch(encoded);
+    if (batch.id === key.id && batch.shard === key.shard) return batch;
+    return `stored batch says ${batch.shard}/${batch.id}, its key ${key.shard}/${key.id}`;
+  } catch (error) {
+    if (error instanceof CorruptBatchError) return error.message;
+    throw error;
+  }
 }
