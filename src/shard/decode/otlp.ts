@@ -70,7 +70,12 @@ export interface Span extends OtlpMessage {
   readonly endTimeUnixNano: Long64;
   readonly attributes: readonly KeyValue[];
   readonly events: readonly SpanEvent[];
-  readonly status: { readonly message: string; readonly code: number } | null;
+  readonly status: SpanStatus | null;
+}
+
+interface SpanStatus extends OtlpMessage {
+  readonly message: string;
+  readonly code: number;
 }
 
 export interface SpanEvent extends OtlpMessage {

@@ -114,9 +114,7 @@ function spanRest(
     ...(KINDS[span.kind] !== kind && { kind: span.kind }),
     ...(attributes.length > 0 && { attributes }),
     ...(!span.events.every(isInTheRow) && { events: span.events.map(event => otlpJson(event)) }),
-    ...(!isPlainStatus && {
-      status: { ...(status.message !== '' && { message: status.message }), code: status.code },
-    }),
+    ...(status !== null && !isPlainStatus && { status: otlpJson(status) }),
   };
 }
 

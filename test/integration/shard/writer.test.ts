@@ -1,0 +1,137 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { RecordBatch } from '../../../src/shard/store/commit.ts';
+import { type Database, openDatabase } from '../../../src/shard/store/database.ts';
+import { emptyRecords, type SpanRecord } from '../../../src/shard/store/tables.ts';
+import { createWriter, type Writer } from '../../../src/shard/store/writer.ts';
+
+let dataDir: string;
+let database: Database;
+let writer: Writer;
+
+beforeEach(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'otelfan-writer-'));
+  await open();
+});
+
+afterEach(async () => {
+  await close();
+  await rm(dataDir, { recursive: true });
+});
+
+async function open(): Promise<void> {
+  database = await openDatabase({
+    dataDir,
+    memoryLimitBytes: 256 * 1024 * 1024,
+    threads: 1,
+    openTimeoutMs: 1000,
+  });
+  writer = await createWriter({
+    database,
+    clock: { now: () => 1_700_000_000_000 },
+    logger: pino({ level: 'silent' }),
+    repeatWindowMs: 60_000,
+    batchMemoryMs: 60_000,
+  });
+}
+
+async function close(): Promise<void> {
+  await writer.stop();
+  await database.stop();
+}
+
+const SPAN: SpanRecord = {
+  trace_id: '01',
+  span_id: '01',
+  parent_span_id: '',
+  service: 'shop',
+  operation: 'op',
+  start_ns: 1n,
+  end_ns: 2n,
+  duration_ns: 1n,
+  status: 'unset',
+  kind: 'internal',
+  attributes: '{}',
+  events: '[]',
+  llm: '',
+  otlp: '{}',
+  resource: '{}',
+  scope: '{}',
+};
+
+function batchOf(id: string, spans: readonly SpanRecord[]): RecordBatch {
+  return { id, slices: [{ exportId: undefined, records: { ...emptyRecords(), spans: [...spans] } }] };
+}
+
+/** Its last row is refused by the appender, after the ones before it were appended. */
+function badBatch(id: string): RecordBatch {
+  return batchOf(id, [SPAN, SPAN, { ...SPAN, start_ns: -1n }]);
+}
+
+async function count(table: string): Promise<number> {
+  const connection = await database.connect();
+  try {
+    return Number((await connection.runAndReadAll(`SELECT count(*) FROM ${table}`)).getRows()[0]?.[0]);
+  } finally {
+    connection.closeSync();
+  }
+}
+
+describe('the writer', () => {
+  it('leaves nothing of a batch that fails, then or later', async () => {
+    expect(await writer.write(badBatch('bad'))).toMatchObject({ kind: 'failed' });
+    expect(await count('spans')).toBe(0);
+    expect(await count('batch_ids')).toBe(0);
+    expect(await writer.write(batchOf('good', [SPAN]))).toEqual({ kind: 'stored' });
+    await close();
+    await open();
+    expect(await count('spans')).toBe(1);
+  });
+
+  it('lets a bad batch of a group cost only itself', async () => {
+    const outcomes = await Promise.all([
+      writer.write(batchOf('first', [SPAN])),
+      writer.write(batchOf('good-1', [SPAN])),
+      writer.write(badBatch('bad')),
+      writer.write(batchOf('good-2', [SPAN, SPAN])),
+    ]);
+    expect(outcomes.map(({ kind }) => kind)).toEqual(['stored', 'stored', 'failed', 'stored']);
+    expect(await count('spans')).toBe(4);
+    expect(await count('batch_ids')).toBe(3);
+  });
+
+  it('says why the last transaction failed until one succeeds', async () => {
+    expect(writer.failure()).toBeUndefined();
+    await writer.write(badBatch('bad'));
+    expect(writer.failure()).toContain('uint64');
+    await writer.write(batchOf('good', [SPAN]));
+    expect(writer.failure()).toBeUndefined();
+  });
+
+  it('shares a transaction between batches that arrive while one runs', async () => {
+    await Promise.all(Array.from({ length: 100 }, (_, index) => writer.write(batchOf(`b${index}`, [SPAN]))));
+    expect(await count('spans')).toBe(100);
+    expect(await count('(SELECT DISTINCT commit_no FROM spans)')).toBe(2);
+  });
+
+  it('finishes what it accepted before it stops, and takes no more', async () => {
+    const accepted = writer.write(batchOf('b1', [SPAN]));
+    const stopped = writer.stop();
+    expect(await writer.write(batchOf('b2', [SPAN]))).toMatchObject({ kind: 'failed' });
+    await stopped;
+    expect(await accepted).toEqual({ kind: 'stored' });
+    expect(await count('spans')).toBe(1);
+  });
+
+  it('stores unsigned 64-bit times and the durations between them exactly', async () => {
+    const max = 2n ** 64n - 1n;
+    await writer.write(batchOf('b1', [{ ...SPAN, start_ns: max, end_ns: 0n, duration_ns: -max }]));
+    const connection = await database.connect();
+    const [row] = (await connection.runAndReadAll('SELECT start_ns, duration_ns FROM spans')).getRows();
+    connection.closeSync();
+    expect(row).toEqual([max, -max]);
+  });
+});

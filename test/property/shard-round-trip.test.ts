@@ -1,0 +1,90 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { createDecoder } from '../../src/shard/decode/decoder.ts';
+import { logRowJson, metricRowJson, spanRowJson } from '../../src/shard/rows.ts';
+import type { Records } from '../../src/shard/store/tables.ts';
+import { createJsonTranscoder } from '../../src/shared/otlp/json-transcoder.ts';
+import { createOtlpTypes } from '../../src/shared/otlp/messages.ts';
+import type { Signal } from '../../src/shared/otlp/signal.ts';
+import type { LogRow, MetricRow, SpanRow } from '../../src/shared/read/model.ts';
+import { createHash } from '../../src/shared/topology/hash.ts';
+import {
+  type Json,
+  otlpLogRecord,
+  otlpMetric,
+  otlpResource,
+  otlpScope,
+  otlpSpan,
+} from '../support/otlp-arbitraries.ts';
+import { DATA_MEMBERS, logRecordOf, metricOf, sortedAttributes, spanOf } from '../support/otlp-from-row.ts';
+
+const types = createOtlpTypes();
+const transcoder = createJsonTranscoder(types);
+const decode = createDecoder({ types, hash: await createHash() });
+
+function decodeJson(signal: Signal, json: Json): Records {
+  const transcoded = transcoder.toProtobuf(signal, Buffer.from(JSON.stringify(json)));
+  if (transcoded.kind === 'malformed') throw new Error(transcoded.reason);
+  const decoded = decode(signal, transcoded.body);
+  if (decoded.kind === 'malformed') throw new Error(decoded.reason);
+  expect([...decoded.rejections]).toEqual([]);
+  return decoded.records;
+}
+
+describe('a row gives its OTLP record back', () => {
+  it('for every span', () => {
+    fc.assert(
+      fc.property(otlpSpan, otlpResource, otlpScope, (span, resource, scope) => {
+        const scopeSpans = [{ ...scope, spans: [span] }];
+        const [record] = decodeJson('traces', { resourceSpans: [{ ...resource, scopeSpans }] }).spans;
+        if (record === undefined) throw new Error('no row');
+        const row = JSON.parse(spanRowJson(record)) as SpanRow;
+        const events = (span as { events?: Json[] }).events?.map(sortedAttributes);
+        expect(spanOf(row)).toEqual({ ...sortedAttributes<Json>(span), ...(events && { events }) });
+        expect(row.resource).toEqual(resource);
+        expect(row.scope).toEqual(scope);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('for every log record', () => {
+    fc.assert(
+      fc.property(otlpLogRecord, otlpResource, otlpScope, (log, resource, scope) => {
+        const scopeLogs = [{ ...scope, logRecords: [log] }];
+        const [record] = decodeJson('logs', { resourceLogs: [{ ...resource, scopeLogs }] }).logs;
+        if (record === undefined) throw new Error('no row');
+        const row = JSON.parse(logRowJson(record)) as LogRow;
+        expect(logRecordOf(row)).toEqual(sortedAttributes(log));
+        expect(row.resource).toEqual(resource);
+        expect(row.scope).toEqual(scope);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('for every point of every kind of metric', () => {
+    fc.assert(
+      fc.property(otlpMetric, otlpResource, otlpScope, (metric, resource, scope) => {
+        const scopeMetrics = [{ ...scope, metrics: [metric] }];
+        const records = decodeJson('metrics', { resourceMetrics: [{ ...resource, scopeMetrics }] }).metrics;
+        const rows = records.map(record => JSON.parse(metricRowJson(record)) as MetricRow);
+        expect(rows.map(metricOf)).toEqual(onePointEach(metric));
+        for (const row of rows) {
+          expect(row.resource).toEqual(resource);
+          expect(row.scope).toEqual(scope);
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
+
+function onePointEach(metric: Json): Json[] {
+  const kind = DATA_MEMBERS.find(member => member in metric) as string;
+  const data = metric[kind] as { dataPoints: Json[] };
+  return data.dataPoints.map(point => ({
+    ...metric,
+    [kind]: { ...data, dataPoints: [sortedAttributes(point)] },
+  }));
+}
