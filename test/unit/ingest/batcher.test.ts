@@ -1,0 +1,158 @@
+import { describe, expect, it } from 'vitest';
+import { createBatcher, type PendingSlice } from '../../../src/ingest/batcher.ts';
+import type { Batch } from '../../../src/ingest/queue/batch.ts';
+import type { BatchQueue, EnqueueOutcome } from '../../../src/ingest/queue/batch-queue.ts';
+import { MAX_SLICES_PER_BATCH } from '../../../src/shared/otlp/batch-header.ts';
+
+/** A queue whose commits end when the test says so: the batcher's only dependency is `enqueue`. */
+function controlledQueue() {
+  const commits: { batches: readonly Batch[]; end: (outcome: EnqueueOutcome) => void; fail: (error: Error) => void }[] = [];
+  const queue = {
+    enqueue: (batches: readonly Batch[]) =>
+      new Promise<EnqueueOutcome>((end, fail) => {
+        commits.push({ batches, end, fail });
+      }),
+  } as unknown as BatchQueue;
+  return { queue, commits };
+}
+
+let nextId = 0;
+function batcherOf(queue: BatchQueue, batchBytes = 1_000_000) {
+  return createBatcher({ queue, batchBytes, newId: () => `batch-${nextId++}`, clock: { now: () => 42 } });
+}
+
+const slice = (change: Partial<PendingSlice> = {}): PendingSlice => ({
+  shard: 's0',
+  signal: 'traces',
+  topologyVersion: 1,
+  exportId: 'e'.repeat(32),
+  bytes: Buffer.from('abc'),
+  records: 2,
+  ...change,
+});
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise(resolve => setTimeout(resolve, 1));
+}
+
+describe('the batcher', () => {
+  it('stores slices that wait together as one batch per signal, whose body is the slices in order', async () => {
+    const { queue, commits } = controlledQueue();
+    const batcher = batcherOf(queue);
+    void batcher.store(slice({ exportId: 'a'.repeat(32) }));
+    void batcher.store(slice({ exportId: 'b'.repeat(32), bytes: Buffer.from('defg'), records: 3 }));
+    void batcher.store(slice({ signal: 'logs' }));
+    await until(() => commits.length === 1);
+    expect(commits[0]?.batches).toMatchObject([
+      {
+        shard: 's0',
+        signal: 'traces',
+        records: 5,
+        acceptedAtMs: 42,
+        topologyVersion: 1,
+        payload: Buffer.from('abcdefg'),
+        slices: [
+          { exportId: 'a'.repeat(32), sizeBytes: 3 },
+          { exportId: 'b'.repeat(32), sizeBytes: 4 },
+        ],
+      },
+      { signal: 'logs', records: 2 },
+    ]);
+  });
+
+  it('answers nobody before the queue has stored the batch', async () => {
+    const { queue, commits } = controlledQueue();
+    let answered = 0;
+    const batcher = batcherOf(queue);
+    const answers = [slice(), slice()].map(one => batcher.store(one).then(() => answered++));
+    await until(() => commits.length === 1);
+    await new Promise(resolve => setTimeout(resolve, 20));
+    expect(answered).toBe(0);
+    commits[0]?.end({ kind: 'stored' });
+    await Promise.all(answers);
+    expect(answered).toBe(2);
+  });
+
+  it('gathers what arrives during a commit and stores it as the next one', async () => {
+    const { queue, commits } = controlledQueue();
+    const batcher = batcherOf(queue);
+    const first = batcher.store(slice());
+    await until(() => commits.length === 1);
+    const later = [batcher.store(slice()), batcher.store(slice())];
+    await new Promise(resolve => setTimeout(resolve, 3));
+    commits[0]?.end({ kind: 'stored' });
+    await first;
+    await until(() => commits.length === 2);
+    expect(commits[1]?.batches[0]?.slices).toHaveLength(2);
+    commits[1]?.end({ kind: 'stored' });
+    await Promise.all(later);
+  });
+
+  it('does not let a commit that hangs hold up the slices behind it', async () => {
+    const { queue, commits } = controlledQueue();
+    const batcher = batcherOf(queue);
+    void batcher.store(slice());
+    await until(() => commits.length === 1);
+    const behind = batcher.store(slice());
+    await until(() => commits.length === 2);
+    commits[1]?.end({ kind: 'stored' });
+    expect(await behind).toEqual({ kind: 'stored' });
+  });
+
+  it('keeps shards apart: one that hangs does not delay another', async () => {
+    const { queue, commits } = controlledQueue();
+    const batcher = batcherOf(queue);
+    void batcher.store(slice({ shard: 's0' }));
+    const other = batcher.store(slice({ shard: 's1' }));
+    await until(() => commits.length === 2);
+    commits.find(commit => commit.batches[0]?.shard === 's1')?.end({ kind: 'stored' });
+    expect(await other).toEqual({ kind: 'stored' });
+  });
+
+  it('stores at once when the size is reached, and cuts batches at it', async () => {
+    const { queue, commits } = controlledQueue();
+    const batcher = batcherOf(queue, 10);
+    for (let i = 0; i < 3; i++) void batcher.store(slice({ bytes: Buffer.alloc(4) }));
+    expect(commits).toHaveLength(1);
+    expect(commits[0]?.batches.map(batch => batch.payload.length)).toEqual([8, 4]);
+  });
+
+  it('cuts a batch at the slices its header can name and at a change of topology', async () => {
+    const { queue, commits } = controlledQueue();
+    const batcher = batcherOf(queue);
+    for (let i = 0; i <= MAX_SLICES_PER_BATCH; i++) void batcher.store(slice());
+    void batcher.store(slice({ topologyVersion: 2 }));
+    await until(() => commits.length === 1);
+    expect(commits[0]?.batches.map(batch => [batch.slices.length, batch.topologyVersion])).toEqual([
+      [MAX_SLICES_PER_BATCH, 1],
+      [1, 1],
+      [1, 2],
+    ]);
+  });
+
+  it('tells every sender of a batch when it could not be stored, also when the queue breaks its contract', async () => {
+    const { queue, commits } = controlledQueue();
+    const batcher = batcherOf(queue);
+    const refused = [batcher.store(slice()), batcher.store(slice())];
+    await until(() => commits.length === 1);
+    commits[0]?.end({ kind: 'unavailable', reason: 'Redis is away' });
+    expect(await Promise.all(refused)).toEqual([
+      { kind: 'unavailable', reason: 'Redis is away' },
+      { kind: 'unavailable', reason: 'Redis is away' },
+    ]);
+    const broken = batcher.store(slice());
+    await until(() => commits.length === 2);
+    commits[1]?.fail(new Error('closed'));
+    expect(await broken).toEqual({ kind: 'unavailable', reason: 'the queue failed: closed' });
+  });
+
+  it('draining stores what waits and resolves when it was answered', async () => {
+    const { queue, commits } = controlledQueue();
+    const batcher = batcherOf(queue);
+    const answer = batcher.store(slice());
+    const drained = batcher.drain();
+    commits[0]?.end({ kind: 'stored' });
+    await drained;
+    expect(await answer).toEqual({ kind: 'stored' });
+  });
+});
