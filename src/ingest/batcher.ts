@@ -113,10 +113,17 @@ class LaneGroup {
   }
 
   async #store(group: readonly Waiting[]): Promise<void> {
-    const parts = SIGNALS.flatMap(signal => chunksOf(group.filter(({ slice }) => slice.signal === signal), this.#options.batchBytes));
+    const parts = SIGNALS.flatMap(signal =>
+      chunksOf(
+        group.filter(({ slice }) => slice.signal === signal),
+        this.#options.batchBytes,
+      ),
+    );
     let outcome: EnqueueOutcome;
     try {
-      outcome = await this.#options.queue.enqueue(parts.map(part => this.#batchOf(part.map(({ slice }) => slice))));
+      outcome = await this.#options.queue.enqueue(
+        parts.map(part => this.#batchOf(part.map(({ slice }) => slice))),
+      );
     } catch (error) {
       outcome = { kind: 'unavailable', reason: `the queue failed: ${(error as Error).message}` };
     }

@@ -29,8 +29,12 @@ export function createQueueQuota(options: QuotaOptions): QueueQuota {
         if (wasFull) options.logger.info({ shard, sizeBytes }, 'shard queue has room again');
         continue;
       }
-      reasons.set(shard, `queue of shard ${shard} is full (${sizeBytes} bytes waiting, queue.maxBytes is ${options.maxBytes})`);
-      if (!wasFull) options.logger.warn({ shard, sizeBytes, maxBytes: options.maxBytes }, 'shard queue is full');
+      reasons.set(
+        shard,
+        `queue of shard ${shard} is full (${sizeBytes} bytes waiting, queue.maxBytes is ${options.maxBytes})`,
+      );
+      if (!wasFull)
+        options.logger.warn({ shard, sizeBytes, maxBytes: options.maxBytes }, 'shard queue is full');
     }
   }
 
