@@ -1,6 +1,7 @@
-import { once as onceEvent } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import type { Logger } from 'pino';
 import { type Component, once } from '../shared/lifecycle.ts';
 import { READ_API_VERSION } from '../shared/read/contract.ts';
@@ -120,12 +121,7 @@ async function sendRead(reader: Reader, call: ReadCall, response: ServerResponse
   if (response.destroyed) return;
   const lines = await reader.read(call, clientGone.signal);
   response.writeHead(200, { 'content-type': 'application/x-ndjson' });
-  for (const piece of pieces(lines)) {
-    if (!response.write(piece))
-      await Promise.race([onceEvent(response, 'drain'), onceEvent(response, 'close')]);
-    if (response.destroyed) return;
-  }
-  response.end();
+  await pipeline(Readable.from(pieces(lines)), response);
 }
 
 function* pieces(lines: Iterable<string>): Generator<string> {

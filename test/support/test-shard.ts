@@ -57,7 +57,7 @@ export async function startTestShard(overrides: Partial<ShardOptions> = {}): Pro
   let nowMs = 1_700_000_000_000;
   const start = () => createShard({ ...testOptions(dataDir), clock: { now: () => nowMs }, ...overrides });
   let shard: Shard = await start();
-  return {
+  const test: TestShard = {
     dataDir,
     get otlpUrl() {
       return `http://127.0.0.1:${shard.otlpPort}`;
@@ -69,13 +69,13 @@ export async function startTestShard(overrides: Partial<ShardOptions> = {}): Pro
       nowMs += ms;
     },
     send(signal, json) {
-      return post(this.otlpUrl, { signal, body: otlpBytes(signal, json) });
+      return post(test.otlpUrl, { signal, body: otlpBytes(signal, json) });
     },
     deliver(batch) {
-      return deliver(this.otlpUrl, batch);
+      return deliver(test.otlpUrl, batch);
     },
     read(name, request) {
-      return read(this.readUrl, name, request);
+      return read(test.readUrl, name, request);
     },
     async restart() {
       await shard.stop();
@@ -86,6 +86,7 @@ export async function startTestShard(overrides: Partial<ShardOptions> = {}): Pro
       await rm(dataDir, { recursive: true });
     },
   };
+  return test;
 }
 
 export function testOptions(dataDir: string): ShardOptions {

@@ -1,0 +1,173 @@
+import { describe, expect, it } from 'vitest';
+import { createDecoder } from '../../../../src/shard/decode/decoder.ts';
+import type { Records } from '../../../../src/shard/store/tables.ts';
+import { createOtlpTypes } from '../../../../src/shared/otlp/messages.ts';
+import type { Signal } from '../../../../src/shared/otlp/signal.ts';
+import { createHash } from '../../../../src/shared/topology/hash.ts';
+import type { Json } from '../../../support/otlp-arbitraries.ts';
+import { attribute, span, spanId, traceId, tracesOf } from '../../../support/otlp-samples.ts';
+import { otlpBytes } from '../../../support/test-shard.ts';
+
+const decode = createDecoder({ types: createOtlpTypes(), hash: await createHash() });
+
+function records(signal: Signal, json: Json): Records {
+  const decoded = decode(signal, otlpBytes(signal, json));
+  if (decoded.kind === 'malformed') throw new Error(decoded.reason);
+  return decoded.records;
+}
+
+const RESOURCES: readonly (readonly [string, readonly Json[], string, string])[] = [
+  ['no resource attributes', [], 'unknown', 'unknown'],
+  ['a string', [attribute('service.name', 'shop')], 'shop', 'shop'],
+  ['an empty string', [attribute('service.name', '')], '', ''],
+  ['a number', [attribute('service.name', 5)], '', 'unknown'],
+  ['a number, then a string', [attribute('service.name', 5), attribute('service.name', 'shop')], '', 'shop'],
+  [
+    'an empty value, then a string',
+    [{ key: 'service.name', value: {} }, attribute('service.name', 'b')],
+    'b',
+    'b',
+  ],
+  ['no value, then a string', [{ key: 'service.name' }, attribute('service.name', 'b')], 'b', 'b'],
+];
+
+describe('the service', () => {
+  it.each(RESOURCES)('of %s', (_what, attributes, expected, ofMetrics) => {
+    const resource = { attributes };
+    const spans = { resourceSpans: [{ resource, scopeSpans: [{ spans: [span({ trace: 1, span: 1 })] }] }] };
+    const logs = { resourceLogs: [{ resource, scopeLogs: [{ logRecords: [{}] }] }] };
+    const gauge = { dataPoints: [{ asInt: '1' }] };
+    const metrics = { resourceMetrics: [{ resource, scopeMetrics: [{ metrics: [{ name: 'm', gauge }] }] }] };
+    expect(records('traces', spans).spans[0]?.service).toBe(expected);
+    expect(records('logs', logs).logs[0]?.service).toBe(expected);
+    expect(records('metrics', metrics).metrics[0]?.service).toBe(ofMetrics);
+  });
+});
+
+describe('a span', () => {
+  const decodeSpan = (members: Json) => {
+    const json = {
+      resourceSpans: [{ scopeSpans: [{ spans: [{ ...span({ trace: 1, span: 1 }), ...members }] }] }],
+    };
+    const [record] = records('traces', json).spans;
+    if (record === undefined) throw new Error('no span');
+    return record;
+  };
+
+  it('shows scalar attributes as text and leaves the others out', () => {
+    const { attributes } = decodeSpan({
+      attributes: [
+        attribute('s', 'text'),
+        attribute('i', -5),
+        attribute('d', 1.5),
+        attribute('b', true),
+        { key: 'list', value: { arrayValue: { values: [{ stringValue: 'x' }] } } },
+        { key: 'map', value: { kvlistValue: {} } },
+        { key: 'bytes', value: { bytesValue: 'AQ==' } },
+        { key: 'empty', value: {} },
+      ],
+    });
+    expect(JSON.parse(attributes)).toEqual({ s: 'text', i: '-5', d: '1.5', b: 'true' });
+  });
+
+  it('shows the last of a repeated attribute', () => {
+    const { attributes } = decodeSpan({ attributes: [attribute('k', 'first'), attribute('k', 'last')] });
+    expect(JSON.parse(attributes)).toEqual({ k: 'last' });
+  });
+
+  it('shows event attributes of every scalar type', () => {
+    const event = { name: 'e', timeUnixNano: '1', attributes: [attribute('b', false), attribute('d', 0.5)] };
+    expect(JSON.parse(decodeSpan({ events: [event] }).events)).toEqual([
+      { name: 'e', timestamp: '1970-01-01T00:00:00.000000001Z', attributes: { b: 'false', d: '0.5' } },
+    ]);
+  });
+
+  it('has an exact duration', () => {
+    const startTimeUnixNano = '1700000000123456789';
+    const endTimeUnixNano = '1700000000124456789';
+    expect(decodeSpan({ startTimeUnixNano, endTimeUnixNano }).duration_ns).toBe(1_000_000n);
+    expect(
+      decodeSpan({ startTimeUnixNano: endTimeUnixNano, endTimeUnixNano: startTimeUnixNano }).duration_ns,
+    ).toBe(-1_000_000n);
+  });
+
+  it.each([
+    [0, 'internal'],
+    [1, 'internal'],
+    [2, 'server'],
+    [3, 'client'],
+    [4, 'producer'],
+    [5, 'consumer'],
+    [9, 'internal'],
+  ])('of kind %i is called %s', (kind, name) => {
+    expect(decodeSpan({ kind }).kind).toBe(name);
+  });
+
+  it.each([
+    [undefined, 'unset'],
+    [{ code: 1 }, 'ok'],
+    [{ code: 2, message: 'boom' }, 'error'],
+    [{ code: 3 }, 'unset'],
+  ])('of status %j is called %s', (status, name) => {
+    expect(decodeSpan({ status }).status).toBe(name);
+  });
+
+  it('that calls an LLM gives its words to the text index once each', () => {
+    const attributes = [
+      attribute('gen_ai.system', 'x'),
+      attribute('gen_ai.prompt', 'Über-Wort wort'),
+      attribute('gen_ai.completion', 'wort 2'),
+    ];
+    const { text_words: words } = records('traces', tracesOf('s', [{ trace: 7, span: 1, attributes }]));
+    expect(words).toEqual(['über', 'wort', '2'].map(word => ({ word, trace_id: traceId(7) })));
+  });
+});
+
+describe('a log record', () => {
+  const decodeLog = (log: Json) => {
+    const [record] = records('logs', { resourceLogs: [{ scopeLogs: [{ logRecords: [log] }] }] }).logs;
+    if (record === undefined) throw new Error('no log record');
+    return record;
+  };
+
+  it.each([
+    [0, 'unspecified'],
+    [1, 'trace'],
+    [4, 'trace'],
+    [5, 'debug'],
+    [9, 'info'],
+    [13, 'warn'],
+    [20, 'error'],
+    [21, 'fatal'],
+    [24, 'fatal'],
+    [25, 'unspecified'],
+  ])('of severity %i is called %s', (severityNumber, severity) => {
+    expect(decodeLog({ severityNumber })).toMatchObject({ severity, severity_text: severity.toUpperCase() });
+  });
+
+  it('keeps its own severity text', () => {
+    expect(decodeLog({ severityNumber: 9, severityText: 'Info' }).severity_text).toBe('Info');
+  });
+
+  it('has no ids that are not of the right size', () => {
+    expect(decodeLog({ traceId: '01', spanId: '00'.repeat(8) })).toMatchObject({ trace_id: '', span_id: '' });
+    const ids = { traceId: traceId(1), spanId: spanId(1) };
+    expect(decodeLog(ids)).toMatchObject({ trace_id: ids.traceId, span_id: ids.spanId });
+  });
+
+  it('has the same tie as an equal record and another one than a different record', () => {
+    const log = { body: { stringValue: 'a' }, timeUnixNano: '1' };
+    expect(decodeLog(log).tie).toMatch(/^[0-9a-f]{16}$/);
+    expect(decodeLog(log).tie).toBe(decodeLog(log).tie);
+    expect(decodeLog({ ...log, flags: 1 }).tie).not.toBe(decodeLog(log).tie);
+  });
+});
+
+describe('bytes that are no OTLP', () => {
+  it.each([
+    ['cut short', Buffer.from([0x0a, 5, 1])],
+    ['text that is not UTF-8', Buffer.from([0x0a, 4, 0x1a, 2, 0xff, 0xfe])],
+  ])('are malformed: %s', (_what, body) => {
+    expect(decode('traces', body)).toMatchObject({ kind: 'malformed' });
+  });
+});

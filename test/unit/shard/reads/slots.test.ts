@@ -1,0 +1,31 @@
+import { describe, expect, it } from 'vitest';
+import { createSlots } from '../../../../src/shard/reads/slots.ts';
+
+describe('slots', () => {
+  it('run so many at once, let so many wait and refuse the rest', async () => {
+    const slots = createSlots({ running: 2, waiting: 1 });
+    const gates = Array.from({ length: 4 }, () => Promise.withResolvers<string>());
+    const started: number[] = [];
+    const results = gates.map((gate, index) =>
+      slots.run(() => {
+        started.push(index);
+        return gate.promise;
+      }),
+    );
+    expect(await results[3]).toBeUndefined();
+    expect(started).toEqual([0, 1]);
+    gates[1]?.resolve('second');
+    expect(await results[1]).toBe('second');
+    gates[2]?.resolve('third');
+    expect(await results[2]).toBe('third');
+    expect(started).toEqual([0, 1, 2]);
+    gates[0]?.resolve('first');
+    expect(await results[0]).toBe('first');
+  });
+
+  it('are free again after work that failed', async () => {
+    const slots = createSlots({ running: 1, waiting: 0 });
+    await expect(slots.run(() => Promise.reject(new Error('boom')))).rejects.toThrow('boom');
+    expect(await slots.run(() => Promise.resolve('next'))).toBe('next');
+  });
+});
