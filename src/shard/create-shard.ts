@@ -65,7 +65,7 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
       await createReadServer({
         ...options.read,
         reader: createReader(database),
-        notReadyReason: () => writer.failure(),
+        notReadyReason: () => writer.fatalFailure(),
         logger,
       }),
     );

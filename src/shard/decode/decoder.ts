@@ -9,7 +9,7 @@ import type { LogsData, MetricsData, TracesData } from './otlp.ts';
 import { createSink, type Rejections } from './sink.ts';
 import { decodeSpans } from './spans.ts';
 
-export type Decoded =
+type Decoded =
   | { readonly kind: 'records'; readonly records: Records; readonly rejections: Rejections }
   | { readonly kind: 'malformed'; readonly reason: string };
 

@@ -106,7 +106,7 @@ export interface Metric extends OtlpMessage {
   readonly summary: MetricPoints | null;
 }
 
-export interface MetricPoints extends OtlpMessage {
+interface MetricPoints extends OtlpMessage {
   readonly dataPoints: readonly DataPoint[];
 }
 

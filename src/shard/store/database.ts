@@ -45,11 +45,9 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
       return true;
     },
     stop: once(async () => {
-      const connection = await instance.connect();
       try {
-        await connection.run('CHECKPOINT');
+        await withConnection(instance, connection => connection.run('CHECKPOINT'));
       } finally {
-        connection.closeSync();
         instance.closeSync();
       }
     }),
@@ -58,16 +56,12 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
 
 async function openInstance(path: string, options: DatabaseOptions): Promise<DuckDBInstance> {
   const instance = await createInstance(path, options);
-  const connection = await instance.connect();
   try {
-    await migrate(connection, path);
+    await withConnection(instance, connection => migrate(connection, path));
     return instance;
   } catch (error) {
-    connection.closeSync();
     instance.closeSync();
     throw error;
-  } finally {
-    connection.closeSync();
   }
 }
 
@@ -106,14 +100,21 @@ function lockHolder(reason: string): string {
 
 async function answers(instance: DuckDBInstance): Promise<boolean> {
   try {
-    const connection = await instance.connect();
-    try {
-      await connection.run('SELECT last_commit FROM shard_state');
-    } finally {
-      connection.closeSync();
-    }
+    await withConnection(instance, connection => connection.run('SELECT last_commit FROM shard_state'));
     return true;
   } catch {
     return false;
+  }
+}
+
+async function withConnection<T>(
+  instance: DuckDBInstance,
+  work: (connection: DuckDBConnection) => Promise<T>,
+): Promise<T> {
+  const connection = await instance.connect();
+  try {
+    return await work(connection);
+  } finally {
+    connection.closeSync();
   }
 }

@@ -6,7 +6,7 @@ import { commitBatches, type RecordBatch } from './commit.ts';
 import type { Database } from './database.ts';
 import { TABLE_NAMES } from './tables.ts';
 
-export type WriteOutcome =
+type WriteOutcome =
   /** The rows are durable, or the batch was known and changed nothing. */
   | { readonly kind: 'stored' }
   /** Nothing of the batch is stored; the same batch may succeed later. */
@@ -18,8 +18,8 @@ export type WriteOutcome =
  */
 export interface Writer extends Component {
   write(batch: RecordBatch): Promise<WriteOutcome>;
-  /** `undefined` when the last transaction was committed, else why it was not. */
-  failure(): string | undefined;
+  /** Why DuckDB gave the database up (a full disk, say), until a transaction is committed again. */
+  fatalFailure(): string | undefined;
 }
 
 export interface WriterOptions {
@@ -41,13 +41,18 @@ interface Waiting {
   readonly settle: (outcome: WriteOutcome) => void;
 }
 
+/** A fatal failure has nothing to do with what was to be stored. */
+type Attempt =
+  | { readonly kind: 'stored' }
+  | { readonly kind: 'failed'; readonly reason: string; readonly isFatal: boolean };
+
 export async function createWriter(options: WriterOptions): Promise<Writer> {
   const { database, clock, logger, repeatWindowMs, batchMemoryMs } = options;
   let connection = await database.connect();
   const waiting: Waiting[] = [];
   let running: Promise<void> | undefined;
   let isStopped = false;
-  let lastFailure: string | undefined;
+  let fatalFailure: string | undefined;
   let forgottenAtMs = Number.NEGATIVE_INFINITY;
 
   async function run(): Promise<void> {
@@ -59,40 +64,45 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
   }
 
   async function store(group: readonly Waiting[]): Promise<void> {
-    const outcome = await commit(group);
+    const attempt = await commit(group);
     // One bad batch must cost only itself.
-    if (outcome.kind === 'failed' && group.length > 1) {
+    if (attempt.kind === 'failed' && !attempt.isFatal && group.length > 1) {
       for (const one of group) await store([one]);
       return;
     }
-    for (const { settle } of group) settle(outcome);
+    for (const { settle } of group) settle(attempt);
   }
 
-  async function commit(group: readonly Waiting[]): Promise<WriteOutcome> {
+  async function commit(group: readonly Waiting[]): Promise<Attempt> {
     try {
       await commitBatches(
         connection,
         group.map(({ batch }) => batch),
         { nowMs: clock.now(), repeatWindowMs },
       );
-      lastFailure = undefined;
+      fatalFailure = undefined;
       return { kind: 'stored' };
     } catch (error) {
       logger.error({ err: error, batches: group.length }, 'storing batches failed');
-      lastFailure = error instanceof Error ? error.message : String(error);
-      await recover();
-      return { kind: 'failed', reason: lastFailure };
+      const reason = error instanceof Error ? error.message : String(error);
+      const isFatal = await reconnect();
+      if (isFatal) fatalFailure = reason;
+      return { kind: 'failed', reason, isFatal };
     }
   }
 
-  async function recover(): Promise<void> {
+  /** True when the database itself had failed. */
+  async function reconnect(): Promise<boolean> {
     try {
       // An open connection would keep the invalidated instance, and with it the file, open.
       connection.closeSync();
-      if (await database.reopenIfInvalidated()) logger.warn('database reopened after a fatal error');
+      const isReopened = await database.reopenIfInvalidated();
+      if (isReopened) logger.warn('database reopened after a fatal error');
       connection = await database.connect();
+      return isReopened;
     } catch (error) {
       logger.error({ err: error }, 'database cannot be reopened');
+      return true;
     }
   }
 
@@ -116,7 +126,7 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
         running ??= run();
       });
     },
-    failure: () => lastFailure,
+    fatalFailure: () => fatalFailure,
     stop: once(async () => {
       isStopped = true;
       await running;

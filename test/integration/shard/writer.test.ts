@@ -29,8 +29,12 @@ async function open(): Promise<void> {
     threads: 1,
     openTimeoutMs: 1000,
   });
+  await openWriter(database);
+}
+
+async function openWriter(over: Database): Promise<void> {
   writer = await createWriter({
-    database,
+    database: over,
     clock: { now: () => 1_700_000_000_000 },
     logger: pino({ level: 'silent' }),
     repeatWindowMs: 60_000,
@@ -103,12 +107,26 @@ describe('the writer', () => {
     expect(await count('batch_ids')).toBe(3);
   });
 
-  it('says why the last transaction failed until one succeeds', async () => {
-    expect(writer.failure()).toBeUndefined();
+  it('does not call the database failed because a batch did', async () => {
     await writer.write(badBatch('bad'));
-    expect(writer.failure()).toContain('uint64');
-    await writer.write(batchOf('good', [SPAN]));
-    expect(writer.failure()).toBeUndefined();
+    expect(writer.fatalFailure()).toBeUndefined();
+  });
+
+  it('tries a group once when the database failed, and says so until a commit succeeds', async () => {
+    let reopened = 0;
+    const reopenIfInvalidated = () => Promise.resolve(++reopened > 0);
+    await writer.stop();
+    await openWriter({ ...database, reopenIfInvalidated });
+    const outcomes = await Promise.all([
+      writer.write(batchOf('before', [SPAN])),
+      writer.write(badBatch('bad')),
+      writer.write(batchOf('good', [SPAN])),
+    ]);
+    expect(outcomes.map(({ kind }) => kind)).toEqual(['stored', 'failed', 'failed']);
+    expect(reopened).toBe(1);
+    expect(writer.fatalFailure()).toContain('uint64');
+    expect(await writer.write(batchOf('good', [SPAN]))).toEqual({ kind: 'stored' });
+    expect(writer.fatalFailure()).toBeUndefined();
   });
 
   it('shares a transaction between batches that arrive while one runs', async () => {
