@@ -7,7 +7,7 @@ export interface Completeness {
   readonly failed: readonly MissingShard[];
 }
 
-export interface MissingShard {
+interface MissingShard {
   readonly id: string;
   readonly reason: string;
   readonly elapsed_ms: number;

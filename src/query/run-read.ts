@@ -88,10 +88,10 @@ function answerOf({ combined, slots }: Merged, { isStrict }: { readonly isStrict
   const isPartial = shards.failed.length > 0;
   const refuse = (status: 404 | 503, error: string) => envelope(status, shards, errorMember(error));
 
-  if (!slots.some(slot => 'value' in slot)) return refuse(503, `no shard answered: ${nameMissing(shards)}`);
   if (isPartial && isStrict) {
     return refuse(503, `partial=false and not every shard answered: ${nameMissing(shards)}`);
   }
+  if (!slots.some(slot => 'value' in slot)) return refuse(503, `no shard answered: ${nameMissing(shards)}`);
   if (combined.kind === 'found') return envelope(200, shards, combined.members);
   if (!isPartial) return refuse(404, `${combined.what} not found`);
   return refuse(503, `${combined.what} not found, but not every shard answered: ${nameMissing(shards)}`);

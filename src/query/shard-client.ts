@@ -15,7 +15,7 @@ export type CallOutcome<T> =
   | { readonly kind: 'unreachable'; readonly reason: string }
   | { readonly kind: 'failed'; readonly reason: string };
 
-export interface ShardRead<N extends ShardReadName> {
+interface ShardRead<N extends ShardReadName> {
   readonly name: N;
   readonly request: ShardReadRequest<N>;
 }

@@ -3,7 +3,7 @@ import { createQuery, type QueryOptions, type QueryProxy } from '../../src/query
 import type { ShardSpec } from '../../src/shared/topology/topology.ts';
 import { type StubShard, startStubShard, topologyOf } from './stub-shard.ts';
 
-export interface Reply {
+interface Reply {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;

@@ -10,7 +10,7 @@ export interface StubRow {
   readonly row: unknown;
 }
 
-export interface StubRead {
+interface StubRead {
   readonly path: string;
   readonly body: unknown;
 }

@@ -1,4 +1,4 @@
-export type Direction = 'ascending' | 'descending';
+type Direction = 'ascending' | 'descending';
 
 /** One direction per element of a sort key. */
 export type KeyOrder = readonly Direction[];

@@ -20,12 +20,12 @@ export interface ReadQuery {
 }
 
 /** Pinned once per request, before the shards are asked. */
-export interface ReadContext {
+interface ReadContext {
   readonly nowNs: bigint;
   readonly maxRows: number;
 }
 
-export type ParsedRead<R> =
+type ParsedRead<R> =
   | { readonly kind: 'request'; readonly request: R }
   | { readonly kind: 'bad'; readonly error: string };
 
