@@ -1,0 +1,42 @@
+import type { TopologyConfig } from './schema.ts';
+
+/** What a schema cannot say of a topology: how its parts relate. One line for each thing that is wrong. */
+export function topologyErrors({ version, shards, previous }: TopologyConfig): string[] {
+  const errors: string[] = [];
+  const ids = shards.map(shard => shard.id);
+  for (const id of repeated(ids)) errors.push(`topology.shards: the id "${id}" is used more than once`);
+  for (const member of ['otlp', 'read'] as const) {
+    for (const address of repeated(shards.map(shard => shard[member]))) {
+      errors.push(`topology.shards: the ${member} address ${address} is used by more than one shard`);
+    }
+  }
+  if (!shards.some(shard => shard.state === 'active')) {
+    errors.push('topology.shards: none is active; at least one must receive data');
+  }
+  for (const shard of shards) {
+    if (shard.otlp.startsWith('grpc:') && shard.kind === 'embedded') {
+      errors.push(
+        `topology.shards: ${shard.id} has the address ${shard.otlp}; an embedded shard takes OTLP over http`,
+      );
+    }
+  }
+  for (const earlier of previous) {
+    if (earlier.version >= version) {
+      errors.push(
+        `topology.previous: version ${earlier.version} is not before the present version ${version}`,
+      );
+    }
+    for (const id of earlier.shards) {
+      if (!ids.includes(id)) {
+        errors.push(
+          `topology.previous: version ${earlier.version} names shard "${id}", which topology.shards does not list`,
+        );
+      }
+    }
+  }
+  return errors;
+}
+
+function repeated(values: readonly string[]): string[] {
+  return [...new Set(values.filter((value, index) => values.indexOf(value) !== index))];
+}

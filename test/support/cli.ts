@@ -1,0 +1,84 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+const BIN = join(import.meta.dirname, '..', '..', 'bin', 'otelfan.mjs');
+
+/** A running `otelfan` command that told where it listens. */
+export interface RunningCli {
+  readonly addresses: Readonly<Record<string, string>>;
+  readonly pid: number;
+  /** Everything written to stderr so far. */
+  stderr(): string;
+  /** Asks it to end and resolves to its exit code. */
+  stop(signal?: 'SIGTERM' | 'SIGINT'): Promise<number | null>;
+  /** `kill -9`. */
+  kill(): Promise<void>;
+  pause(): void;
+  resume(): void;
+}
+
+interface FinishedCli {
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function spawnCli(args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
+  const inherited = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !name.startsWith('OTELFAN_')),
+  );
+  return spawn(process.execPath, [BIN, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...inherited, OTELFAN_LOG_LEVEL: 'warn', ...env },
+  });
+}
+
+/** Starts a serving command with `--json` and waits until it is ready. */
+export async function startCli(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<RunningCli> {
+  const child = spawnCli([...args, '--json'], env);
+  const stderr = textOf(child.stderr);
+  const exited = once(child, 'exit') as Promise<[number | null]>;
+  const addresses = await new Promise<Record<string, string>>((resolve, reject) => {
+    if (child.stdout === null) throw new Error('no stdout');
+    createInterface({ input: child.stdout }).once('line', line =>
+      resolve(JSON.parse(line) as Record<string, string>),
+    );
+    void exited.then(([code]) =>
+      reject(new Error(`otelfan ${args.join(' ')} ended with ${code}: ${stderr()}`)),
+    );
+  });
+  return {
+    addresses,
+    pid: child.pid as number,
+    stderr,
+    stop: async (signal = 'SIGTERM') => {
+      child.kill(signal);
+      return (await exited)[0];
+    },
+    kill: async () => {
+      child.kill('SIGKILL');
+      await exited;
+    },
+    pause: () => void child.kill('SIGSTOP'),
+    resume: () => void child.kill('SIGCONT'),
+  };
+}
+
+/** Runs a command to its end. */
+export async function runCli(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<FinishedCli> {
+  const child = spawnCli(args, env);
+  const stdout = textOf(child.stdout);
+  const stderr = textOf(child.stderr);
+  const [exitCode] = (await once(child, 'close')) as [number | null];
+  return { exitCode, stdout: stdout(), stderr: stderr() };
+}
+
+function textOf(stream: NodeJS.ReadableStream | null): () => string {
+  let text = '';
+  stream?.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk;
+  });
+  return () => text;
+}

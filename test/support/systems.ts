@@ -1,0 +1,100 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type RunningCli, startCli } from './cli.ts';
+import { startRedis } from './redis.ts';
+
+/** A whole otelfan, however it is put together. */
+export interface System {
+  readonly http: string;
+  readonly grpc: string;
+  readonly api: string;
+  stop(): Promise<void>;
+}
+
+export async function temporaryFolder(): Promise<{ path: string; remove(): Promise<void> }> {
+  const path = await mkdtemp(join(tmpdir(), 'otelfan-test-'));
+  return { path, remove: () => rm(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 }) };
+}
+
+const ANY_PORTS = ['--http-port', '0', '--grpc-port', '0', '--api-port', '0'];
+
+/** `otelfan up` on a folder of the caller's. */
+export async function startUp(
+  dataDir: string,
+  extra: readonly string[] = [],
+): Promise<System & { process: RunningCli }> {
+  const process = await startCli(['up', '--data-dir', dataDir, ...ANY_PORTS, ...extra]);
+  const { http = '', grpc = '', api = '' } = process.addresses;
+  return { http, grpc, api, process, stop: async () => void (await process.stop()) };
+}
+
+export interface SeparateSystem extends System {
+  readonly shardIds: readonly string[];
+  /** Stops one shard process at once, as a crash does. */
+  killShard(id: string): Promise<void>;
+  /** Starts it again with its data, at its old addresses. */
+  restartShard(id: string): Promise<void>;
+  shard(id: string): RunningCli;
+}
+
+/** Every part a process of its own, with a real Redis as the queue. */
+export async function startSeparate(shardCount = 3): Promise<SeparateSystem> {
+  const folder = await temporaryFolder();
+  const redis = await startRedis();
+  const shardIds = Array.from({ length: shardCount }, (_, index) => `s${index}`);
+  const startShard = (id: string, otlpPort: string, readPort: string) =>
+    startCli([
+      'shard',
+      '--id',
+      id,
+      '--data-dir',
+      folder.path,
+      '--otlp-port',
+      otlpPort,
+      '--read-port',
+      readPort,
+    ]);
+  const shards = new Map<string, RunningCli>();
+  await Promise.all(shardIds.map(async id => shards.set(id, await startShard(id, '0', '0'))));
+  const shard = (id: string) => {
+    const running = shards.get(id);
+    if (running === undefined) throw new Error(`no shard ${id}`);
+    return running;
+  };
+  const addresses = new Map(shardIds.map(id => [id, shard(id).addresses]));
+  const env = {
+    OTELFAN_TOPOLOGY: JSON.stringify({
+      version: 1,
+      shards: shardIds.map(id => ({ id, otlp: addresses.get(id)?.otlp, read: addresses.get(id)?.read })),
+    }),
+    OTELFAN_QUEUE_REDIS_URL: redis.url,
+    OTELFAN_DELIVERY_TIMEOUT: '3s',
+    OTELFAN_DELIVERY_RETRY_MAX: '1s',
+  };
+  const ingest = await startCli(
+    ['ingest', '--http-port', '0', '--grpc-port', '0', '--health-port', '0'],
+    env,
+  );
+  const query = await startCli(['query', '--api-port', '0'], env);
+  return {
+    http: ingest.addresses.http ?? '',
+    grpc: ingest.addresses.grpc ?? '',
+    api: query.addresses.api ?? '',
+    shardIds,
+    shard,
+    killShard: id => shard(id).kill(),
+    restartShard: async id => {
+      const { otlp = '', read = '' } = addresses.get(id) ?? {};
+      shards.set(id, await startShard(id, new URL(otlp).port, new URL(read).port));
+    },
+    stop: async () => {
+      for (const running of [ingest, query, ...shards.values()]) {
+        running.resume();
+        await running.stop();
+      }
+      await redis.stop();
+      await folder.remove();
+    },
+  };
+}
