@@ -1,9 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { RecordBatch } from '../../../src/shard/store/commit.ts';
+import { commitBatches, type RecordBatch } from '../../../src/shard/store/commit.ts';
 import { type Database, openDatabase } from '../../../src/shard/store/database.ts';
 import { emptyRecords, type SpanRecord } from '../../../src/shard/store/tables.ts';
 import { createWriter, type Writer } from '../../../src/shard/store/writer.ts';
@@ -70,9 +73,15 @@ function batchOf(id: string, spans: readonly SpanRecord[]): RecordBatch {
   return { id, slices: [{ exportId: undefined, records: { ...emptyRecords(), spans: [...spans] } }] };
 }
 
-/** Its last row is refused by the appender, after the ones before it were appended. */
-function badBatch(id: string): RecordBatch {
-  return batchOf(id, [SPAN, SPAN, { ...SPAN, start_ns: -1n }]);
+/** Its last row is refused by the appender at the given column, after the ones before it were appended. */
+function badBatch(id: string, column: 'trace_id' | 'start_ns' = 'start_ns'): RecordBatch {
+  return batchOf(id, [SPAN, SPAN, { ...SPAN, [column]: column === 'start_ns' ? -1n : undefined }]);
+}
+
+/** Rows that an appender still holds when it is collected end up in the table. */
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
 }
 
 async function count(table: string): Promise<number> {
@@ -83,6 +92,19 @@ async function count(table: string): Promise<number> {
     connection.closeSync();
   }
 }
+
+describe('a commit that fails', () => {
+  it.each(['trace_id', 'start_ns'] as const)('at %s leaves no row behind on its connection', async column => {
+    const connection = await database.connect();
+    const time = { nowMs: 1_700_000_000_000, repeatWindowMs: 0 };
+    await expect(commitBatches(connection, [badBatch('bad', column)], time)).rejects.toThrow();
+    collectGarbage();
+    await setImmediate();
+    await commitBatches(connection, [batchOf('good', [SPAN])], time);
+    connection.closeSync();
+    expect(await count('spans')).toBe(1);
+  });
+});
 
 describe('the writer', () => {
   it('leaves nothing of a batch that fails, then or later', async () => {
