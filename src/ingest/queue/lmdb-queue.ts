@@ -6,6 +6,7 @@ import { type BatchKey, restoreBatch } from './batch.ts';
 import type { BatchQueue, Claim } from './batch-queue.ts';
 import { createHolds, type HoldToken } from './holds.ts';
 import { openLmdbStore, type Settlement } from './lmdb-store.ts';
+import { createTurnLog } from './turn-log.ts';
 
 export interface LmdbQueueOptions {
   /** Folder of the queue. The caller holds a lock on it: one process at a time. */
@@ -26,6 +27,10 @@ export async function createLmdbQueue(options: LmdbQueueOptions): Promise<BatchQ
   const store = openLmdbStore(dir);
   const holds = createHolds(clock, options.leaseMs);
   const listeners: ((shard: string) => void)[] = [];
+  const turnLog = createTurnLog(logger, {
+    bad: "the queue's disk does not store batches",
+    good: "the queue's disk stores batches again",
+  });
   let stopped = false;
 
   const whenOpen = () => (stopped ? Promise.reject(new Error('the queue is stopped')) : Promise.resolve());
@@ -60,10 +65,11 @@ export async function createLmdbQueue(options: LmdbQueueOptions): Promise<BatchQ
         const reason = await lackOfSpace(batches.reduce((sum, batch) => sum + batch.payload.length, 0));
         if (reason !== undefined) return { kind: 'unavailable', reason };
         const shards = await store.add(batches);
+        turnLog.good();
         for (const shard of shards) for (const listener of listeners) listener(shard);
         return { kind: 'stored' };
       } catch (error) {
-        logger.error({ err: error, dir }, 'the queue could not store batches');
+        turnLog.bad(error);
         return { kind: 'unavailable', reason: 'the queue could not write to its disk' };
       }
     },

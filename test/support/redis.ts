@@ -1,0 +1,143 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+
+/**
+ * Why tests that kill, freeze or fill a Redis cannot run here, or `undefined` when they can. One that was given by
+ * its address is somebody's own: it is only ever added to.
+ */
+export const cannotControlRedis: string | undefined =
+  process.env.OTELFAN_TEST_REDIS_URL === undefined
+    ? undefined
+    : 'OTELFAN_TEST_REDIS_URL names a server that tests may not stop';
+
+export interface TestRedis {
+  readonly url: string;
+  readonly port: number;
+  /** Ends the server and removes its data. */
+  stop(): Promise<void>;
+  /** SIGKILL; `start` brings it back with what its append-only file holds. */
+  kill(): Promise<void>;
+  start(): Promise<void>;
+  /** SIGSTOP: connections stay open, nothing is answered. */
+  pause(): void;
+  resume(): void;
+}
+
+export interface TestRedisOptions {
+  /** Further arguments of redis-server, such as `--maxmemory`, `32mb`. */
+  readonly args?: readonly string[];
+  /** False leaves it down until `start`. Default true. */
+  readonly started?: boolean;
+}
+
+/** A name no other test uses, for keys in a server that is shared. */
+export function uniqueName(prefix: string): string {
+  return `${prefix}-${randomBytes(6).toString('hex')}`;
+}
+
+/** A redis-server of the test's own on a free loopback port, or the one that OTELFAN_TEST_REDIS_URL names. */
+export async function startRedis({ args = [], started = true }: TestRedisOptions = {}): Promise<TestRedis> {
+  const given = process.env.OTELFAN_TEST_REDIS_URL;
+  if (given !== undefined) return givenRedis(given);
+
+  const dir = await mkdtemp(join(tmpdir(), 'otelfan-redis-'));
+  const port = await freePort();
+  const url = `redis://127.0.0.1:${port}`;
+  let child: ChildProcess | undefined;
+
+  async function start(): Promise<void> {
+    const [command, ...words] = serverCommand();
+    const settings = ['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, '--save', ''];
+    const durability = ['--appendonly', 'yes', '--appendfsync', 'everysec'];
+    child = spawn(command, [...words, ...settings, ...durability, ...args], { stdio: 'ignore' });
+    await untilAnswering(url, child);
+  }
+
+  async function end(signal: NodeJS.Signals): Promise<void> {
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const exit = once(child, 'exit');
+    child.kill(signal);
+    await exit;
+  }
+
+  if (started) await start();
+  return {
+    url,
+    port,
+    start,
+    kill: () => end('SIGKILL'),
+    pause: () => void child?.kill('SIGSTOP'),
+    resume: () => void child?.kill('SIGCONT'),
+    async stop() {
+      await end('SIGKILL');
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+function givenRedis(url: string): TestRedis {
+  const refuse = () => {
+    throw new Error(cannotControlRedis);
+  };
+  return {
+    url,
+    port: Number(new URL(url).port || 6379),
+    stop: () => Promise.resolve(),
+    start: refuse,
+    kill: refuse,
+    pause: refuse,
+    resume: refuse,
+  };
+}
+
+function serverCommand(): [string, ...string[]] {
+  const words = process.env.OTELFAN_TEST_REDIS_COMMAND;
+  return words === undefined ? ['redis-server'] : (JSON.parse(words) as [string, ...string[]]);
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+const START_TIMEOUT_MS = 20_000;
+
+async function untilAnswering(url: string, child: ChildProcess): Promise<void> {
+  const failed = once(child, 'exit').then(
+    ([code]) => Promise.reject(new Error(`redis-server ended with ${code} at start`)),
+    error => Promise.reject(new Error('redis-server could not be started', { cause: error })),
+  );
+  const client = new Redis(url, { lazyConnect: true, maxRetriesPerRequest: 0, retryStrategy: null });
+  client.on('error', () => undefined);
+  const answering = async () => {
+    const deadline = Date.now() + START_TIMEOUT_MS;
+    while (Date.now() < deadline) {
+      try {
+        await client.connect();
+        await client.ping();
+        return;
+      } catch {
+        await sleep(20);
+      }
+    }
+    throw new Error(`redis-server did not answer within ${START_TIMEOUT_MS} ms`);
+  };
+  // A server that ends later is no failure of its start.
+  failed.catch(() => undefined);
+  try {
+    await Promise.race([answering(), failed]);
+  } finally {
+    client.disconnect();
+  }
+}
