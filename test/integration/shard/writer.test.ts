@@ -1,9 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setImmediate } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import type { DuckDBAppender } from '@duckdb/node-api';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { commitBatches, type RecordBatch } from '../../../src/shard/store/commit.ts';
@@ -78,12 +76,6 @@ function badBatch(id: string, column: 'trace_id' | 'start_ns' = 'start_ns'): Rec
   return batchOf(id, [SPAN, SPAN, { ...SPAN, [column]: column === 'start_ns' ? -1n : undefined }]);
 }
 
-/** Rows that an appender still holds when it is collected end up in the table. */
-function collectGarbage(): void {
-  setFlagsFromString('--expose-gc');
-  (runInNewContext('gc') as () => void)();
-}
-
 async function count(table: string): Promise<number> {
   const connection = await database.connect();
   try {
@@ -94,15 +86,22 @@ async function count(table: string): Promise<number> {
 }
 
 describe('a commit that fails', () => {
-  it.each(['trace_id', 'start_ns'] as const)('at %s leaves no row behind on its connection', async column => {
+  it('leaves no row in an appender, from where it would get into the table later', async () => {
     const connection = await database.connect();
+    const appenders: DuckDBAppender[] = [];
+    const createAppender = connection.createAppender.bind(connection);
+    connection.createAppender = async table => {
+      const appender = await createAppender(table);
+      appenders.push(appender);
+      return appender;
+    };
     const time = { nowMs: 1_700_000_000_000, repeatWindowMs: 0 };
-    await expect(commitBatches(connection, [badBatch('bad', column)], time)).rejects.toThrow();
-    collectGarbage();
-    await setImmediate();
-    await commitBatches(connection, [batchOf('good', [SPAN])], time);
+    await expect(commitBatches(connection, [badBatch('bad', 'trace_id')], time)).rejects.toThrow();
+    expect(appenders).toHaveLength(1);
+    // What the garbage collector does to an appender that nobody closed.
+    for (const appender of appenders) appender.flushSync();
     connection.closeSync();
-    expect(await count('spans')).toBe(1);
+    expect(await count('spans')).toBe(0);
   });
 });
 
