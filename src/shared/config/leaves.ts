@@ -1,51 +1,110 @@
 import { z } from 'zod';
 import { configSchema } from './schema.ts';
 
-/** One setting, as the schema describes it. */
+/** One setting: the smallest thing that a flag or an environment variable can give. */
 export interface Leaf {
   /** `queue.redis.url` */
   readonly path: string;
   /** `OTELFAN_QUEUE_REDIS_URL` */
-  readonly env: string;
-  readonly description: string;
-  /** As it would be written in YAML; `undefined` when the setting is simply not set. */
+  readonly envName: string;
+  /** Absent values stay absent: the setting has no default. */
   readonly fallback: string | number | undefined;
+  /** What is accepted, as it follows "expected". */
+  readonly forms: string;
+  readonly description: string;
+  /** Given as a whole; in the environment as YAML text. */
+  readonly isStructured: boolean;
 }
 
-/** Every setting, read off the schema, in its order. A list, such as the topology, is one setting. */
-export function configLeaves(): readonly Leaf[] {
-  return leavesBelow(configSchema, []);
+type Schema = z.core.$ZodType;
+
+/** Every setting in the order of the schema, found in the schema itself: there is no second list. */
+export function leavesOf(schema: Schema = configSchema, path = ''): Leaf[] {
+  const isSection = schema instanceof z.ZodPrefault || path === '';
+  if (!isSection) return [leafAt(schema, path)];
+  return Object.entries(membersOf(schema) ?? {}).flatMap(([key, member]) =>
+    leavesOf(member, path === '' ? key : `${path}.${key}`),
+  );
 }
 
-function leavesBelow(schema: z.core.$ZodType, path: readonly string[]): Leaf[] {
-  const { inner, description, fallback } = unwrap(schema);
-  if (inner instanceof z.ZodObject && path.join('.') !== 'topology') {
-    return Object.entries(inner.shape).flatMap(([name, member]) => leavesBelow(member, [...path, name]));
+function leafAt(schema: Schema, path: string): Leaf {
+  return {
+    path,
+    envName: `OTELFAN_${path
+      .replace(/([A-Z])/g, '_$1')
+      .replaceAll('.', '_')
+      .toUpperCase()}`,
+    fallback: defaultOf(schema),
+    forms: formsOf(schema),
+    description: metaOf(schema, 'description') ?? '',
+    isStructured: membersOf(schema) !== undefined,
+  };
+}
+
+/** What is accepted for a value, as it follows "expected". */
+export function formsOf(schema: Schema): string {
+  const forms = metaOf(schema, 'forms');
+  if (forms !== undefined) return forms;
+  const bare = unwrap(schema);
+  if (bare instanceof z.ZodEnum) return `one of ${bare.options.join(', ')}`;
+  return bare instanceof z.ZodObject ? 'a mapping' : 'text';
+}
+
+/** The schema of what is found below `path`, where list indexes stand for any member of the list. */
+export function schemaAt(path: readonly PropertyKey[]): Schema | undefined {
+  let schema: Schema | undefined = configSchema;
+  for (const key of path) {
+    const bare = unwrap(schema);
+    schema = bare instanceof z.ZodArray ? bare.element : membersOf(bare)?.[String(key)];
+    if (schema === undefined) return undefined;
   }
-  return [{ path: path.join('.'), env: envNameOf(path), description, fallback }];
+  return schema;
 }
 
-/** Takes off what is wrapped around a type: defaults, optionality, transformations. */
-function unwrap(schema: z.core.$ZodType) {
-  let inner = schema;
-  let description = '';
-  let fallback: Leaf['fallback'];
-  for (;;) {
-    description ||= z.globalRegistry.get(inner)?.description ?? '';
-    if (inner instanceof z.ZodDefault) {
-      fallback ??= inner.def.defaultValue as Leaf['fallback'];
-      inner = inner.def.innerType;
-    } else if (inner instanceof z.ZodPrefault || inner instanceof z.ZodOptional) {
-      inner = inner.def.innerType;
-    } else if (inner instanceof z.ZodPipe) {
-      inner = inner.def.in;
-    } else {
-      return { inner, description, fallback };
-    }
+/** The members of a mapping, or `undefined` for anything else. */
+export function membersOf(schema: Schema): Readonly<Record<string, Schema>> | undefined {
+  const bare = unwrap(schema);
+  return bare instanceof z.ZodObject ? bare.shape : undefined;
+}
+
+/** What a list is made of, or `undefined` for anything else. */
+export function elementOf(schema: Schema): Schema | undefined {
+  const bare = unwrap(schema);
+  return bare instanceof z.ZodArray ? bare.element : undefined;
+}
+
+function* wrappersOf(schema: Schema): Generator<Schema> {
+  let inner: Schema | undefined = schema;
+  while (inner !== undefined) {
+    yield inner;
+    inner = innerOf(inner);
   }
 }
 
-function envNameOf(path: readonly string[]): string {
-  const words = path.map(segment => segment.replace(/([a-z0-9])([A-Z])/g, '$1_$2').toUpperCase());
-  return ['OTELFAN', ...words].join('_');
+function innerOf(schema: Schema): Schema | undefined {
+  if (schema instanceof z.ZodPipe) return schema.in;
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault)
+    return schema.unwrap();
+  return undefined;
+}
+
+function unwrap(schema: Schema): Schema {
+  let bare = schema;
+  for (const inner of wrappersOf(schema)) bare = inner;
+  return bare;
+}
+
+function metaOf(schema: Schema, name: 'forms' | 'description'): string | undefined {
+  for (const inner of wrappersOf(schema)) {
+    const text = z.globalRegistry.get(inner)?.[name];
+    if (typeof text === 'string') return text;
+  }
+  return undefined;
+}
+
+function defaultOf(schema: Schema): string | number | undefined {
+  for (const inner of wrappersOf(schema)) {
+    if (inner instanceof z.ZodDefault) return inner.def.defaultValue as string | number;
+  }
+  return undefined;
 }

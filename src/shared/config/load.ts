@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { parse as parseYaml } from 'yaml';
-import type { z } from 'zod';
-import { configLeaves, type Leaf } from './leaves.ts';
+import { describeIssue } from './issues.ts';
+import { type Leaf, leavesOf } from './leaves.ts';
 import { type Config, configSchema } from './schema.ts';
 import { topologyErrors } from './topology-errors.ts';
+import { unknownVariables } from './variables.ts';
 import { configWarnings } from './warnings.ts';
 
 /** A setting given on the command line. */
@@ -25,7 +26,7 @@ export type LoadedConfig =
   | {
       readonly ok: true;
       readonly config: Config;
-      /** Where each setting got its value: `default`, `file …`, `env OTELFAN_…` or the flag. By path. */
+      /** Where each setting got its value: `default`, `file …`, `env OTELFAN_…` or `flag --…`. By path. */
       readonly sources: ReadonlyMap<string, string>;
       /** Settings that are legal and risky. */
       readonly warnings: readonly string[];
@@ -33,44 +34,51 @@ export type LoadedConfig =
   /** One line each, with the setting, the value, what is accepted and where it came from. */
   | { readonly ok: false; readonly errors: readonly string[] };
 
-/** Set by people, but not settings: where the file is, and what the test runner tells the tests. */
-const OTHER_VARIABLES = /^OTELFAN_(?:CONFIG$|TEST_)/;
-
 type Tree = Record<string, unknown>;
 
-/** File, then environment, then flags: the later one wins, setting by setting. */
+/**
+ * File, then environment, then flags: the later one wins, setting by setting. A member without a value (`ingest:`
+ * with nothing below it, or an empty variable) is not set.
+ */
 export function loadConfig({ file, env, flags = {} }: LoadOptions): LoadedConfig {
-  const leaves = configLeaves();
+  const leaves = leavesOf();
+  for (const path of Object.keys(flags)) {
+    if (!leaves.some(leaf => leaf.path === path)) throw new Error(`a flag sets ${path}, which is no setting`);
+  }
   const fileName = file ?? nonEmpty(env.OTELFAN_CONFIG);
   const fromFile = fileName === undefined ? {} : readFile(fileName);
   if (typeof fromFile === 'string') return { ok: false, errors: [fromFile] };
 
-  const raw: Tree = structuredClone(fromFile);
-  const sources = new Map<string, string>();
   const errors = unknownVariables(env, leaves);
+  const sources = new Map<string, string>();
   for (const leaf of leaves) {
-    if (valueAt(raw, leaf.path) !== undefined) sources.set(leaf.path, `file ${fileName}`);
-    const fromEnv = nonEmpty(env[leaf.env]);
-    if (fromEnv !== undefined) {
-      const error = overrideFromEnv(raw, leaf, fromEnv);
-      if (error !== undefined) errors.push(error);
-      sources.set(leaf.path, `env ${leaf.env}`);
-    }
+    const fromEnv = nonEmpty(env[leaf.envName]);
     const flag = flags[leaf.path];
     if (flag !== undefined) {
-      setAt(raw, leaf.path, flag.value);
-      sources.set(leaf.path, flag.flag);
+      setAt(fromFile, leaf.path, flag.value);
+      sources.set(leaf.path, `flag ${flag.flag}`);
+    } else if (fromEnv !== undefined) {
+      const error = setFromEnv(fromFile, leaf, fromEnv);
+      if (error !== undefined) errors.push(error);
+      sources.set(leaf.path, `env ${leaf.envName}`);
+    } else {
+      const isInFile = valueAt(fromFile, leaf.path.split('.')) !== undefined;
+      sources.set(leaf.path, isInFile ? `file ${fileName}` : 'default');
     }
-    if (!sources.has(leaf.path)) sources.set(leaf.path, 'default');
   }
 
-  const parsed = configSchema.safeParse(raw);
+  const parsed = configSchema.safeParse(fromFile);
   if (!parsed.success) {
-    const sourceOf = (path: string) =>
-      [...sources].find(([leaf]) => path === leaf || path.startsWith(`${leaf}.`))?.[1];
-    for (const issue of parsed.error.issues) errors.push(describeIssue(issue, raw, sourceOf) ?? '');
+    const sourceOf = (path: readonly PropertyKey[]) => sourceBelow(path, sources) ?? `file ${fileName}`;
+    errors.push(
+      ...parsed.error.issues.flatMap(issue =>
+        describeIssue(issue, { value: valueAt(fromFile, issue.path), source: sourceOf(issue.path) }),
+      ),
+    );
   } else if (parsed.data.topology !== undefined) {
-    errors.push(...topologyErrors(parsed.data.topology));
+    errors.push(
+      ...topologyErrors(parsed.data.topology).map(error => `${error} (${sources.get('topology')})`),
+    );
   }
   if (errors.length > 0 || !parsed.success) return { ok: false, errors };
   return { ok: true, config: parsed.data, sources, warnings: configWarnings(parsed.data) };
@@ -84,61 +92,51 @@ function readFile(name: string): Tree | string {
     return `configuration file ${name} cannot be read: ${(error as Error).message}`;
   }
   try {
-    const tree: unknown = parseYaml(text) ?? {};
-    if (typeof tree === 'object' && !Array.isArray(tree)) return tree as Tree;
-    return `configuration file ${name}: expected a YAML mapping at the top`;
+    const tree = withoutNulls(parseYaml(text) ?? {});
+    return isTree(tree) ? tree : `configuration file ${name}: expected a YAML mapping at the top`;
   } catch (error) {
-    return `configuration file ${name} is not valid YAML: ${(error as Error).message.split('\n')[0]}`;
+    return `configuration file ${name} is not valid YAML: ${firstLine(error)}`;
   }
 }
 
-/** The topology is a tree of its own, so its variable holds YAML (or JSON, which is YAML). */
-function overrideFromEnv(raw: Tree, leaf: Leaf, text: string): string | undefined {
-  if (leaf.path !== 'topology') {
-    setAt(raw, leaf.path, text);
+function setFromEnv(tree: Tree, { path, envName, isStructured }: Leaf, text: string): string | undefined {
+  if (!isStructured) {
+    setAt(tree, path, text);
     return undefined;
   }
   try {
-    setAt(raw, leaf.path, parseYaml(text));
+    setAt(tree, path, withoutNulls(parseYaml(text)));
     return undefined;
   } catch (error) {
-    return `${leaf.env} is not valid YAML: ${(error as Error).message.split('\n')[0]}`;
+    return `${envName} is not valid YAML: ${firstLine(error)}`;
   }
 }
 
-function unknownVariables(env: NodeJS.ProcessEnv, leaves: readonly Leaf[]): string[] {
-  const known = new Set(leaves.map(leaf => leaf.env));
-  return Object.keys(env)
-    .filter(name => name.startsWith('OTELFAN_') && !known.has(name) && !OTHER_VARIABLES.test(name))
-    .map(name => `${name} is not a setting; the nearest is ${nearest(name, [...known])}`);
-}
-
-function describeIssue(
-  issue: z.core.$ZodIssue,
-  raw: Tree,
-  sourceOf: (path: string) => string | undefined,
-): string {
-  const path = issue.path.map(String).join('.');
-  if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map(key => `${path === '' ? key : `${path}.${key}`} is not a setting`).join('\n');
-  }
-  const given = valueAt(raw, path);
-  const source = sourceOf(path);
-  const from = source === undefined ? '' : ` (from ${source})`;
-  const message = issue.message.replace(/^Invalid (?:input|option): /, '');
-  return given === undefined
-    ? `${path}: missing; ${message}${from}`
-    : `${path}: ${JSON.stringify(given)}${from}: ${message}`;
+function firstLine(error: unknown): string {
+  return (error as Error).message.split('\n', 1)[0]?.replace(/:$/, '') ?? '';
 }
 
 function nonEmpty(text: string | undefined): string | undefined {
   return text === '' ? undefined : text;
 }
 
-function valueAt(tree: unknown, path: string): unknown {
-  let at: unknown = tree;
-  for (const name of path.split('.'))
-    at = typeof at === 'object' && at !== null ? (at as Tree)[name] : undefined;
+function isTree(value: unknown): value is Tree {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function withoutNulls(value: unknown): unknown {
+  if (!isTree(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, member]) => member !== null)
+      .map(([name, member]) => [name, withoutNulls(member)]),
+  );
+}
+
+function valueAt(tree: unknown, path: readonly PropertyKey[]): unknown {
+  let at = tree;
+  for (const name of path)
+    at = typeof at === 'object' && at !== null ? (at as Record<PropertyKey, unknown>)[name] : undefined;
   return at;
 }
 
@@ -149,26 +147,17 @@ function setAt(tree: Tree, path: string, value: unknown): void {
   let at = tree;
   for (const name of names) {
     at[name] ??= {};
-    if (typeof at[name] !== 'object') return;
-    at = at[name] as Tree;
+    const next = at[name];
+    if (!isTree(next)) return;
+    at = next;
   }
   at[last] = value;
 }
 
-function nearest(name: string, candidates: readonly string[]): string {
-  const distances = candidates.map(candidate => ({ candidate, distance: editDistance(name, candidate) }));
-  return distances.sort((a, b) => a.distance - b.distance)[0]?.candidate ?? '';
-}
-
-function editDistance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const substitution = (previous[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      row.push(Math.min(substitution, (previous[j] as number) + 1, (row[j - 1] as number) + 1));
-    }
-    previous = row;
+function sourceBelow(path: readonly PropertyKey[], sources: ReadonlyMap<string, string>): string | undefined {
+  for (let length = path.length; length > 0; length--) {
+    const source = sources.get(path.slice(0, length).join('.'));
+    if (source !== undefined) return source;
   }
-  return previous[b.length] as number;
+  return undefined;
 }

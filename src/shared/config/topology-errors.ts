@@ -6,19 +6,15 @@ export function topologyErrors({ version, shards, previous }: TopologyConfig): s
   const ids = shards.map(shard => shard.id);
   for (const id of repeated(ids)) errors.push(`topology.shards: the id "${id}" is used more than once`);
   for (const member of ['otlp', 'read'] as const) {
-    for (const address of repeated(shards.map(shard => shard[member]))) {
+    for (const address of repeated(shards.map(shard => new URL(shard[member]).href))) {
       errors.push(`topology.shards: the ${member} address ${address} is used by more than one shard`);
     }
   }
   if (!shards.some(shard => shard.state === 'active')) {
     errors.push('topology.shards: none is active; at least one must receive data');
   }
-  for (const shard of shards) {
-    if (shard.otlp.startsWith('grpc:') && shard.kind === 'embedded') {
-      errors.push(
-        `topology.shards: ${shard.id} has the address ${shard.otlp}; an embedded shard takes OTLP over http`,
-      );
-    }
+  for (const repeat of repeated(previous.map(earlier => earlier.version))) {
+    errors.push(`topology.previous: version ${repeat} is listed more than once`);
   }
   for (const earlier of previous) {
     if (earlier.version >= version) {
@@ -26,17 +22,15 @@ export function topologyErrors({ version, shards, previous }: TopologyConfig): s
         `topology.previous: version ${earlier.version} is not before the present version ${version}`,
       );
     }
-    for (const id of earlier.shards) {
-      if (!ids.includes(id)) {
-        errors.push(
-          `topology.previous: version ${earlier.version} names shard "${id}", which topology.shards does not list`,
-        );
-      }
+    for (const id of earlier.shards.filter(shard => !ids.includes(shard))) {
+      errors.push(
+        `topology.previous: version ${earlier.version} names shard "${id}", which topology.shards does not list`,
+      );
     }
   }
   return errors;
 }
 
-function repeated(values: readonly string[]): string[] {
+function repeated<T>(values: readonly T[]): T[] {
   return [...new Set(values.filter((value, index) => values.indexOf(value) !== index))];
 }

@@ -2,6 +2,7 @@ const BYTES_PER_UNIT = { '': 1, B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3,
 const MS_PER_UNIT = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
 export const SIZE_FORMS = 'a whole number with B, KiB, MiB, GiB or TiB (64MiB), or bare bytes';
+export const POSITIVE_DURATION_FORMS = 'a whole number above 0 with ms, s, m, h or d (500ms, 15m)';
 export const DURATION_SETTING_FORMS = 'a whole number with ms, s, m, h or d (500ms, 15m); 0 needs no unit';
 
 /** Bytes, or `undefined` when the text is not one of {@link SIZE_FORMS}. */

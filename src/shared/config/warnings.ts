@@ -2,38 +2,86 @@ import type { Config } from './schema.ts';
 
 /** Settings that are legal and that somebody may regret: what is set and what follows from it. */
 export function configWarnings(config: Config): string[] {
-  const { ingest, query, shard, delivery, queue, topology } = config;
-  const warnings: string[] = [];
-  const open = Object.entries({
+  return [
+    ...listenerWarnings(config),
+    ...repeatWarnings(config),
+    ...sizeWarnings(config),
+    ...shardWarnings(config),
+  ];
+}
+
+function listenerWarnings({ ingest, query, shard }: Config): string[] {
+  const listeners = {
     'ingest.http': ingest.http,
     'ingest.grpc': ingest.grpc,
     'query.http': query.http,
     'shard.otlp': shard.otlp,
     'shard.read': shard.read,
-  }).filter(([, { host }]) => host === '0.0.0.0' || host === '::');
-  if (open.length > 0) {
-    const names = open.map(([name]) => `${name}.host`).join(', ');
-    warnings.push(`${names}: every network of this machine can connect, and nothing asks who it is`);
-  }
+  };
+  const open = Object.entries(listeners).filter(([, { host }]) => !isLoopback(host));
+  if (open.length === 0) return [];
+  const names = open.map(([name, { host }]) => `${name}.host (${host})`).join(', ');
+  return [
+    `${names}: whoever reaches this address may use it, there is no authentication; keep it inside a trusted network`,
+  ];
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\./.test(host);
+}
+
+function repeatWarnings({ shard, delivery }: Config): string[] {
+  const warnings: string[] = [];
   if (shard.batchMemory < delivery.horizon) {
     warnings.push(
-      'shard.batchMemory is shorter than delivery.horizon: a batch delivered again after that time is stored twice',
+      'shard.batchMemory is shorter than delivery.horizon: a batch that is delivered again after that time is stored twice',
     );
   }
   if (shard.repeatWindow === 0) {
-    warnings.push("shard.repeatWindow is 0: a sender's repeat after a timeout is stored twice");
+    warnings.push('shard.repeatWindow is 0: what a sender repeats after a timeout or a 503 is stored twice');
+  }
+  if (delivery.retryInitial > delivery.retryMax) {
+    warnings.push('delivery.retryInitial is above delivery.retryMax, which every pause is cut to');
+  }
+  return warnings;
+}
+
+function sizeWarnings({ ingest, queue }: Config): string[] {
+  const warnings: string[] = [];
+  if (ingest.maxBytesInFlight < ingest.maxRequestBytes) {
+    warnings.push(
+      'ingest.maxBytesInFlight is below ingest.maxRequestBytes: requests between the two are answered 503 for ever',
+    );
+  }
+  if (queue.maxBytes < ingest.maxRequestBytes) {
+    warnings.push(
+      'queue.maxBytes is below ingest.maxRequestBytes: one large request for one shard fills its queue',
+    );
   }
   if (queue.batchBytes > ingest.maxRequestBytes) {
     warnings.push(
       'queue.batchBytes is above ingest.maxRequestBytes: a shard with the same limit refuses the larger batches',
     );
   }
-  if (query.readyQuorum > (topology?.shards.length ?? Number.POSITIVE_INFINITY)) {
+  return warnings;
+}
+
+function shardWarnings({ query, topology }: Config): string[] {
+  if (topology === undefined) return [];
+  const warnings: string[] = [];
+  if (query.readyQuorum > topology.shards.length) {
     warnings.push('query.readyQuorum is above the number of shards: /readyz will never be 200');
   }
-  for (const { id, kind } of topology?.shards ?? []) {
-    if (kind === 'tael')
-      warnings.push(`shard ${id} is of kind tael, which this version can neither deliver to nor read`);
+  if (topology.shards.filter(shard => shard.state === 'active').length === 1) {
+    warnings.push(
+      'topology has one active shard: while it is down nothing is delivered and little can be read',
+    );
+  }
+  for (const { id, kind } of topology.shards) {
+    if (kind !== 'tael') continue;
+    warnings.push(
+      `shard ${id} is of kind tael: it stores repeats twice, and this version cannot read it, so every answer lacks it`,
+    );
   }
   return warnings;
 }
