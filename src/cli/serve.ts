@@ -35,6 +35,8 @@ export async function serve(component: Component, logger: Logger): Promise<numbe
   await untilAskedToStop({ isChild: process.connected });
   logger.info('stopping');
   await component.stop();
+  // Listening for the parent's end keeps the process alive.
+  if (process.connected) process.disconnect();
   return EXIT.ok;
 }
 

@@ -102,9 +102,12 @@ interface Running extends Component {
 }
 
 async function startAll({ config, local, logger, logLevel, env }: UpOptions): Promise<Running> {
-  const started: Component[] = [];
+  const shardProcesses: Component[] = [];
+  const started: Component[] = [
+    { stop: async () => void (await Promise.all(shardProcesses.map(shard => shard.stop()))) },
+  ];
   try {
-    const shards = await startShards({ config, local, logger, logLevel, env }, started);
+    const shards = await startShards({ config, local, logger, logLevel, env }, shardProcesses);
     const hash = await createHash();
     const topology = createTopology(
       {

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { HttpListener } from '../shared/http-listener.ts';
 import { type Component, once, stopAll } from '../shared/lifecycle.ts';
 import { createByteBudget } from '../shared/otlp/byte-budget.ts';
 import { createOtlpGrpcServer } from '../shared/otlp/grpc-server.ts';
@@ -11,7 +12,7 @@ import type { Topology } from '../shared/topology/topology.ts';
 import { createBatcher } from './batcher.ts';
 import { createLane, type LaneOptions } from './delivery/lane.ts';
 import { createShardSender } from './delivery/shard-sender.ts';
-import { createHealthServer, type HealthServer } from './health-server.ts';
+import { createHealthServer } from './health-server.ts';
 import type { BatchQueue } from './queue/batch-queue.ts';
 import { createQueueQuota } from './quota.ts';
 import { createReceiver } from './receiver.ts';
@@ -114,7 +115,7 @@ export async function createIngest(options: IngestOptions): Promise<Ingest> {
   }
 }
 
-async function openHealth({ health, queue }: IngestOptions): Promise<HealthServer | undefined> {
+async function openHealth({ health, queue }: IngestOptions): Promise<HttpListener | undefined> {
   if (health === undefined) return undefined;
   return createHealthServer({ ...health, unreadyReason: () => queue.unavailableReason() });
 }

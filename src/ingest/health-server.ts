@@ -1,6 +1,5 @@
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { type Component, once } from '../shared/lifecycle.ts';
+import { type HttpListener, listen } from '../shared/http-listener.ts';
 
 interface HealthOptions {
   readonly host: string;
@@ -9,33 +8,20 @@ interface HealthOptions {
   readonly unreadyReason: () => Promise<string | undefined>;
 }
 
-export interface HealthServer extends Component {
-  readonly port: number;
-}
+const STOP_GRACE_MS = 1000;
 
 /** `/healthz`: the process answers. `/readyz`: it can store data; 503 with the reason when not. */
 export async function createHealthServer({
   host,
   port,
   unreadyReason,
-}: HealthOptions): Promise<HealthServer> {
+}: HealthOptions): Promise<HttpListener> {
   const server = createServer((request, response) => {
     void answerFor(request.url ?? '', unreadyReason).then(({ status, text }) => {
       response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end(`${text}\n`);
     });
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, resolve);
-  });
-  return {
-    port: (server.address() as AddressInfo).port,
-    stop: once(async () => {
-      const closed = new Promise<void>(resolve => server.close(() => resolve()));
-      server.closeAllConnections();
-      await closed;
-    }),
-  };
+  return listen(server, { host, port, stopGraceMs: STOP_GRACE_MS });
 }
 
 async function answerFor(url: string, unreadyReason: HealthOptions['unreadyReason']) {

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
-import { type Component, once } from '../shared/lifecycle.ts';
+import { KEEP_ALIVE_MS, listen } from '../shared/http-listener.ts';
+import { type Component, once, stopAll } from '../shared/lifecycle.ts';
 import type { Clock } from '../shared/time.ts';
 import type { Topology } from '../shared/topology/topology.ts';
 import { createApp } from './app.ts';
@@ -30,8 +30,6 @@ export interface QueryProxy extends Component {
 }
 
 const MAX_SHARD_ANSWER_BYTES = 64 * 1024 * 1024;
-/** Load balancers keep idle connections for a minute; closing first would race with their next request. */
-const KEEP_ALIVE_MS = 75_000;
 /** On top of the read deadline, for answers that are still being sent. */
 const STOP_GRACE_MS = 2_000;
 
@@ -46,25 +44,7 @@ export async function createQuery(options: QueryOptions): Promise<QueryProxy> {
     readiness: () => checkReadiness({ client, topology, quorum: options.readyQuorum }),
   });
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, app);
-  server.on('request', (_request, response) => {
-    // Closing a server leaves a connection open whose request was still being answered.
-    response.once('close', () => {
-      if (!server.listening) server.closeIdleConnections();
-    });
-  });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(options.port, options.host, resolve);
-  });
-  return {
-    port: (server.address() as AddressInfo).port,
-    stop: once(async () => {
-      const closed = new Promise<void>(resolve => server.close(() => resolve()));
-      server.closeIdleConnections();
-      const grace = setTimeout(() => server.closeAllConnections(), options.timeoutMs + STOP_GRACE_MS);
-      await closed;
-      clearTimeout(grace);
-      await client.stop();
-    }),
-  };
+  const stopGraceMs = options.timeoutMs + STOP_GRACE_MS;
+  const listener = await listen(server, { host: options.host, port: options.port, stopGraceMs });
+  return { port: listener.port, stop: once(() => stopAll([listener, client])) };
 }

@@ -1,9 +1,9 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Logger } from 'pino';
-import { type Component, once } from '../shared/lifecycle.ts';
+import { type HttpListener, listen } from '../shared/http-listener.ts';
+import { once } from '../shared/lifecycle.ts';
 import { READ_API_VERSION } from '../shared/read/contract.ts';
 import { parseCall, type ReadCall, type Reader } from './reads/reader.ts';
 import { createSlots, type Slots } from './reads/slots.ts';
@@ -18,10 +18,6 @@ export interface ReadServerOptions {
   readonly logger: Logger;
 }
 
-export interface ReadServer extends Component {
-  readonly port: number;
-}
-
 const MAX_BODY_BYTES = 1024 * 1024;
 const MAX_RUNNING_READS = 8;
 const MAX_WAITING_READS = 64;
@@ -30,7 +26,7 @@ const STOP_GRACE_MS = 5_000;
 const WRITE_CHARS = 64 * 1024;
 
 /** The internal read API (see the read contract) and the health endpoints of one shard. */
-export async function createReadServer(options: ReadServerOptions): Promise<ReadServer> {
+export async function createReadServer(options: ReadServerOptions): Promise<HttpListener> {
   const slots = createSlots({ running: MAX_RUNNING_READS, waiting: MAX_WAITING_READS });
   const answering = new Set<Promise<void>>();
   const server = createServer((request, response) => {
@@ -45,18 +41,15 @@ export async function createReadServer(options: ReadServerOptions): Promise<Read
     answering.add(answered);
     void answered.then(() => answering.delete(answered));
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(options.port, options.host, resolve);
+  const listener = await listen(server, {
+    host: options.host,
+    port: options.port,
+    stopGraceMs: STOP_GRACE_MS,
   });
   return {
-    port: (server.address() as AddressInfo).port,
+    port: listener.port,
     stop: once(async () => {
-      const closed = new Promise<void>(resolve => server.close(() => resolve()));
-      server.closeIdleConnections();
-      const grace = setTimeout(() => server.closeAllConnections(), STOP_GRACE_MS);
-      await closed;
-      clearTimeout(grace);
+      await listener.stop();
       await Promise.all(answering);
     }),
   };

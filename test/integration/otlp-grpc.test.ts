@@ -1,17 +1,17 @@
 import grpc from '@grpc/grpc-js';
 import { pino } from 'pino';
 import { afterEach, describe, expect, it } from 'vitest';
+import type { HttpListener } from '../../src/shared/http-listener.ts';
 import { createByteBudget } from '../../src/shared/otlp/byte-budget.ts';
 import { type ExportOutcome, type ExportRequest, refuse } from '../../src/shared/otlp/door.ts';
 import { createOtlpGrpcServer } from '../../src/shared/otlp/grpc-server.ts';
-import type { OtlpServer } from '../../src/shared/otlp/http-server.ts';
 import { SIGNAL_FACTS, SIGNALS, type Signal } from '../../src/shared/otlp/signal.ts';
 import { decodeExportResponse, decodeStatus } from '../support/otlp-answers.ts';
 
 const MAX_REQUEST_BYTES = 100_000;
 const raw = (bytes: Buffer) => bytes;
 
-let server: OtlpServer | undefined;
+let server: HttpListener | undefined;
 let client: grpc.Client | undefined;
 afterEach(async () => {
   client?.close();
@@ -33,7 +33,11 @@ async function openDoor(outcome: ExportOutcome | (() => Promise<ExportOutcome>),
   });
   client = new grpc.Client(`127.0.0.1:${server.port}`, grpc.credentials.createInsecure());
   const connected = client;
-  const exportTo = (signal: Signal, body: Buffer, options: grpc.CallOptions & { metadata?: grpc.Metadata } = {}) =>
+  const exportTo = (
+    signal: Signal,
+    body: Buffer,
+    options: grpc.CallOptions & { metadata?: grpc.Metadata } = {},
+  ) =>
     new Promise<Buffer>((resolve, reject) => {
       const path = `/${SIGNAL_FACTS[signal].grpcService}/Export`;
       const metadata = options.metadata ?? new grpc.Metadata();

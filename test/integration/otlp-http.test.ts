@@ -1,9 +1,10 @@
-import { gzipSync, deflateSync, zstdCompressSync } from 'node:zlib';
+import { deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { pino } from 'pino';
 import { afterEach, describe, expect, it } from 'vitest';
+import type { HttpListener } from '../../src/shared/http-listener.ts';
 import { createByteBudget } from '../../src/shared/otlp/byte-budget.ts';
 import { type ExportOutcome, type ExportRequest, refuse } from '../../src/shared/otlp/door.ts';
-import { createOtlpHttpServer, type OtlpServer } from '../../src/shared/otlp/http-server.ts';
+import { createOtlpHttpServer } from '../../src/shared/otlp/http-server.ts';
 import { createJsonTranscoder } from '../../src/shared/otlp/json-transcoder.ts';
 import { createOtlpTypes } from '../../src/shared/otlp/messages.ts';
 import { decodeExportResponse, decodeStatus } from '../support/otlp-answers.ts';
@@ -11,7 +12,7 @@ import { decodeExportResponse, decodeStatus } from '../support/otlp-answers.ts';
 const types = createOtlpTypes();
 const MAX_REQUEST_BYTES = 100_000;
 
-let server: OtlpServer | undefined;
+let server: HttpListener | undefined;
 afterEach(async () => {
   await server?.stop();
   server = undefined;
@@ -48,12 +49,18 @@ const PROTOBUF = { 'content-type': 'application/x-protobuf' };
 const JSON_TYPE = { 'content-type': 'application/json' };
 
 const traces = types.request('traces');
-const sample = { resourceSpans: [{ scopeSpans: [{ spans: [{ name: 'a', traceId: '0AF7651916cd43dd8448eb211c80319c' }] }] }] };
+const sample = {
+  resourceSpans: [{ scopeSpans: [{ spans: [{ name: 'a', traceId: '0AF7651916cd43dd8448eb211c80319c' }] }] }],
+};
 const sampleBytes = Buffer.from(
   traces
     .encode({
       resourceSpans: [
-        { scopeSpans: [{ spans: [{ name: 'a', traceId: Buffer.from('0af7651916cd43dd8448eb211c80319c', 'hex') }] }] },
+        {
+          scopeSpans: [
+            { spans: [{ name: 'a', traceId: Buffer.from('0af7651916cd43dd8448eb211c80319c', 'hex') }] },
+          ],
+        },
       ],
     })
     .finish(),
@@ -121,7 +128,10 @@ describe('the OTLP/HTTP door answers partial success', () => {
     const { post } = await openDoor({ outcome });
     const response = await post('/v1/traces', sampleBytes, PROTOBUF);
     expect(response.status).toBe(200);
-    expect(decodeExportResponse(await response.arrayBuffer())).toEqual({ rejected: 3, errorMessage: 'three were bad' });
+    expect(decodeExportResponse(await response.arrayBuffer())).toEqual({
+      rejected: 3,
+      errorMessage: 'three were bad',
+    });
   });
 
   it('in JSON under the name of the signal', async () => {
@@ -136,7 +146,9 @@ describe('the OTLP/HTTP door answers partial success', () => {
     const { post, received } = await openDoor();
     const response = await post('/v1/traces', JSON.stringify({ resource_spans: [] }), JSON_TYPE);
     expect(response.status).toBe(200);
-    expect(received[0]?.warnings).toEqual(['OTLP/JSON member names are lowerCamelCase; snake_case was accepted']);
+    expect(received[0]?.warnings).toEqual([
+      'OTLP/JSON member names are lowerCamelCase; snake_case was accepted',
+    ]);
   });
 });
 
@@ -148,14 +160,19 @@ describe('the OTLP/HTTP door refuses', () => {
     expect(inProtobuf.headers.get('content-type')).toBe('application/x-protobuf');
     expect(decodeStatus(await inProtobuf.arrayBuffer()).message).toContain('/v1/traces');
     const inJson = await post('/', '{}', JSON_TYPE);
-    expect(await inJson.json()).toMatchObject({ code: 12, message: expect.stringContaining('/v1/traces') as string });
+    expect(await inJson.json()).toMatchObject({
+      code: 12,
+      message: expect.stringContaining('/v1/traces') as string,
+    });
   });
 
   it('profiles with 404 that says they are not enabled', async () => {
     const { post } = await openDoor();
     const response = await post('/v1development/profiles', '{}', JSON_TYPE);
     expect(response.status).toBe(404);
-    expect(await response.json()).toMatchObject({ message: expect.stringContaining('not enabled') as string });
+    expect(await response.json()).toMatchObject({
+      message: expect.stringContaining('not enabled') as string,
+    });
   });
 
   it('another method with 405 and Allow', async () => {
@@ -185,7 +202,10 @@ describe('the OTLP/HTTP door refuses', () => {
 
   it.each(['gzip', 'deflate', 'zstd'])('bytes that are not %s with 400', async encoding => {
     const { post } = await openDoor();
-    const response = await post('/v1/traces', 'not compressed', { ...PROTOBUF, 'content-encoding': encoding });
+    const response = await post('/v1/traces', 'not compressed', {
+      ...PROTOBUF,
+      'content-encoding': encoding,
+    });
     expect(response.status).toBe(400);
     expect(decodeStatus(await response.arrayBuffer())).toMatchObject({ code: 3 });
   });
@@ -194,13 +214,16 @@ describe('the OTLP/HTTP door refuses', () => {
     ['gzip', gzipSync],
     ['zstd', zstdCompressSync],
     ['deflate', deflateSync],
-  ] as const)('bytes after the end of a %s body with 400 instead of dropping them', async (encoding, compress) => {
-    const { post, received } = await openDoor();
-    const body = Buffer.concat([compress(sampleBytes), Buffer.from('trailing bytes')]);
-    const response = await post('/v1/traces', body, { ...PROTOBUF, 'content-encoding': encoding });
-    expect(response.status).toBe(400);
-    expect(received).toEqual([]);
-  });
+  ] as const)(
+    'bytes after the end of a %s body with 400 instead of dropping them',
+    async (encoding, compress) => {
+      const { post, received } = await openDoor();
+      const body = Buffer.concat([compress(sampleBytes), Buffer.from('trailing bytes')]);
+      const response = await post('/v1/traces', body, { ...PROTOBUF, 'content-encoding': encoding });
+      expect(response.status).toBe(400);
+      expect(received).toEqual([]);
+    },
+  );
 
   it('a body over the limit with 413 that names the setting', async () => {
     const { post, received } = await openDoor();
@@ -221,7 +244,12 @@ describe('the OTLP/HTTP door refuses', () => {
         controller.close();
       },
     });
-    const response = await fetch(`${base}/v1/traces`, { method: 'POST', headers: PROTOBUF, body: stream, duplex: 'half' });
+    const response = await fetch(`${base}/v1/traces`, {
+      method: 'POST',
+      headers: PROTOBUF,
+      body: stream,
+      duplex: 'half',
+    });
     expect(response.status).toBe(413);
   });
 
@@ -232,14 +260,21 @@ describe('the OTLP/HTTP door refuses', () => {
     const { post } = await openDoor();
     const bomb = compress(Buffer.alloc(200_000_000));
     expect(bomb.length).toBeLessThan(1_000_000);
-    const response = await post('/v1/traces', bomb.subarray(0), { ...PROTOBUF, 'content-encoding': encoding });
+    const response = await post('/v1/traces', bomb.subarray(0), {
+      ...PROTOBUF,
+      'content-encoding': encoding,
+    });
     expect(response.status).toBe(413);
     expect((await post('/v1/traces', sampleBytes, PROTOBUF)).status).toBe(200);
   });
 
   it('malformed JSON with 400 and a BadRequest that names the member', async () => {
     const { post } = await openDoor();
-    const response = await post('/v1/traces', JSON.stringify({ resourceSpans: [{ scopeSpans: 'x' }] }), JSON_TYPE);
+    const response = await post(
+      '/v1/traces',
+      JSON.stringify({ resourceSpans: [{ scopeSpans: 'x' }] }),
+      JSON_TYPE,
+    );
     expect(response.status).toBe(400);
     expect(await response.json()).toEqual({
       code: 3,

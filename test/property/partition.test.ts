@@ -5,7 +5,7 @@ import { createJsonTranscoder } from '../../src/shared/otlp/json-transcoder.ts';
 import { createOtlpTypes } from '../../src/shared/otlp/messages.ts';
 import { SIGNALS, type Signal } from '../../src/shared/otlp/signal.ts';
 import { createHash } from '../../src/shared/topology/hash.ts';
-import { arbitraryRequests } from '../support/otlp-samples.ts';
+import { otlpRequests } from '../support/otlp-requests.ts';
 
 const types = createOtlpTypes();
 const transcoder = createJsonTranscoder(types);
@@ -46,8 +46,13 @@ function keyOf(signal: Signal, record: Json, group: Json): string {
   if (signal === 'metrics') return Buffer.from((record.name as string | undefined) ?? '').toString('hex');
   const traceId = Buffer.from((record.traceId as string | undefined) ?? '', 'base64');
   if (traceId.length === 16 && traceId.some(byte => byte !== 0)) return traceId.toString('hex');
-  const attributes = ((group.resource as Json | undefined)?.attributes ?? []) as { key: string; value?: Json }[];
-  const service = attributes.find(({ key, value }) => key === 'service.name' && Object.keys(value ?? {}).length > 0);
+  const attributes = ((group.resource as Json | undefined)?.attributes ?? []) as {
+    key: string;
+    value?: Json;
+  }[];
+  const service = attributes.find(
+    ({ key, value }) => key === 'service.name' && Object.keys(value ?? {}).length > 0,
+  );
   const name = service === undefined ? 'unknown' : ((service.value?.stringValue as string | undefined) ?? '');
   return Buffer.from(name).toString('hex');
 }
@@ -62,7 +67,7 @@ function slicesOf(signal: Signal, request: Buffer, shardCount: number): readonly
 const sorted = (records: { text: string }[]) => records.map(({ text }) => text).sort();
 
 describe.each(SIGNALS)('partitioning %s', signal => {
-  const arbitrary = arbitraryRequests[signal];
+  const arbitrary = otlpRequests[signal];
   const shardCounts = fc.integer({ min: 1, max: 7 });
 
   it('the union of the slices is the request, record for record with its envelopes', () => {
@@ -99,13 +104,19 @@ describe.each(SIGNALS)('partitioning %s', signal => {
 
   it('damaged bytes are malformed or partitioned, and never throw', () => {
     fc.assert(
-      fc.property(arbitrary, fc.nat(), fc.integer({ min: 0, max: 255 }), fc.nat(), (request, at, byte, cut) => {
-        const body = protobufOf(signal, request);
-        if (body.length > 0) body[at % body.length] = byte;
-        const damaged = body.subarray(0, body.length - (cut % (body.length + 1)));
-        const outcome = partition({ signal, request: damaged, shardOf: () => 0 });
-        expect(['partitioned', 'malformed']).toContain(outcome.kind);
-      }),
+      fc.property(
+        arbitrary,
+        fc.nat(),
+        fc.integer({ min: 0, max: 255 }),
+        fc.nat(),
+        (request, at, byte, cut) => {
+          const body = protobufOf(signal, request);
+          if (body.length > 0) body[at % body.length] = byte;
+          const damaged = body.subarray(0, body.length - (cut % (body.length + 1)));
+          const outcome = partition({ signal, request: damaged, shardOf: () => 0 });
+          expect(['partitioned', 'malformed']).toContain(outcome.kind);
+        },
+      ),
     );
   });
 

@@ -9,7 +9,9 @@ const { root } = protobuf.parse(`
   message Any { string type_url = 1; bytes value = 2; }
 `);
 
-export function decodeExportResponse(body: ArrayBuffer | Uint8Array): { rejected: number; errorMessage: string } | undefined {
+export function decodeExportResponse(
+  body: ArrayBuffer | Uint8Array,
+): { rejected: number; errorMessage: string } | undefined {
   const type = root.lookupType('ExportResponse');
   const message = type.toObject(type.decode(new Uint8Array(body)), { longs: Number, defaults: true }) as {
     partialSuccess: { rejected: number; errorMessage: string } | null;
@@ -17,7 +19,11 @@ export function decodeExportResponse(body: ArrayBuffer | Uint8Array): { rejected
   return message.partialSuccess ?? undefined;
 }
 
-export function decodeStatus(body: ArrayBuffer | Uint8Array): { code: number; message: string; details: string[] } {
+export function decodeStatus(body: ArrayBuffer | Uint8Array): {
+  code: number;
+  message: string;
+  details: string[];
+} {
   const type = root.lookupType('Status');
   const { code, message, details } = type.toObject(type.decode(new Uint8Array(body)), { defaults: true }) as {
     code: number;

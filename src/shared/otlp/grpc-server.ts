@@ -1,10 +1,10 @@
 import grpc from '@grpc/grpc-js';
 import type { Logger } from 'pino';
+import type { HttpListener } from '../http-listener.ts';
 import { once } from '../lifecycle.ts';
 import { type ByteBudget, overBudget } from './byte-budget.ts';
 import { CONDITIONS } from './conditions.ts';
 import { type ExportHandler, type Refusal, refuse } from './door.ts';
-import type { OtlpServer } from './http-server.ts';
 import { exportResponse, rpcStatus } from './responses.ts';
 import { SIGNAL_FACTS, SIGNALS, type Signal } from './signal.ts';
 
@@ -24,7 +24,7 @@ const STOP_GRACE_MS = 10_000;
  * The OTLP/gRPC door: three unary `Export` methods over raw bytes, because nothing is decoded here. Messages over
  * the limit are refused by the library with RESOURCE_EXHAUSTED and no RetryInfo, which OTLP reads as final.
  */
-export async function createOtlpGrpcServer(options: OtlpGrpcOptions): Promise<OtlpServer> {
+export async function createOtlpGrpcServer(options: OtlpGrpcOptions): Promise<HttpListener> {
   const server = new grpc.Server({
     'grpc.max_receive_message_length': options.maxRequestBytes,
     'grpc.max_send_message_length': -1,

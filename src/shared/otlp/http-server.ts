@@ -1,7 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
-import { type Component, once } from '../lifecycle.ts';
+import { type HttpListener, KEEP_ALIVE_MS, listen } from '../http-listener.ts';
 import type { ByteBudget } from './byte-budget.ts';
 import { CONDITIONS } from './conditions.ts';
 import { type ExportHandler, type ExportOutcome, type Refusal, refuse } from './door.ts';
@@ -21,14 +20,8 @@ export interface OtlpHttpOptions {
   readonly logger: Logger;
 }
 
-export interface OtlpServer extends Component {
-  readonly port: number;
-}
-
 const SIGNAL_OF_PATH = new Map<string, Signal>(SIGNALS.map(signal => [SIGNAL_FACTS[signal].path, signal]));
 
-/** Load balancers and Collectors keep idle connections for a minute; closing first would race with their next send. */
-const KEEP_ALIVE_MS = 75_000;
 /** How long a refused upload may go on so that its sender reads the answer instead of a reset. */
 const DRAIN_REFUSED_MS = 5_000;
 const STOP_GRACE_MS = 10_000;
@@ -37,27 +30,14 @@ const STOP_GRACE_MS = 10_000;
  * The OTLP/HTTP door: `POST /v1/{traces,logs,metrics}` in protobuf and JSON, every answer in the request's encoding
  * and every error a `google.rpc.Status` (OTLP specification, "OTLP/HTTP").
  */
-export async function createOtlpHttpServer(options: OtlpHttpOptions): Promise<OtlpServer> {
+export async function createOtlpHttpServer(options: OtlpHttpOptions): Promise<HttpListener> {
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
     void answer(options, request, response).catch((error: unknown) => {
       options.logger.error({ err: error }, 'OTLP request failed');
       if (!response.headersSent) sendRefusal(request, response, refuse('internal', 'internal error'));
     });
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(options.port, options.host, resolve);
-  });
-  return {
-    port: (server.address() as AddressInfo).port,
-    stop: once(async () => {
-      const closed = new Promise<void>(resolve => server.close(() => resolve()));
-      server.closeIdleConnections();
-      const grace = setTimeout(() => server.closeAllConnections(), STOP_GRACE_MS);
-      await closed;
-      clearTimeout(grace);
-    }),
-  };
+  return listen(server, { host: options.host, port: options.port, stopGraceMs: STOP_GRACE_MS });
 }
 
 async function answer(

@@ -6,7 +6,11 @@ import { MAX_SLICES_PER_BATCH } from '../../../src/shared/otlp/batch-header.ts';
 
 /** A queue whose commits end when the test says so: the batcher's only dependency is `enqueue`. */
 function controlledQueue() {
-  const commits: { batches: readonly Batch[]; end: (outcome: EnqueueOutcome) => void; fail: (error: Error) => void }[] = [];
+  const commits: {
+    batches: readonly Batch[];
+    end: (outcome: EnqueueOutcome) => void;
+    fail: (error: Error) => void;
+  }[] = [];
   const queue = {
     enqueue: (batches: readonly Batch[]) =>
       new Promise<EnqueueOutcome>((end, fail) => {

@@ -14,7 +14,12 @@ const split = (body: Buffer) => partition({ signal: 'traces', request: body, sha
 
 /** `field` as a length-delimited field around `content`. */
 function field(number: number, ...content: Uint8Array[]): Buffer {
-  return Buffer.from(protobuf.Writer.create().uint32((number << 3) | 2).bytes(Buffer.concat(content)).finish());
+  return Buffer.from(
+    protobuf.Writer.create()
+      .uint32((number << 3) | 2)
+      .bytes(Buffer.concat(content))
+      .finish(),
+  );
 }
 
 describe('records that no store can keep', () => {
@@ -70,7 +75,12 @@ describe('records that no store can keep', () => {
           resourceMetrics: [
             {
               scopeMetrics: [
-                { metrics: [{ name: 'a', gauge: { dataPoints } }, { name: 'b', summary: { dataPoints: [{}] } }] },
+                {
+                  metrics: [
+                    { name: 'a', gauge: { dataPoints } },
+                    { name: 'b', summary: { dataPoints: [{}] } },
+                  ],
+                },
               ],
             },
           ],
@@ -108,12 +118,24 @@ describe('the wire form', () => {
   });
 
   it.each([
-    ['a field longer than its message', Buffer.from([0x0a, 0x05, 0x00]), 'field is longer than its message at byte 2'],
+    [
+      'a field longer than its message',
+      Buffer.from([0x0a, 0x05, 0x00]),
+      'field is longer than its message at byte 2',
+    ],
     ['a truncated varint', Buffer.from([0x0a, 0xff]), 'truncated varint at byte 1'],
-    ['an overlong varint', Buffer.concat([Buffer.from([0x08]), Buffer.alloc(11, 0x80)]), 'varint longer than 10 bytes at byte 1'],
+    [
+      'an overlong varint',
+      Buffer.concat([Buffer.from([0x08]), Buffer.alloc(11, 0x80)]),
+      'varint longer than 10 bytes at byte 1',
+    ],
     ['field number 0', Buffer.from([0x02, 0x00]), 'invalid field tag at byte 0'],
     ['wire type 7', Buffer.from([0x0f]), 'invalid wire type 7 at byte 0'],
-    ['a group that ends as another field', Buffer.from([0x0b, 0x14]), 'group ended by another field at byte 1'],
+    [
+      'a group that ends as another field',
+      Buffer.from([0x0b, 0x14]),
+      'group ended by another field at byte 1',
+    ],
     ['an error inside a span', field(1, field(2, field(2, Buffer.from([0x0a, 0x7f])))), 'at byte 8'],
   ])('%s is malformed, with the offset', (_name, body, reason) => {
     const outcome = split(body);

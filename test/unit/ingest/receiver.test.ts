@@ -74,7 +74,8 @@ describe('the receiver', () => {
 
   it('refuses the whole request as retryable when one slice could not be stored', async () => {
     const { send } = receiverWith({
-      outcome: slice => (slice.shard === 's1' ? { kind: 'unavailable', reason: 'Redis is away' } : { kind: 'stored' }),
+      outcome: slice =>
+        slice.shard === 's1' ? { kind: 'unavailable', reason: 'Redis is away' } : { kind: 'stored' },
     });
     expect(await send(spans(20))).toEqual({
       kind: 'refused',

@@ -28,7 +28,9 @@ const spanOf = (members: object) => ({ resourceSpans: [{ scopeSpans: [{ spans: [
 
 describe('OTLP/JSON', () => {
   it('ids are hex of any case and other bytes base64', () => {
-    const json = span('"traceId":"0AF7651916CD43DD8448EB211C80319c","attributes":[{"key":"b","value":{"bytesValue":"AQI="}}]');
+    const json = span(
+      '"traceId":"0AF7651916CD43DD8448EB211C80319c","attributes":[{"key":"b","value":{"bytesValue":"AQI="}}]',
+    );
     expect(decoded('traces', json)).toEqual(
       spanOf({
         traceId: Buffer.from('0af7651916cd43dd8448eb211c80319c', 'hex').toString('base64'),
@@ -44,12 +46,16 @@ describe('OTLP/JSON', () => {
     ['1700000000000000000', '1700000000000000000'],
     ['5', '5'],
   ])('the 64-bit integer %s is kept exactly, as a string or a number', (written, kept) => {
-    expect(decoded('traces', span(`"startTimeUnixNano":${written}`))).toEqual(spanOf({ startTimeUnixNano: kept }));
+    expect(decoded('traces', span(`"startTimeUnixNano":${written}`))).toEqual(
+      spanOf({ startTimeUnixNano: kept }),
+    );
   });
 
   it('digits inside strings and fractions stay as they are', () => {
     const text = 'at 12345678901234567890, said \\"9999999999999999999\\"';
-    const json = span(`"name":"${text}","startTimeUnixNano":17000000000000000001,"attributes":[{"key":"d","value":{"doubleValue":0.12345678901234567890}}]`);
+    const json = span(
+      `"name":"${text}","startTimeUnixNano":17000000000000000001,"attributes":[{"key":"d","value":{"doubleValue":0.12345678901234567890}}]`,
+    );
     expect(decoded('traces', json)).toMatchObject(
       spanOf({
         name: 'at 12345678901234567890, said "9999999999999999999"',
@@ -68,20 +74,31 @@ describe('OTLP/JSON', () => {
   });
 
   it('an explicit zero of an optional member is kept apart from an absent one', () => {
-    const json = '{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"histogram":{"dataPoints":[{"sum":0}]}}]}]}]}';
+    const json =
+      '{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"histogram":{"dataPoints":[{"sum":0}]}}]}]}]}';
     expect(JSON.stringify(decoded('metrics', json))).toContain('"sum":0');
     expect(JSON.stringify(decoded('metrics', json.replace('"sum":0', '')))).not.toContain('sum');
   });
 
   it('unknown members and null are ignored', () => {
-    expect(decoded('traces', span('"name":"a","new":{"deep":[1]},"kind":null'))).toEqual(spanOf({ name: 'a' }));
+    expect(decoded('traces', span('"name":"a","new":{"deep":[1]},"kind":null'))).toEqual(
+      spanOf({ name: 'a' }),
+    );
   });
 
   it('snake_case members are taken with a warning', () => {
-    const result = transcode('traces', '{"resource_spans":[{"scope_spans":[{"spans":[{"start_time_unix_nano":"7"}]}]}]}');
-    expect(result).toMatchObject({ kind: 'body', warnings: [expect.stringContaining('lowerCamelCase') as string] });
+    const result = transcode(
+      'traces',
+      '{"resource_spans":[{"scope_spans":[{"spans":[{"start_time_unix_nano":"7"}]}]}]}',
+    );
+    expect(result).toMatchObject({
+      kind: 'body',
+      warnings: [expect.stringContaining('lowerCamelCase') as string],
+    });
     const camelCase = transcode('traces', span('"startTimeUnixNano":"7"'));
-    expect(result.kind === 'body' && camelCase.kind === 'body' && result.body.equals(camelCase.body)).toBe(true);
+    expect(result.kind === 'body' && camelCase.kind === 'body' && result.body.equals(camelCase.body)).toBe(
+      true,
+    );
   });
 
   it.each([
@@ -89,9 +106,15 @@ describe('OTLP/JSON', () => {
     ['[]', 'body: expected an object, got []'],
     ['"x"', 'body: expected an object'],
     [span('"kind":"SPAN_KIND_SERVER"'), 'resourceSpans[0].scopeSpans[0].spans[0].kind: expected an integer'],
-    [span('"kind":2147483648'), 'spans[0].kind: expected an integer from -2147483648 to 2147483647, got 2147483648'],
+    [
+      span('"kind":2147483648'),
+      'spans[0].kind: expected an integer from -2147483648 to 2147483647, got 2147483648',
+    ],
     [span('"traceId":"xyz"'), 'spans[0].traceId: expected hex digits, got "xyz"'],
-    [span('"startTimeUnixNano":"-1"'), 'startTimeUnixNano: expected an integer from 0 to 18446744073709551615, got "-1"'],
+    [
+      span('"startTimeUnixNano":"-1"'),
+      'startTimeUnixNano: expected an integer from 0 to 18446744073709551615, got "-1"',
+    ],
     [span('"startTimeUnixNano":1.5'), 'startTimeUnixNano: expected an integer'],
     [span('"startTimeUnixNano":"18446744073709551616"'), 'startTimeUnixNano: expected an integer'],
     [span('"attributes":{}'), 'attributes: expected an array, got {}'],
@@ -111,7 +134,9 @@ describe('OTLP/JSON', () => {
     const nested = (depth: number) =>
       `${'{"arrayValue":{"values":['.repeat(depth)}{"intValue":"1"}${']}}'.repeat(depth)}`;
     expect(reasonFor('traces', span(`"attributes":[{"key":"a","value":${nested(10)}}]`))).toBe('accepted');
-    expect(reasonFor('traces', span(`"attributes":[{"key":"a","value":${nested(1000)}}]`))).toContain('nested deeper');
+    expect(reasonFor('traces', span(`"attributes":[{"key":"a","value":${nested(1000)}}]`))).toContain(
+      'nested deeper',
+    );
     expect(reasonFor('traces', `{"resourceSpans":${'['.repeat(200_000)}`)).toContain('invalid OTLP/JSON');
   });
 });

@@ -1,0 +1,155 @@
+import { writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { runCli } from '../support/cli.ts';
+import type { Json } from '../support/otlp-arbitraries.ts';
+import { eventually, get } from '../support/read-api.ts';
+import { startUp, temporaryFolder } from '../support/systems.ts';
+
+let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+beforeEach(async () => {
+  folder = await temporaryFolder();
+});
+afterEach(() => folder.remove());
+
+const FREE_PORTS = ['--http-port', '0', '--grpc-port', '0', '--api-port', '0'];
+
+async function sendSpan(http: string, spanId: string): Promise<void> {
+  const span = { traceId: 'ab'.repeat(16), spanId: spanId.padStart(16, '0'), name: spanId };
+  const response = await fetch(`${http}/v1/traces`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans: [span] }] }] }),
+  });
+  expect(response.status).toBe(200);
+}
+
+const spanCount = async (api: string) => {
+  const { body } = await get(api, 'traces?limit=1000');
+  return (body.spans as Json[]).length;
+};
+
+describe('otelfan up', () => {
+  it.each(['SIGINT', 'SIGTERM'] as const)(
+    'ends with 0 on %s, and a second start finds the data',
+    async signal => {
+      const first = await startUp(folder.path);
+      await sendSpan(first.http, 'a1');
+      expect(await first.process.stop(signal)).toBe(0);
+      const second = await startUp(folder.path);
+      await sendSpan(second.http, 'a2');
+      await eventually(
+        () => spanCount(second.api),
+        count => count === 2,
+      );
+      expect(await second.process.stop()).toBe(0);
+    },
+  );
+
+  it('reads what every earlier number of shards stored', async () => {
+    const counts = [3, 1, 4];
+    for (const [index, shards] of counts.entries()) {
+      const system = await startUp(folder.path, ['--shards', String(shards)]);
+      for (let i = 0; i < 5; i++) await sendSpan(system.http, `${index}${i}`);
+      await eventually(
+        () => spanCount(system.api),
+        count => count === 5 * (index + 1),
+      );
+      const { body } = await get(system.api, 'services');
+      expect(body.shards.total).toBe(Math.max(...counts.slice(0, index + 1)));
+      await system.stop();
+    }
+  });
+
+  it('starts a shard process that died again, with its data', async () => {
+    const system = await startUp(folder.path, ['--shards', '1']);
+    await sendSpan(system.http, 'a1');
+    await eventually(
+      () => spanCount(system.api),
+      count => count === 1,
+    );
+    process.kill(await shardPid(system.process.pid), 'SIGKILL');
+    await sendSpan(system.http, 'a2');
+    const isWhole = async () => {
+      const { body } = await get(system.api, 'traces');
+      return !body.partial && (body.spans as Json[]).length === 2;
+    };
+    await eventually(isWhole, whole => whole);
+    await system.stop();
+  });
+
+  it('says in one line that the folder is in use', async () => {
+    const system = await startUp(folder.path, ['--shards', '1']);
+    const second = await runCli(['up', '--data-dir', folder.path, ...FREE_PORTS]);
+    await system.stop();
+    expect(second.exitCode).toBe(1);
+    expect(second.stderr).toBe(`otelfan: data folder ${folder.path} is in use by another otelfan process\n`);
+  });
+
+  it('says in one line that the folder cannot be written', async () => {
+    const file = join(folder.path, 'file');
+    writeFileSync(file, '');
+    const { exitCode, stderr } = await runCli(['up', '--data-dir', join(file, 'data'), ...FREE_PORTS]);
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(/^otelfan: data folder .*\/file\/data cannot be used: .*\n$/);
+  });
+
+  it.each(['--http-port', '--grpc-port', '--api-port'])(
+    'says in one line that the port of %s is taken',
+    async flag => {
+      const taken = createServer().listen(0, '127.0.0.1');
+      await new Promise(resolve => taken.once('listening', resolve));
+      const { port } = taken.address() as AddressInfo;
+      const args = ['up', '--data-dir', folder.path, '--shards', '1', ...FREE_PORTS, flag, String(port)];
+      const { exitCode, stderr } = await runCli(args);
+      taken.close();
+      expect(exitCode).toBe(1);
+      expect(stderr).toMatch(new RegExp(`^otelfan: address .*:${port} is in use; .*\\n$`));
+    },
+  );
+
+  it('prints where everything listens and commands to try it with', async () => {
+    const help = await runCli(['up', '--help']);
+    expect(help.exitCode).toBe(0);
+    expect(help.stdout).toContain('--data-dir DIR');
+    expect(help.stdout).toContain('Example:');
+  });
+});
+
+/** The shard is the only child of `up` with one shard. */
+async function shardPid(upPid: number): Promise<number> {
+  return Number((await readFile(`/proc/${upPid}/task/${upPid}/children`, 'utf8')).trim());
+}
+
+describe('otelfan', () => {
+  it('shows its commands with --help, and its version', async () => {
+    const help = await runCli(['--help']);
+    expect(help.exitCode).toBe(0);
+    for (const command of ['up', 'ingest', 'query', 'shard', 'get', 'demo', 'send', 'check-config']) {
+      expect(help.stdout).toContain(`  ${command} `);
+      const own = await runCli([command, '--help']);
+      expect(own.exitCode).toBe(0);
+      expect(own.stdout).toMatch(/Example/);
+    }
+    expect((await runCli(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+
+  it.each([
+    [[], 2],
+    [['fly'], 2],
+    [['up', '--fly'], 2],
+    [['up', '--shards', 'many'], 2],
+    [['ingest'], 2],
+    [['query'], 2],
+    [['shard'], 2],
+    [['get'], 2],
+  ])('ends with a usage error on %j', async (args, exitCode) => {
+    const { stderr, exitCode: actual } = await runCli(args);
+    expect(actual).toBe(exitCode);
+    expect(stderr).not.toBe('');
+    expect(stderr).not.toContain('    at ');
+  });
+});

@@ -1,0 +1,120 @@
+import { OTLPLogExporter as LogsGrpc } from '@opentelemetry/exporter-logs-otlp-grpc';
+import { OTLPLogExporter as LogsJson } from '@opentelemetry/exporter-logs-otlp-http';
+import { OTLPLogExporter as LogsProto } from '@opentelemetry/exporter-logs-otlp-proto';
+import { OTLPMetricExporter as MetricsGrpc } from '@opentelemetry/exporter-metrics-otlp-grpc';
+import { OTLPMetricExporter as MetricsJson } from '@opentelemetry/exporter-metrics-otlp-http';
+import { OTLPMetricExporter as MetricsProto } from '@opentelemetry/exporter-metrics-otlp-proto';
+import { OTLPTraceExporter as TracesGrpc } from '@opentelemetry/exporter-trace-otlp-grpc';
+import { OTLPTraceExporter as TracesJson } from '@opentelemetry/exporter-trace-otlp-http';
+import { OTLPTraceExporter as TracesProto } from '@opentelemetry/exporter-trace-otlp-proto';
+import {
+  JsonLogsSerializer,
+  JsonMetricsSerializer,
+  JsonTraceSerializer,
+} from '@opentelemetry/otlp-transformer';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Json } from '../support/otlp-arbitraries.ts';
+import { eventually, get } from '../support/read-api.ts';
+import { RECORD_OF, recordsOf } from '../support/restore-otlp.ts';
+import { type System, startSeparate, startUp, temporaryFolder } from '../support/systems.ts';
+import { type Exported, type Exporters, runApp } from '../support/telemetry.ts';
+
+const TRACES = 12;
+
+const SYSTEMS: Readonly<Record<string, () => Promise<System>>> = {
+  'up, with the embedded queue': async () => {
+    const folder = await temporaryFolder();
+    const system = await startUp(folder.path);
+    return { ...system, stop: () => system.stop().then(folder.remove) };
+  },
+  'separate processes, with Redis': () => startSeparate(),
+};
+
+/** What each transport's exporters need to know; gzip wherever the SDK offers it. */
+const EXPORTERS: Readonly<Record<string, (system: System) => Exporters>> = {
+  proto: ({ http }) => ({
+    spans: new TracesProto({ url: `${http}/v1/traces` }),
+    logs: new LogsProto({ url: `${http}/v1/logs`, compression: 'gzip' as never }),
+    metrics: new MetricsProto({ url: `${http}/v1/metrics` }),
+  }),
+  http: ({ http }) => ({
+    spans: new TracesJson({ url: `${http}/v1/traces`, compression: 'gzip' as never }),
+    logs: new LogsJson({ url: `${http}/v1/logs` }),
+    metrics: new MetricsJson({ url: `${http}/v1/metrics` }),
+  }),
+  grpc: ({ grpc }) => ({
+    spans: new TracesGrpc({ url: grpc.replace('grpc:', 'http:') }),
+    logs: new LogsGrpc({ url: grpc.replace('grpc:', 'http:'), compression: 'gzip' as never }),
+    metrics: new MetricsGrpc({ url: grpc.replace('grpc:', 'http:') }),
+  }),
+};
+
+describe.each(Object.keys(SYSTEMS))('%s', name => {
+  let system: System;
+  beforeAll(async () => {
+    system = await (SYSTEMS[name] as () => Promise<System>)();
+  });
+  afterAll(() => system?.stop());
+
+  describe.each(Object.keys(EXPORTERS))('an app with the SDK exporters otlp-%s', transport => {
+    const service = `app-${transport}`;
+    let exported: Exported;
+    beforeAll(async () => {
+      const exporters = (EXPORTERS[transport] as (system: System) => Exporters)(system);
+      exported = await runApp({ service, exporters, traces: TRACES });
+    });
+
+    const rowsOf = async (path: string, member: string, count: number): Promise<Json[]> => {
+      const { body } = await eventually(
+        () => get(system.api, path),
+        answer => (answer.body[member] as unknown[] | undefined)?.length === count && !answer.body.partial,
+      );
+      return body[member] as Json[];
+    };
+
+    it('gets back every span with every field equal', async () => {
+      const expected = recordsOf('traces', jsonOf(JsonTraceSerializer.serializeRequest(exported.spans)));
+      expect(expected).toHaveLength(3 * TRACES);
+      const rows = await rowsOf(`traces?service=${service}&limit=1000`, 'spans', expected.length);
+      expect(sorted(rows.map(RECORD_OF.traces))).toEqual(sorted(expected));
+    });
+
+    it('gets back every trace whole, by its id', async () => {
+      for (const { traceId } of new Set(exported.spans.map(span => span.spanContext()))) {
+        const spans = await rowsOf(`traces/${traceId}`, 'spans', 3);
+        expect(spans.map(span => span.trace_id)).toEqual([traceId, traceId, traceId]);
+      }
+    });
+
+    it('gets back every log record with every field equal', async () => {
+      const expected = recordsOf('logs', jsonOf(JsonLogsSerializer.serializeRequest(exported.logs)));
+      expect(expected).toHaveLength(2 * TRACES);
+      const rows = await rowsOf(`logs?service=${service}&limit=1000`, 'logs', expected.length);
+      expect(sorted(rows.map(RECORD_OF.logs))).toEqual(sorted(expected));
+    });
+
+    it('gets back every metric point with every field equal', async () => {
+      const expected = exported.metrics.flatMap(metrics =>
+        recordsOf('metrics', jsonOf(JsonMetricsSerializer.serializeRequest(metrics))),
+      );
+      expect(expected.length).toBeGreaterThan(6);
+      const rows = await rowsOf(`metrics?service=${service}&limit=1000`, 'metrics', expected.length);
+      expect(sorted(rows.map(RECORD_OF.metrics))).toEqual(sorted(expected));
+    });
+
+    it('is listed among the services with its exact counts', async () => {
+      const { body } = await get(system.api, 'services');
+      const found = (body.services as Json[]).find(row => row.name === service);
+      expect(found).toMatchObject({ span_count: 3 * TRACES, trace_count: TRACES, error_rate: 1 / 3 });
+    });
+  });
+});
+
+function jsonOf(bytes: Uint8Array | undefined): Json {
+  return JSON.parse(Buffer.from(bytes ?? []).toString()) as Json;
+}
+
+function sorted(records: Json[]): Json[] {
+  const text = (record: Json) => JSON.stringify(record);
+  return [...records].sort((a, b) => (text(a) < text(b) ? -1 : 1));
+}
