@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 
@@ -12,10 +12,15 @@ import { Redis } from 'ioredis';
  * Why tests that kill, freeze or fill a Redis cannot run here, or `undefined` when they can. One that was given by
  * its address is somebody's own: it is only ever added to.
  */
-export const cannotControlRedis: string | undefined =
-  process.env.OTELFAN_TEST_REDIS_URL === undefined
-    ? undefined
-    : 'OTELFAN_TEST_REDIS_URL names a server that tests may not stop';
+export const cannotControlRedis: string | undefined = reasonNotToControl();
+
+function reasonNotToControl(): string | undefined {
+  if (process.env.OTELFAN_TEST_REDIS_URL !== undefined) {
+    return 'OTELFAN_TEST_REDIS_URL names a server that tests may not stop';
+  }
+  // Signals reach the client that started the container, not the server inside.
+  return isOwnProcess() ? undefined : 'redis-server runs in a container';
+}
 
 export interface TestRedis {
   readonly url: string;
@@ -54,9 +59,10 @@ export async function startRedis({ args = [], started = true }: TestRedisOptions
 
   async function start(): Promise<void> {
     const [command, ...words] = serverCommand();
-    const settings = ['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, '--save', ''];
+    const settings = ['--port', String(port), '--bind', '127.0.0.1', '--save', ''];
     const durability = ['--appendonly', 'yes', '--appendfsync', 'everysec'];
-    child = spawn(command, [...words, ...settings, ...durability, ...args], { stdio: 'ignore' });
+    const place = isOwnProcess() ? ['--dir', dir] : [];
+    child = spawn(command, [...words, ...settings, ...durability, ...place, ...args], { stdio: 'ignore' });
     await untilAnswering(url, child);
   }
 
@@ -76,7 +82,7 @@ export async function startRedis({ args = [], started = true }: TestRedisOptions
     pause: () => void child?.kill('SIGSTOP'),
     resume: () => void child?.kill('SIGCONT'),
     async stop() {
-      await end('SIGKILL');
+      await end(isOwnProcess() ? 'SIGKILL' : 'SIGTERM');
       await rm(dir, { recursive: true, force: true });
     },
   };
@@ -100,6 +106,10 @@ function givenRedis(url: string): TestRedis {
 function serverCommand(): [string, ...string[]] {
   const words = process.env.OTELFAN_TEST_REDIS_COMMAND;
   return words === undefined ? ['redis-server'] : (JSON.parse(words) as [string, ...string[]]);
+}
+
+function isOwnProcess(): boolean {
+  return basename(serverCommand()[0]) === 'redis-server';
 }
 
 async function freePort(): Promise<number> {
