@@ -9,6 +9,8 @@ import { fileURLToPath } from 'node:url';
 
 // DuckDB holds a libuv thread per running query; read before the pool starts.
 process.env.UV_THREADPOOL_SIZE ??= '16';
+// grpc-js writes what it also throws to stderr, past our logs.
+process.env.GRPC_VERBOSITY ??= 'NONE';
 
 const WANTED_NODE_MAJOR = 24;
 const main = new URL('../src/cli/main.ts', import.meta.url);

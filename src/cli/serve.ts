@@ -46,15 +46,20 @@ export function listenError(error: unknown): unknown {
     address?: string;
     port?: number;
   };
-  const at = port === undefined ? message : `${address}:${port}`;
-  if (code === 'EADDRINUSE' || /EADDRINUSE|address already in use/.test(message)) {
-    return new UserError(
-      `address ${at} is in use; stop what listens there or choose another port (0 takes any free one)`,
-    );
+  // grpc-js only has the text of the system's error.
+  const known = /\b(EADDRINUSE|EACCES|EADDRNOTAVAIL|ENOTFOUND)\b.*?(\S+:\d+)?\]?$/.exec(message);
+  const at = port === undefined ? (known?.[2] ?? message) : `${address}:${port}`;
+  switch (code ?? known?.[1]) {
+    case 'EADDRINUSE':
+      return new UserError(
+        `address ${at} is in use; stop what listens there or choose another port (0 takes any free one)`,
+      );
+    case 'EACCES':
+      return new UserError(`may not listen on ${at}: permission denied; choose a port above 1023`);
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return new UserError(`cannot listen on ${at}: not an address of this machine`);
+    default:
+      return error;
   }
-  if (code === 'EACCES')
-    return new UserError(`may not listen on ${at}: permission denied; choose a port above 1023`);
-  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
-    return new UserError(`cannot listen on ${at}: not an address of this machine`);
-  return error;
 }

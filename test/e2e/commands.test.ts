@@ -53,7 +53,7 @@ describe('otelfan up', () => {
     const counts = [3, 1, 4];
     for (const [index, shards] of counts.entries()) {
       const system = await startUp(folder.path, ['--shards', String(shards)]);
-      for (let i = 0; i < 5; i++) await sendSpan(system.http, `${index}${i}`);
+      for (let i = 0; i < 5; i++) await sendSpan(system.http, `a${index}${i}`);
       await eventually(
         () => spanCount(system.api),
         count => count === 5 * (index + 1),

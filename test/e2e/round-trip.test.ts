@@ -80,7 +80,7 @@ describe.each(Object.keys(SYSTEMS))('%s', name => {
     });
 
     it('gets back every trace whole, by its id', async () => {
-      for (const { traceId } of new Set(exported.spans.map(span => span.spanContext()))) {
+      for (const traceId of new Set(exported.spans.map(span => span.spanContext().traceId))) {
         const spans = await rowsOf(`traces/${traceId}`, 'spans', 3);
         expect(spans.map(span => span.trace_id)).toEqual([traceId, traceId, traceId]);
       }

@@ -139,7 +139,7 @@ function sendRefusal(request: IncomingMessage, response: ServerResponse, refusal
     headers['retry-after'] = Math.max(1, Math.ceil(refusal.retryAfterMs / 1000));
   if (refusal.condition === 'methodNotAllowed') headers.allow = 'POST';
   if (!request.complete) {
-    headers.connection = 'close';
+    // Closing now would reset the connection under a sender that is still writing; it would never see the answer.
     const drain = setTimeout(() => request.destroy(), DRAIN_REFUSED_MS).unref();
     request.once('close', () => clearTimeout(drain)).resume();
   }
