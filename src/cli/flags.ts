@@ -4,7 +4,7 @@ import type { Config } from '../shared/config/schema.ts';
 import { EXIT, UserError } from './exit-codes.ts';
 
 /** A flag of a serving command: what it sets in the configuration, or what it means to the command itself. */
-export interface Flag {
+interface Flag {
   readonly type: 'string' | 'boolean';
   /** `DIR` in `--data-dir DIR`. */
   readonly placeholder?: string;

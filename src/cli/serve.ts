@@ -15,7 +15,7 @@ const SAME_WISH_MS = 1000;
  * SIGINT to its parent, because a terminal sends Ctrl-C to both and the shards have to outlive the queue. Asking
  * again, a second later, ends the process at once.
  */
-export async function untilAskedToStop({ isChild }: { isChild: boolean }): Promise<void> {
+async function untilAskedToStop({ isChild }: { isChild: boolean }): Promise<void> {
   await new Promise<void>(resolve => {
     let askedAtMs: number | undefined;
     const ask = () => {
@@ -49,7 +49,8 @@ export function listenError(error: unknown): unknown {
   // grpc-js only has the text of the system's error.
   const known = /\b(EADDRINUSE|EACCES|EADDRNOTAVAIL|ENOTFOUND)\b.*?(\S+:\d+)?\]?$/.exec(message);
   const at = port === undefined ? (known?.[2] ?? message) : `${address}:${port}`;
-  switch (code ?? known?.[1]) {
+  const failure: string = code ?? known?.[1] ?? '';
+  switch (failure) {
     case 'EADDRINUSE':
       return new UserError(
         `address ${at} is in use; stop what listens there or choose another port (0 takes any free one)`,

@@ -29,7 +29,7 @@ function protobufOf(signal: Signal, request: object): Buffer {
 function recordsOf(signal: Signal, bytes: Buffer): { key: string; text: string }[] {
   const [groupName, scopeName, recordName] = NAMES[signal];
   const type = types.request(signal);
-  const request = type.toObject(type.decode(bytes), { longs: String, bytes: String, json: true }) as Json;
+  const request = type.toObject(type.decode(bytes), { longs: String, bytes: String, json: true });
   const list = (parent: Json, name: string) => (parent[name] ?? []) as Json[];
   return list(request, groupName).flatMap(group =>
     list(group, scopeName).flatMap(scope =>

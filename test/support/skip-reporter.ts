@@ -10,7 +10,10 @@ export default class SkipReporter implements Reporter {
         const result = test.result();
         if (result.state === 'pending') continue;
         counts[result.state]++;
-        if (result.state === 'skipped') lines.push(`  ${test.fullName}: ${result.note ?? 'no reason given'}`);
+        // Tests that a name filter left out are not news.
+        const wasMeantToRun =
+          result.state === 'skipped' && (result.note !== undefined || test.options.mode !== 'run');
+        if (wasMeantToRun) lines.push(`  ${test.fullName}: ${result.note ?? 'no reason given'}`);
       }
     }
     if (lines.length > 0) process.stdout.write(`\nNot run, and why:\n${lines.join('\n')}\n`);

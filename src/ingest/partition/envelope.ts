@@ -99,7 +99,7 @@ class RangeWriter {
 
   copy(ranges: Readonly<Ranges>): void {
     for (let i = 0; i < ranges.length; i += 2) {
-      this.#at += this.#source.copy(this.bytes, this.#at, ranges[i] as number, ranges[i + 1] as number);
+      this.#at += this.#source.copy(this.bytes, this.#at, ranges[i], ranges[i + 1]);
     }
   }
 }

@@ -11,7 +11,7 @@ import type { Ranges } from './ranges.ts';
  */
 
 /** What the partitioner needs to know of one record. */
-export type RecordKey =
+type RecordKey =
   | {
       readonly kind: 'key';
       readonly bytes: Uint8Array;
@@ -21,7 +21,7 @@ export type RecordKey =
   | { readonly kind: 'rejected'; readonly count: number; readonly reason: string };
 
 /** Reads the key of the record in `[start, end)`; `group` is the envelope with its resource. */
-export type KeyReader = (
+type KeyReader = (
   request: Buffer,
   record: { start: number; end: number },
   group: Readonly<Ranges>,

@@ -9,11 +9,11 @@ import type { Batch } from './batch.ts';
  * **What is durable when.** `enqueue` resolves to `stored` only after every given batch, its payload included, is
  * at the backend's configured sync level (LMDB: fsync'ed; Redis: its `appendfsync`). A batch that was reported as
  * `unavailable` may nevertheless be in the queue (a write can time out and still happen): enqueuing it again under
- * the same id adds nothing.
+ * the same id adds nothing, not even when it was settled meanwhile, up to some minutes ago.
  *
  * **What survives a crash.** Every stored batch until it was settled by `ack` or `deadLetter`, and the ledger. A
  * claim does not survive its owner: the batch becomes claimable again, at once for the embedded queue (its data
- * folder has one owner), after at most the lease for Redis. So a batch may be delivered more than once; the batch
+ * folder has one owner), after at most two leases for Redis. So a batch may be delivered more than once; the batch
  * id makes that harmless.
  *
  * **Order.** A lane hands out due batches oldest first, as far as concurrent claims allow. Nothing may depend on it.

@@ -25,7 +25,7 @@ export function batchHeaders(batchId: string, slices: readonly SliceInfo[]): Out
 }
 
 /** Base64 of, per slice, the 16 bytes of the export id and the size as a big-endian uint32. */
-export function encodeSlices(slices: readonly SliceInfo[]): string {
+function encodeSlices(slices: readonly SliceInfo[]): string {
   const bytes = Buffer.allocUnsafe(slices.length * ENTRY_BYTES);
   slices.forEach((slice, index) => {
     bytes.write(slice.exportId, index * ENTRY_BYTES, 'hex');

@@ -155,7 +155,7 @@ function readInteger(value: unknown, { min, max }: { min: bigint; max: bigint },
   const isInteger =
     (typeof value === 'number' && Number.isInteger(value)) ||
     (typeof value === 'string' && /^-?\d{1,20}$/.test(value));
-  const integer = isInteger ? BigInt(value as string | number) : undefined;
+  const integer = isInteger ? BigInt(value) : undefined;
   if (integer === undefined || integer < min || integer > max) {
     throw expected(`an integer from ${min} to ${max}`, value, place);
   }

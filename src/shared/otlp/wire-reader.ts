@@ -7,12 +7,12 @@ export class MalformedProtobufError extends Error {
 }
 
 /** Protobuf wire types (Protocol Buffers encoding, "Message Structure"). */
-export const VARINT = 0;
-export const FIXED64 = 1;
+const VARINT = 0;
+const FIXED64 = 1;
 export const LENGTH_DELIMITED = 2;
 const START_GROUP = 3;
 const END_GROUP = 4;
-export const FIXED32 = 5;
+const FIXED32 = 5;
 
 const MAX_VARINT_BYTES = 10;
 const MAX_GROUP_DEPTH = 32;

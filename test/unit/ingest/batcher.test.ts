@@ -113,7 +113,7 @@ describe('the batcher', () => {
     expect(await other).toEqual({ kind: 'stored' });
   });
 
-  it('stores at once when the size is reached, and cuts batches at it', async () => {
+  it('stores at once when the size is reached, and cuts batches at it', () => {
     const { queue, commits } = controlledQueue();
     const batcher = batcherOf(queue, 10);
     for (let i = 0; i < 3; i++) void batcher.store(slice({ bytes: Buffer.alloc(4) }));

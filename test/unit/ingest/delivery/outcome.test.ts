@@ -1,0 +1,45 @@
+import { describe, expect, it } from 'vitest';
+import { outcomeOfAnswer, outcomeOfError } from '../../../../src/ingest/delivery/outcome.ts';
+
+const nowMs = Date.UTC(2026, 0, 1);
+
+const answer = (status: number, text = '', retryAfter?: string) =>
+  outcomeOfAnswer({ status, retryAfter, text }, nowMs);
+
+describe("a shard's answer", () => {
+  it.each([200, 202, 204])('%i is delivered', status => {
+    expect(answer(status)).toEqual({ kind: 'delivered' });
+  });
+
+  it.each([400, 401, 404, 405, 413, 415, 422])('%i refuses the batch for good', status => {
+    expect(answer(status, 'bad span')).toEqual({ kind: 'reject', reason: `HTTP ${status}: bad span` });
+  });
+
+  it.each([302, 429, 500, 501, 502, 503, 504, 507])('%i is a reason to retry', status => {
+    expect(answer(status)).toEqual({ kind: 'retry', reason: `HTTP ${status}` });
+  });
+
+  it('may ask for a pause in seconds', () => {
+    expect(answer(503, '', '7')).toMatchObject({ kind: 'retry', afterMs: 7000 });
+  });
+
+  it('may ask for a pause until a time, which may have passed', () => {
+    expect(answer(503, '', 'Thu, 01 Jan 2026 00:00:30 GMT')).toMatchObject({ afterMs: 30_000 });
+    expect(answer(503, '', 'Thu, 01 Jan 2015 00:00:30 GMT')).toMatchObject({ afterMs: 0 });
+  });
+
+  it.each(['soon', '-3', '1e9', ''])('a Retry-After of %j asks for nothing', header => {
+    expect(answer(503, '', header)).toEqual({ kind: 'retry', reason: 'HTTP 503' });
+  });
+});
+
+describe('no answer', () => {
+  it('is a reason to retry that names the error', () => {
+    const error = Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:9'), { code: 'ECONNREFUSED' });
+    expect(outcomeOfError(error)).toEqual({
+      kind: 'retry',
+      reason: 'ECONNREFUSED: connect ECONNREFUSED 127.0.0.1:9',
+    });
+    expect(outcomeOfError('odd')).toEqual({ kind: 'retry', reason: 'odd' });
+  });
+});
