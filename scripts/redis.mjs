@@ -4,6 +4,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
+const APT = 'apt-get';
 const POLICY_FILE = '/usr/sbin/policy-rc.d';
 
 /**
@@ -42,7 +43,7 @@ function canInstall() {
 
 /** The package starts a system service on port 6379 unless the policy file says no; the tests start their own. */
 async function installWithApt() {
-  console.log('redis-server is missing: installing it with apt-get (a minute at most)');
+  console.log(`redis-server is missing: installing it with ${APT} (a minute at most)`);
   const ownPolicy = !existsSync(POLICY_FILE);
   if (ownPolicy) await writeFile(POLICY_FILE, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
   try {
@@ -55,7 +56,7 @@ async function installWithApt() {
 
 function apt(args) {
   return new Promise((resolve, reject) => {
-    const child = spawn('apt-get', ['-qq', ...args], {
+    const child = spawn(APT, ['-qq', ...args], {
       env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
       stdio: ['ignore', 'ignore', 'pipe'],
     });
@@ -66,7 +67,7 @@ function apt(args) {
     child.on('error', reject);
     child.on('close', code => {
       if (code === 0) resolve();
-      else reject(new Error(`apt-get ${args.join(' ')} ended with ${code}: ${stderr.trim()}`));
+      else reject(new Error(`${APT} ${args.join(' ')} ended with ${code}: ${stderr.trim()}`));
     });
   });
 }

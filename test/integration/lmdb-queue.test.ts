@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { open } from 'lmdb';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -74,6 +76,23 @@ describe('the embedded queue', () => {
     await queue.ack(claimed);
     expect(await queue.stats('s0')).toMatchObject({ batches: 0, delivered: { traces: 1 } });
     await queue.stop();
+  });
+
+  it('survives a disk that refuses writes: stores nothing of the call, can be emptied and used again', async () => {
+    const script = new URL('../conformance/fill-the-disk.ts', import.meta.url).pathname;
+    // A limit on the size of files, about 10 or 20 MB as the shell counts, stands in for a full disk.
+    const command = `ulimit -f 20000; exec "${process.execPath}" "${script}" "${dir}"`;
+    const { stdout } = await promisify(execFile)('sh', ['-c', command]);
+    const { first, atFirst, second, atLast } = JSON.parse(stdout);
+    expect(first.reason).toBe('the queue could not write to its disk');
+    expect(first.stored).toBeGreaterThan(10);
+    expect(atFirst).toMatchObject({ batches: first.stored, accepted: { traces: first.stored } });
+    expect(second.stored).toBeGreaterThan(10);
+    expect(atLast).toMatchObject({
+      batches: second.stored,
+      accepted: { traces: first.stored + second.stored },
+      delivered: { traces: first.stored },
+    });
   });
 
   it('works in a folder whose name looks like a file', async () => {
