@@ -27,7 +27,7 @@ export interface QueueSite {
 }
 
 /** How many tests a backend has to pass; a test that is not wired does not pass. */
-const TESTS = 25;
+const TESTS = 26;
 
 export function describeBatchQueue(backend: string, createSite: () => Promise<QueueSite>): void {
   describe(`batch queue on ${backend}`, () => {
@@ -295,6 +295,17 @@ export function describeBatchQueue(backend: string, createSite: () => Promise<Qu
         expect(await queue.stats(shard)).toEqual(settled);
         await reopen();
         expect(await queue.stats(shard)).toEqual(settled);
+      });
+
+      it('a batch without a byte counts like any other', async () => {
+        await store(
+          newBatch(shard, { payload: Buffer.alloc(0) }),
+          newBatch(shard, { payload: Buffer.alloc(0) }),
+        );
+        await queue.ack(await claim());
+        await queue.deadLetter(await claim(), 'no');
+        const expected = { batches: 0, sizeBytes: 0, delivered: { traces: 1 }, deadLettered: { traces: 1 } };
+        expect(await queue.stats(shard)).toMatchObject(expected);
       });
 
       it('a damaged batch becomes a dead letter and the lane goes on', async () => {

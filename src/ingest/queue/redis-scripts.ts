@@ -50,7 +50,8 @@ return 1`;
 
 /**
  * KEYS payload ledger entries counters settled dead | ARGV id kind nowMs forgetUntilMs reason(JSON).
- * Begins with a command that a full Redis allows; the rest of a script that has written is then allowed too.
+ * Begins with a command that a full Redis allows; the rest of a script that has written is then allowed too. No
+ * command after it may fail, as a script is not undone: hence `0 - n`, because `-n` of 0 is `-0`, not an integer.
  */
 const SETTLE = `
 local stored = redis.call('HGET', KEYS[3], ARGV[1])
@@ -58,7 +59,7 @@ if not stored then return 0 end
 local entry = cjson.decode(stored)
 redis.call('HDEL', KEYS[3], ARGV[1])
 redis.call('ZREM', KEYS[2], ARGV[1])
-redis.call('HINCRBY', KEYS[4], 'sizeBytes', -entry.sizeBytes)
+redis.call('HINCRBY', KEYS[4], 'sizeBytes', 0 - entry.sizeBytes)
 if ARGV[2] == 'dead' then
   redis.call('HINCRBY', KEYS[4], 'deadLettered:' .. entry.signal, entry.records)
   redis.call('HSET', KEYS[6], ARGV[1], '{"entry":' .. stored .. ',"reason":' .. ARGV[5] .. ',"deadAtMs":' .. ARGV[3] .. '}')
