@@ -4,36 +4,29 @@ import type { Config, TopologyConfig } from '../shared/config/schema.ts';
 import { withoutSecrets } from '../shared/config/secrets.ts';
 import { DURATION_SETTING_FORMS, POSITIVE_DURATION_FORMS, SIZE_FORMS } from '../shared/config/units.ts';
 import { EXIT } from './exit-codes.ts';
-import { type Flags, parseFlags } from './flags.ts';
+import { type Flags, helpText, parseFlags } from './flags.ts';
 import type { Io } from './io.ts';
 import { printable, renderTable } from './table.ts';
 
 const FLAGS = {
-  config: { type: 'string', placeholder: 'FILE', about: 'YAML configuration' },
-  json: { type: 'boolean', about: 'print JSON' },
-  help: { type: 'boolean', about: 'show the help' },
+  config: { type: 'string', placeholder: 'FILE', about: 'YAML configuration (or OTELFAN_CONFIG)' },
+  json: { type: 'boolean', about: 'print { settings, warnings } as JSON' },
+  help: { type: 'boolean', about: 'show this text' },
 } as const satisfies Flags;
 
-const HELP = `Show the effective configuration, where each value comes from, and warnings.
-
-Usage: otelfan check-config [flags]
-
-Flags:
-  --config FILE  YAML configuration (or OTELFAN_CONFIG)
-  --json         print { settings, warnings } as JSON
-  --help         show this text
-
-Exit codes: 0 valid, 1 invalid (every error is listed), 2 usage.
-
-Example: what would this file and this environment give?
-  OTELFAN_QUEUE_MAX_BYTES=20GiB otelfan check-config --config otelfan.yaml
-`;
+const HELP = {
+  summary: 'Show the effective configuration, where each value comes from, and warnings.',
+  usage: 'otelfan check-config [flags]',
+  flags: FLAGS,
+  exitCodes: '0 valid, 1 invalid (every error is listed), 2 usage',
+  example: 'OTELFAN_QUEUE_MAX_BYTES=20GiB otelfan check-config --config otelfan.yaml',
+};
 
 /** `otelfan check-config`: nothing is started and nothing is written. */
 export function checkConfigCommand(argv: readonly string[], io: Io): number {
   const flags = parseFlags('check-config', argv, FLAGS);
   if (flags.isSet('help')) {
-    io.stdout.write(HELP);
+    io.stdout.write(helpText(HELP));
     return EXIT.ok;
   }
   const file = flags.text('config');

@@ -5,7 +5,7 @@ import { createRandom } from './demo/random.ts';
 import { runDemo, systemClock } from './demo/run.ts';
 import { type Count, createTally, type Tally } from './demo/tally.ts';
 import { EXIT, UserError } from './exit-codes.ts';
-import { type Flags, type ParsedFlags, parseFlags } from './flags.ts';
+import { type Flags, helpText, type ParsedFlags, parseFlags } from './flags.ts';
 import type { Io } from './io.ts';
 import { parseEndpoint, postOtlp } from './otlp-post.ts';
 import { printable, renderTable } from './table.ts';
@@ -18,40 +18,46 @@ const MAX_SEED = 2 ** 32 - 1;
 const EXPORT_TIMEOUT_MS = 10_000;
 
 const FLAGS = {
-  endpoint: { type: 'string', about: 'OTLP/HTTP receiver' },
-  rate: { type: 'string', about: 'traces per second' },
-  duration: { type: 'string', about: 'how long' },
-  traces: { type: 'string', about: 'how many' },
-  seed: { type: 'string', about: 'shape' },
-  help: { type: 'boolean', about: 'help' },
+  endpoint: {
+    type: 'string',
+    placeholder: 'URL',
+    about: `OTLP/HTTP receiver, without /v1/... (default ${DEFAULTS.endpoint})`,
+  },
+  rate: {
+    type: 'string',
+    placeholder: 'N',
+    about: `traces per second, at most ${MAX_RATE} (default ${DEFAULTS.rate})`,
+  },
+  duration: {
+    type: 'string',
+    placeholder: 'DURATION',
+    about: `how long, such as 90s or 10m (default ${DEFAULTS.duration})`,
+  },
+  traces: { type: 'string', placeholder: 'N', about: 'how many traces, instead of how long' },
+  seed: {
+    type: 'string',
+    placeholder: 'N',
+    about: 'the same seed makes the same traces, under new ids and times',
+  },
+  help: { type: 'boolean', about: 'show this text' },
 } as const satisfies Flags;
 
-const HELP = `Send the telemetry of a small web shop, made with the OpenTelemetry SDK: five services, traces across
+const HELP = {
+  summary: `Send the telemetry of a small web shop, made with the OpenTelemetry SDK: five services, traces across
 them with errors, events and links, logs, metrics, and the calls of an AI assistant.
 
-Usage: otelfan demo [flags]
-
-Flags:
-  --endpoint URL       OTLP/HTTP receiver, without /v1/... (default ${DEFAULTS.endpoint})
-  --rate N             traces per second, at most ${MAX_RATE} (default ${DEFAULTS.rate})
-  --duration DURATION  how long, such as 90s or 10m (default ${DEFAULTS.duration})
-  --traces N           how many traces, instead of how long
-  --seed N             the same seed makes the same traces, under new ids and times
-  --help               show this text
-
-Ctrl-C ends it and still sends what was made; a second Ctrl-C does not wait.
-
-Exit codes: 0 all was accepted, 1 some was not, 2 usage.
-
-Example: a thousand traces, quickly
-  otelfan demo --traces 1000 --rate 100
-`;
+Ctrl-C ends it and still sends what was made; a second Ctrl-C does not wait.`,
+  usage: 'otelfan demo [flags]',
+  flags: FLAGS,
+  exitCodes: '0 all was accepted, 1 some was not, 2 usage',
+  example: 'otelfan demo --traces 1000 --rate 100',
+};
 
 /** `otelfan demo`: resolves with one of the exit codes of its help. */
 export async function demoCommand(argv: readonly string[], io: Io): Promise<number> {
   const parsed = parseFlags('demo', argv, FLAGS);
   if (parsed.isSet('help')) {
-    io.stdout.write(HELP);
+    io.stdout.write(helpText(HELP));
     return EXIT.ok;
   }
   const settings = settingsOf(parsed);

@@ -79,15 +79,19 @@ export interface HelpText {
   readonly summary: string;
   readonly usage: string;
   readonly flags: Flags;
+  /** What the codes mean where the command does not serve until it is stopped. */
+  readonly exitCodes?: string;
   readonly example: string;
 }
 
-export function helpText({ summary, usage, flags, example }: HelpText): string {
+const SERVE_EXIT_CODES = '0 stopped on request, 1 failed, 2 usage';
+
+export function helpText({ summary, usage, flags, exitCodes = SERVE_EXIT_CODES, example }: HelpText): string {
   const rows = Object.entries(flags).map(([name, flag]) => {
     const left = flag.placeholder === undefined ? `--${name}` : `--${name} ${flag.placeholder}`;
     return [left, flag.about] as const;
   });
   const width = Math.max(...rows.map(([left]) => left.length));
   const lines = rows.map(([left, about]) => `  ${left.padEnd(width)}  ${about}`).join('\n');
-  return `${summary}\n\nUsage: ${usage}\n\nFlags:\n${lines}\n\nExit codes: 0 stopped on request, 1 failed, 2 usage.\n\nExample:\n  ${example}\n`;
+  return `${summary}\n\nUsage: ${usage}\n\nFlags:\n${lines}\n\nExit codes: ${exitCodes}.\n\nExample:\n  ${example}\n`;
 }
