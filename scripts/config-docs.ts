@@ -88,10 +88,15 @@ function code(text: string): string {
   return `\`${text}\``;
 }
 
+/** Aligned as the formatter would, so that the file is the same after it. */
 function table(titles: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) =>
-    `| ${cells.map(cell => cell.replaceAll('|', '\\|')).join(' | ')} |\n`;
-  return [line(titles), line(titles.map(() => '---')), ...rows.map(line)].join('');
+  const lines = [titles, ...rows].map(cells => cells.map(cell => cell.replaceAll('|', '\\|')));
+  const widths = titles.map((_, column) => Math.max(3, ...lines.map(cells => cells[column]?.length ?? 0)));
+  const [head = '', ...body] = lines.map(
+    cells => `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |\n`,
+  );
+  const rule = `| ${widths.map(width => '-'.repeat(width)).join(' | ')} |\n`;
+  return [head, rule, ...body].join('');
 }
 
 if (import.meta.main) writeFileSync(DOCS_FILE, configDocs());
