@@ -68,7 +68,7 @@ export function membersOf(schema: Schema): Readonly<Record<string, Schema>> | un
 }
 
 /** What a list is made of, or `undefined` for anything else. */
-export function elementOf(schema: Schema): Schema | undefined {
+function elementOf(schema: Schema): Schema | undefined {
   const bare = unwrap(schema);
   return bare instanceof z.ZodArray ? bare.element : undefined;
 }

@@ -8,7 +8,7 @@ import { unknownVariables } from './variables.ts';
 import { configWarnings } from './warnings.ts';
 
 /** A setting given on the command line. */
-export interface FlagValue {
+interface FlagValue {
   readonly value: string;
   /** As the user wrote it: `--http-port`. */
   readonly flag: string;
