@@ -67,12 +67,6 @@ export function membersOf(schema: Schema): Readonly<Record<string, Schema>> | un
   return bare instanceof z.ZodObject ? bare.shape : undefined;
 }
 
-/** What a list is made of, or `undefined` for anything else. */
-function elementOf(schema: Schema): Schema | undefined {
-  const bare = unwrap(schema);
-  return bare instanceof z.ZodArray ? bare.element : undefined;
-}
-
 function* wrappersOf(schema: Schema): Generator<Schema> {
   let inner: Schema | undefined = schema;
   while (inner !== undefined) {

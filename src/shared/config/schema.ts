@@ -96,7 +96,7 @@ export const configSchema = z.strictObject({
         })
         .prefault({}),
       maxBytes: size('10GiB').describe(
-        'Payload bytes a shard may have waiting; above it its senders get 503.',
+        'Payload bytes a shard may have waiting; above it its records are refused, and the senders told.',
       ),
       batchBytes: size('1MiB').describe('Size at which a batch is stored without waiting for more.'),
     })
