@@ -6,6 +6,7 @@ import { createOtlpGrpcServer } from '../shared/otlp/grpc-server.ts';
 import { createOtlpHttpServer } from '../shared/otlp/http-server.ts';
 import { createJsonTranscoder } from '../shared/otlp/json-transcoder.ts';
 import { createOtlpTypes } from '../shared/otlp/messages.ts';
+import { createWireCheck } from '../shared/otlp/wire-check.ts';
 import type { Clock } from '../shared/time.ts';
 import type { Hash } from '../shared/topology/hash.ts';
 import type { Topology } from '../shared/topology/topology.ts';
@@ -64,7 +65,15 @@ export async function createIngest(options: IngestOptions): Promise<Ingest> {
     logger,
   });
   const batcher = createBatcher({ queue, batchBytes: options.batchBytes, newId: options.newId, clock });
-  const handle = createReceiver({ topology: () => topology, hash, batcher, fullReason: quota.fullReason });
+  const types = createOtlpTypes();
+  const check = createWireCheck(types);
+  const handle = createReceiver({
+    topology: () => topology,
+    check,
+    hash,
+    batcher,
+    fullReason: quota.fullReason,
+  });
   const senders = topology.shards.map(shard =>
     createShardSender({ shard: shard.id, baseUrl: shard.otlp, timeoutMs: options.sendTimeoutMs }),
   );
@@ -96,7 +105,7 @@ export async function createIngest(options: IngestOptions): Promise<Ingest> {
   ];
   const doors: Component[] = [];
   try {
-    const transcoder = createJsonTranscoder(createOtlpTypes());
+    const transcoder = createJsonTranscoder(types);
     const http = await createOtlpHttpServer({ ...door, ...options.http, transcoder });
     doors.push(http);
     const grpc = await createOtlpGrpcServer({ ...door, ...options.grpc });

@@ -1,5 +1,6 @@
 import { type ExportHandler, type ExportOutcome, refuse } from '../shared/otlp/door.ts';
 import { SIGNAL_FACTS } from '../shared/otlp/signal.ts';
+import type { WireCheck } from '../shared/otlp/wire-check.ts';
 import type { Hash } from '../shared/topology/hash.ts';
 import type { ShardSpec, Topology } from '../shared/topology/topology.ts';
 import type { Batcher } from './batcher.ts';
@@ -9,6 +10,7 @@ import { partition, type Slice } from './partition/partition.ts';
 interface ReceiverOptions {
   /** The topology in force now; one request is split by one version of it. */
   readonly topology: () => Topology;
+  readonly check: WireCheck;
   readonly hash: Hash;
   readonly batcher: Batcher;
   /** Why a shard's queue takes nothing more, or `undefined` while it has room. */
@@ -25,6 +27,10 @@ const RETRY_AFTER_MS = 1000;
  */
 export function createReceiver(options: ReceiverOptions): ExportHandler {
   return async ({ signal, body, warnings }): Promise<ExportOutcome> => {
+    const malformed = options.check(signal, body);
+    if (malformed !== undefined) {
+      return refuse('malformed', `body is not an OTLP ${signal} request: ${malformed}`);
+    }
     const topology = options.topology();
     const parts = partition({
       signal,
@@ -43,7 +49,7 @@ export function createReceiver(options: ReceiverOptions): ExportHandler {
       return refuse('unavailable', shed.map(({ reason }) => reason).join('; '), RETRY_AFTER_MS);
     }
     const refused = new Set(shed.map(({ slice }) => slice));
-    const exportId = exportIdOf(signal, body, options.hash);
+    const exportId = exportIdOf({ signal, request: body, topologyVersion: topology.version }, options.hash);
     const stored = await Promise.all(
       parts.slices
         .filter(slice => !refused.has(slice))

@@ -3,11 +3,14 @@ import type { Batcher, PendingSlice } from '../../../src/ingest/batcher.ts';
 import type { EnqueueOutcome } from '../../../src/ingest/queue/batch-queue.ts';
 import { createReceiver } from '../../../src/ingest/receiver.ts';
 import { createOtlpTypes } from '../../../src/shared/otlp/messages.ts';
+import { createWireCheck } from '../../../src/shared/otlp/wire-check.ts';
 import { createHash } from '../../../src/shared/topology/hash.ts';
 import { createTopology, type ShardSpec } from '../../../src/shared/topology/topology.ts';
 
 const hash = await createHash();
-const traces = createOtlpTypes().request('traces');
+const types = createOtlpTypes();
+const traces = types.request('traces');
+const check = createWireCheck(types);
 const shard = (id: string): ShardSpec => ({
   id,
   kind: 'embedded',
@@ -21,9 +24,10 @@ const topology = createTopology({ version: 7, shards: [shard('s0'), shard('s1')]
 interface ReceiverSetup {
   readonly outcome?: (slice: PendingSlice) => EnqueueOutcome;
   readonly full?: readonly string[];
+  readonly version?: number;
 }
 
-function receiverWith({ outcome = () => ({ kind: 'stored' }), full = [] }: ReceiverSetup = {}) {
+function receiverWith({ outcome = () => ({ kind: 'stored' }), full = [], version = 7 }: ReceiverSetup = {}) {
   const stored: PendingSlice[] = [];
   const batcher: Batcher = {
     store: slice => {
@@ -33,7 +37,8 @@ function receiverWith({ outcome = () => ({ kind: 'stored' }), full = [] }: Recei
     drain: () => Promise.resolve(),
   };
   const handle = createReceiver({
-    topology: () => topology,
+    topology: () => createTopology({ ...topology, version }, hash),
+    check,
     hash,
     batcher,
     fullReason: id => (full.includes(id) ? `queue of shard ${id} is full` : undefined),
@@ -70,6 +75,23 @@ describe('the receiver', () => {
     await send(spans(1, 2));
     expect(stored[0]?.exportId).toBe(stored[1]?.exportId);
     expect(stored[2]?.exportId).not.toBe(stored[0]?.exportId);
+  });
+
+  it('gives a repeat that another topology splits another export id, so that moved records are not taken for stored', async () => {
+    const before = receiverWith({ version: 7 });
+    const after = receiverWith({ version: 8 });
+    await before.send(spans(1));
+    await after.send(spans(1));
+    expect(after.stored[0]?.exportId).not.toBe(before.stored[0]?.exportId);
+  });
+
+  it('refuses for good what a shard could not decode, however deep it lies', async () => {
+    const { stored, send } = receiverWith();
+    const body = spans(3);
+    const attribute = Buffer.from([0x0a, 0x02, 0x0a, 0x05]); // an attribute whose key is longer than the attribute
+    const damaged = Buffer.concat([body, Buffer.from([0x0a, 0x06, 0x0a, 0x04]), attribute]);
+    expect(await send(damaged)).toMatchObject({ kind: 'refused', condition: 'malformed' });
+    expect(stored).toEqual([]);
   });
 
   it('refuses the whole request as retryable when one slice could not be stored', async () => {

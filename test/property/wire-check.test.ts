@@ -1,0 +1,78 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { createJsonTranscoder } from '../../src/shared/otlp/json-transcoder.ts';
+import { createOtlpTypes } from '../../src/shared/otlp/messages.ts';
+import { SIGNALS, type Signal } from '../../src/shared/otlp/signal.ts';
+import { createWireCheck } from '../../src/shared/otlp/wire-check.ts';
+import { otlpRequests } from '../support/otlp-requests.ts';
+
+const types = createOtlpTypes();
+const transcoder = createJsonTranscoder(types);
+const check = createWireCheck(types);
+
+function protobufOf(signal: Signal, request: object): Buffer {
+  const transcoded = transcoder.toProtobuf(signal, Buffer.from(JSON.stringify(request)));
+  if (transcoded.kind === 'malformed') throw new Error(transcoded.reason);
+  return transcoded.body;
+}
+
+const passes = (signal: Signal, body: Buffer) => check(signal, body) === undefined;
+
+describe.each(SIGNALS)('checking %s', signal => {
+  it('every valid request passes', () => {
+    fc.assert(
+      fc.property(otlpRequests[signal], request => {
+        expect(check(signal, protobufOf(signal, request))).toBeUndefined();
+      }),
+    );
+  });
+
+  it('what passes can be decoded, however the bytes were damaged', () => {
+    const damage = fc.array(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 })), {
+      minLength: 1,
+      maxLength: 3,
+    });
+    fc.assert(
+      fc.property(otlpRequests[signal], damage, fc.nat(), (request, bytes, cut) => {
+        const body = protobufOf(signal, request);
+        for (const [at, byte] of bytes) if (body.length > 0) body[at % body.length] = byte;
+        const damaged = cut % 3 === 0 ? body.subarray(0, body.length - (cut % (body.length + 1))) : body;
+        if (passes(signal, damaged)) types.request(signal).decode(damaged);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});
+
+describe('checking', () => {
+  const traces = types.request('traces');
+  const withName = (name: Buffer) => {
+    const body = Buffer.from(
+      traces
+        .encode({ resourceSpans: [{ scopeSpans: [{ spans: [{ name: 'X'.repeat(name.length) }] }] }] })
+        .finish(),
+    );
+    name.copy(body, body.length - name.length);
+    return body;
+  };
+
+  it('a string that is not UTF-8 fails, one that is passes', () => {
+    expect(passes('traces', withName(Buffer.from('grüße 😀')))).toBe(true);
+    expect(passes('traces', withName(Buffer.from([0x61, 0xff, 0x62])))).toBe(false);
+    expect(check('traces', withName(Buffer.from([0xc3])))).toBe('string is not UTF-8 at byte 8');
+  });
+
+  it('attribute values nested beyond the bound fail', () => {
+    const nested = (depth: number): object =>
+      depth === 0 ? { stringValue: 'x' } : { arrayValue: { values: [nested(depth - 1)] } };
+    const bodyOf = (depth: number) =>
+      protobufOf('traces', {
+        resourceSpans: [{ resource: { attributes: [{ key: 'k', value: nested(depth) }] } }],
+      });
+    expect(passes('traces', bodyOf(20))).toBe(true);
+    const deep = traces.encode(
+      traces.fromObject({ resourceSpans: [{ resource: { attributes: [{ key: 'k', value: nested(45) }] } }] }),
+    );
+    expect(passes('traces', Buffer.from(deep.finish()))).toBe(false);
+  });
+});
