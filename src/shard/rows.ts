@@ -48,20 +48,25 @@ export function logRowJson(log: Omit<LogRecord, 'tie'>): string {
 }
 
 export function metricRowJson(metric: Omit<MetricRecord, 'tie'>): string {
-  const isNumber = Number.isFinite(metric.value);
   return jsonObject<MetricRow>({
     timestamp: json(formatNanos(metric.time_ns)),
     service: json(metric.service),
     name: json(metric.name),
     metric_type: json(metric.metric_type),
-    value: isNumber ? numberJson(metric.value) : 'null',
-    value_text: isNumber ? undefined : json(String(metric.value)),
+    ...valueJson(metric.value),
     unit: json(metric.unit),
     attributes: metric.attributes,
     otlp: metric.otlp,
     resource: metric.resource,
     scope: metric.scope,
   });
+}
+
+/** `null` for a value that JSON has no number for, which the text then spells, and for a point without a value. */
+function valueJson(value: number | null): { value: string; value_text: string | undefined } {
+  if (value === null) return { value: 'null', value_text: undefined };
+  if (!Number.isFinite(value)) return { value: 'null', value_text: json(String(value)) };
+  return { value: numberJson(value), value_text: undefined };
 }
 
 /** Members are JSON texts; an `undefined` one is left out. */

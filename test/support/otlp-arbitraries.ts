@@ -123,7 +123,11 @@ export const otlpLogRecord = partial({
   eventName: text,
 });
 
-const numberValue = fc.oneof(fc.record<Json>({ asDouble: double }), fc.record<Json>({ asInt: signed64 }));
+const numberValue = fc.oneof(
+  fc.record<Json>({ asDouble: double }),
+  fc.record<Json>({ asInt: signed64 }),
+  fc.constant<Json>({}),
+);
 const exemplar = fc
   .tuple(
     numberValue,

@@ -65,8 +65,9 @@ export function metricOf(row: MetricRow): Json {
   const [kind] = Object.keys(row.otlp).filter(member => DATA_MEMBERS.includes(member));
   const data = row.otlp[kind as string] as { dataPoints: [Json] };
   const [{ attributes, ...pointRest }] = data.dataPoints;
-  const isDouble = (kind === 'gauge' || kind === 'sum') && pointRest.asInt === undefined;
-  const value = row.value_text ?? doubleJson(row.value as number);
+  const hasValue = row.value !== null || row.value_text !== undefined;
+  const isDouble = (kind === 'gauge' || kind === 'sum') && pointRest.asInt === undefined && hasValue;
+  const value = row.value_text ?? doubleJson(row.value ?? 0);
   const point = {
     ...pointRest,
     ...present({

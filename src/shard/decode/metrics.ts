@@ -15,7 +15,7 @@ export function decodeMetrics(data: MetricsData, sink: Sink, tieOf: TieOfMetric)
     for (const scopeMetrics of resourceMetrics.scopeMetrics) {
       const surroundings = { service, resource, scope: scopeJson(scopeMetrics) };
       for (const metric of scopeMetrics.metrics) {
-        for (const record of metricRecords(metric, surroundings, sink)) {
+        for (const record of metricRecords(metric, surroundings)) {
           sink.records.metrics.push({ ...record, tie: tieOf(record) });
         }
       }
@@ -34,26 +34,17 @@ const METRIC_TYPE_OF = {
 
 type DataKind = keyof typeof METRIC_TYPE_OF;
 
-function* metricRecords(
-  metric: Metric,
-  surroundings: Surroundings,
-  sink: Sink,
-): Generator<Omit<MetricRecord, 'tie'>> {
+function* metricRecords(metric: Metric, surroundings: Surroundings): Generator<Omit<MetricRecord, 'tie'>> {
   const kind = (Object.keys(METRIC_TYPE_OF) as DataKind[]).find(candidate => metric[candidate] !== null);
   if (kind === undefined) return;
   const restOf = restOfPoints(metric, kind);
   for (const point of metric[kind]?.dataPoints ?? []) {
-    const value = pointValue(kind, point);
-    if (value === undefined) {
-      sink.reject('metric point without a value');
-      continue;
-    }
     yield {
       time_ns: toBigInt(point.timeUnixNano),
       ...surroundings,
       name: metric.name,
       metric_type: METRIC_TYPE_OF[kind],
-      value,
+      value: pointValue(kind, point),
       unit: metric.unit,
       attributes: textsJson(attributeTexts(point.attributes)),
       otlp: JSON.stringify(restOf(point)),
@@ -61,11 +52,14 @@ function* metricRecords(
   }
 }
 
-/** A number point's value; the sum of every other kind, 0 when it has none. An integer is rounded to a double here. */
-function pointValue(kind: DataKind, point: DataPoint): number | undefined {
+/**
+ * A number point's value, `null` when it has none (a point may say just that, by its flags); the sum of every other
+ * kind, 0 when it has none. An integer is rounded to a double here.
+ */
+function pointValue(kind: DataKind, point: DataPoint): number | null {
   if (kind !== 'gauge' && kind !== 'sum') return point.sum ?? 0;
   if (Object.hasOwn(point, 'asInt')) return Number(toBigInt(point.asInt));
-  return Object.hasOwn(point, 'asDouble') ? point.asDouble : undefined;
+  return Object.hasOwn(point, 'asDouble') ? point.asDouble : null;
 }
 
 const METRIC_IN_THE_ROW: ReadonlySet<string> = new Set(['name', 'unit', ...Object.keys(METRIC_TYPE_OF)]);

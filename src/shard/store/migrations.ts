@@ -31,7 +31,7 @@ const MIGRATIONS: readonly string[] = [
   );
   CREATE TABLE metrics (
     time_ns UBIGINT NOT NULL, service VARCHAR NOT NULL, name VARCHAR NOT NULL, metric_type VARCHAR NOT NULL,
-    value DOUBLE NOT NULL, unit VARCHAR NOT NULL, attributes VARCHAR NOT NULL,
+    value DOUBLE, unit VARCHAR NOT NULL, attributes VARCHAR NOT NULL,
     otlp VARCHAR NOT NULL, resource VARCHAR NOT NULL, scope VARCHAR NOT NULL, tie VARCHAR NOT NULL,
     commit_no UBIGINT NOT NULL, ordinal UINTEGER NOT NULL
   );

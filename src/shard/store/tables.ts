@@ -3,7 +3,7 @@ import type { DuckDBAppender, DuckDBValue } from '@duckdb/node-api';
 /**
  * The columns of what a shard stores, in storage order. Times and durations are integer nanoseconds. `attributes`,
  * `events`, `llm`, `otlp`, `resource` and `scope` are JSON texts that reads pass on as they are; an absent text is
- * the empty string, so that every column orders and compares without NULL.
+ * the empty string, so that every column that is ordered or compared is without NULL.
  *
  * Every table also has `commit_no` (the shard's commit that stored the row) and `ordinal` (its place in the commit).
  * The SQL that creates the tables is in `migrations.ts`.
@@ -48,6 +48,7 @@ export const TABLES = {
     service: 'VARCHAR',
     name: 'VARCHAR',
     metric_type: 'VARCHAR',
+    /** NULL for a point that was exported without a value. */
     value: 'DOUBLE',
     unit: 'VARCHAR',
     attributes: 'VARCHAR',
@@ -68,7 +69,11 @@ export const TABLE_NAMES = Object.keys(TABLES) as readonly TableName[];
 
 type ColumnType = 'VARCHAR' | 'UBIGINT' | 'HUGEINT' | 'DOUBLE';
 type Columns = Readonly<Record<string, ColumnType>>;
-type ValueOf<T extends ColumnType> = T extends 'VARCHAR' ? string : T extends 'DOUBLE' ? number : bigint;
+type ValueOf<T extends ColumnType> = T extends 'VARCHAR'
+  ? string
+  : T extends 'DOUBLE'
+    ? number | null
+    : bigint;
 
 export type RecordOf<T extends TableName> = {
   readonly [C in keyof (typeof TABLES)[T]]: (typeof TABLES)[T][C] extends ColumnType
@@ -117,7 +122,8 @@ function appendValue(appender: DuckDBAppender, type: ColumnType, value: unknown)
       appender.appendHugeInt(value as bigint);
       return;
     case 'DOUBLE':
-      appender.appendDouble(value as number);
+      if (value === null) appender.appendNull();
+      else appender.appendDouble(value as number);
       return;
   }
 }

@@ -53,7 +53,7 @@ export interface MetricRow extends OtlpRest {
   readonly service: string;
   readonly name: string;
   readonly metric_type: MetricType;
-  /** `null` for a non-finite value, which `value_text` then spells. */
+  /** `null` for a non-finite value, which `value_text` then spells, and for a point that has no value. */
   readonly value: number | null;
   readonly value_text?: 'NaN' | 'Infinity' | '-Infinity';
   readonly unit: string;

@@ -78,12 +78,14 @@ describe('the OTLP door', () => {
     expect((await shard.read('trace', { traceId: traceId('ok') })).rows).toHaveLength(1);
   });
 
-  it('counts metric points without a value as rejected', async () => {
+  it('keeps metric points without a value, with null', async () => {
     const json = metricsOf('shop', [
       { name: 'm', gauge: { dataPoints: [{ timeUnixNano: '1' }, { asInt: '1' }] } },
     ]);
-    expect(await (await shard.send('metrics', json)).text()).toContain('1 × metric point without a value');
-    expect((await shard.read('metrics', { limit: 10 })).rows).toHaveLength(1);
+    expect(await (await shard.send('metrics', json)).text()).toBe('');
+    const { rows } = await shard.read('metrics', { limit: 10 });
+    expect(rows.map(row => row.value)).toEqual([null, 1]);
+    expect(rows[0]).not.toHaveProperty('value_text');
   });
 
   it('takes an empty request', async () => {
