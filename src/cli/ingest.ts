@@ -2,6 +2,7 @@ import { createHash } from '../shared/topology/hash.ts';
 import { startIngest } from './compose/components.ts';
 import { readyLine, urlOf } from './compose/ready-line.ts';
 import { topologyOf } from './compose/topology.ts';
+import { EXIT, UserError } from './exit-codes.ts';
 import { configFrom, helpText, parseFlags, SERVE_FLAGS } from './flags.ts';
 import type { Io } from './io.ts';
 import { createLogger, serve } from './serve.ts';
@@ -46,6 +47,13 @@ export async function ingestCommand(argv: readonly string[], io: Io): Promise<nu
   for (const warning of warnings) logger.warn(warning);
   const hash = await createHash();
   const topology = topologyOf(config, hash, 'ingest');
+  const foreign = topology.active.find(shard => shard.kind === 'tael');
+  if (foreign !== undefined) {
+    throw new UserError(
+      `shard ${foreign.id} is of kind tael, which cannot be delivered to yet; make it draining or leave it out`,
+      EXIT.usage,
+    );
+  }
   const ingest = await startIngest({ config, topology, hash, logger, withHealth: true });
   const { http, grpc, health } = config.ingest;
   const addresses = {

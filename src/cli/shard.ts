@@ -1,3 +1,5 @@
+import { formsOf } from '../shared/config/leaves.ts';
+import { shardId } from '../shared/config/schema.ts';
 import { startShard } from './compose/components.ts';
 import { readyLine, urlOf } from './compose/ready-line.ts';
 import { EXIT, UserError } from './exit-codes.ts';
@@ -36,11 +38,8 @@ export async function shardCommand(argv: readonly string[], io: Io): Promise<num
     return 0;
   }
   const id = parsed.text('id');
-  if (id === undefined || !/^[A-Za-z0-9._-]{1,64}$/.test(id)) {
-    throw new UserError(
-      `--id ${id ?? ''}: expected the shard's id, 1 to 64 of A-Z, a-z, 0-9, ".", "_" and "-"`,
-      EXIT.usage,
-    );
+  if (id === undefined || !shardId.safeParse(id).success) {
+    throw new UserError(`--id ${id ?? ''}: expected the shard's id, ${formsOf(shardId)}`, EXIT.usage);
   }
   const { config } = configFrom(parsed, FLAGS, io.env);
   const logger = createLogger(config.logLevel, `shard ${id}`);

@@ -31,6 +31,7 @@ export interface IngestOptions {
   readonly health?: Listener;
   readonly maxRequestBytes: number;
   readonly maxBytesInFlight: number;
+  /** Its active shards are of kind `embedded`. */
   readonly topology: Topology;
   readonly hash: Hash;
   /** Stopped with ingest. */
@@ -56,10 +57,10 @@ const QUOTA_INTERVAL_MS = 1000;
 /** The ingest router. Rejects when an address cannot be bound; what was started by then is stopped again. */
 export async function createIngest(options: IngestOptions): Promise<Ingest> {
   const { topology, hash, queue, clock, random, logger } = options;
-  const shardIds = topology.shards.map(shard => shard.id);
+  const shards = topology.shards.filter(shard => shard.kind === 'embedded');
   const quota = createQueueQuota({
     queue,
-    shards: shardIds,
+    shards: shards.map(shard => shard.id),
     maxBytes: options.maxQueueBytes,
     intervalMs: QUOTA_INTERVAL_MS,
     logger,
@@ -74,10 +75,10 @@ export async function createIngest(options: IngestOptions): Promise<Ingest> {
     batcher,
     fullReason: quota.fullReason,
   });
-  const senders = topology.shards.map(shard =>
+  const senders = shards.map(shard =>
     createShardSender({ shard: shard.id, baseUrl: shard.otlp, timeoutMs: options.sendTimeoutMs }),
   );
-  const lanes = topology.shards.map((shard, index) =>
+  const lanes = shards.map((shard, index) =>
     createLane({
       shard: shard.id,
       queue,

@@ -137,6 +137,17 @@ describe('otelfan', () => {
     expect((await runCli(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
 
+  it('ingest says in one line that it cannot deliver to a shard of kind tael yet', async () => {
+    const topology =
+      '{ version: 1, shards: [{ id: t, kind: tael, otlp: "grpc://tael:4317", read: "http://tael:7701" }] }';
+    const { exitCode, stderr } = await runCli(['ingest'], {
+      OTELFAN_TOPOLOGY: topology,
+      OTELFAN_LOG_LEVEL: 'error',
+    });
+    expect(exitCode).toBe(2);
+    expect(stderr).toMatch(/^otelfan: shard t is of kind tael, which cannot be delivered to yet; .*\n$/);
+  });
+
   it.each([
     [[], 2],
     [['fly'], 2],
@@ -145,6 +156,7 @@ describe('otelfan', () => {
     [['ingest'], 2],
     [['query'], 2],
     [['shard'], 2],
+    [['shard', '--id', '..'], 2],
     [['get'], 2],
   ])('ends with a usage error on %j', async (args, exitCode) => {
     const { stderr, exitCode: actual } = await runCli(args);

@@ -2,11 +2,14 @@ import { z } from 'zod';
 import { duration, durationOrZero, listener, size, timer, wholeNumber } from './settings.ts';
 
 /** An id names a folder and a Redis key, so it is never `.` or `..`. */
-const shardId = z
+export const shardId = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/)
   .meta({ forms: '1 to 64 of A-Z, a-z, 0-9, ".", "_" and "-", a letter or digit first' });
 const httpUrl = z.url({ protocol: /^https?$/ }).meta({ forms: 'a URL with http:// or https://' });
+const otlpUrl = z
+  .url({ protocol: /^(?:https?|grpc)$/ })
+  .meta({ forms: 'a URL with http:// or https://, or grpc:// for a shard of kind tael' });
 const topologyVersion = z.int().min(1).meta({ forms: 'a whole number from 1' });
 
 const shard = z.strictObject({
@@ -14,8 +17,10 @@ const shard = z.strictObject({
   kind: z
     .enum(['embedded', 'tael'])
     .default('embedded')
-    .describe("`embedded` is a shard of otelfan's own; `tael` a tael-server, which cannot be read yet."),
-  otlp: httpUrl.describe('Base URL of its OTLP/HTTP door; data is posted to `/v1/…` below it.'),
+    .describe(
+      "`embedded` is a shard of otelfan's own; `tael` a tael-server, which can be neither delivered to nor read yet.",
+    ),
+  otlp: otlpUrl.describe('Base URL of its OTLP door; over HTTP, data is posted to `/v1/…` below it.'),
   read: httpUrl.describe('Base URL of its read API.'),
   weight: z
     .number()

@@ -13,6 +13,11 @@ export function topologyErrors({ version, shards, previous }: TopologyConfig): s
   if (!shards.some(shard => shard.state === 'active')) {
     errors.push('topology.shards: none is active; at least one must receive data');
   }
+  for (const { id, kind, otlp } of shards) {
+    if (kind === 'embedded' && otlp.startsWith('grpc:')) {
+      errors.push(`topology.shards: ${id} has the OTLP address ${otlp}; embedded shards take OTLP over http`);
+    }
+  }
   for (const repeat of repeated(previous.map(earlier => earlier.version))) {
     errors.push(`topology.previous: version ${repeat} is listed more than once`);
   }

@@ -80,7 +80,7 @@ function shardWarnings({ query, topology }: Config): string[] {
   for (const { id, kind } of topology.shards) {
     if (kind !== 'tael') continue;
     warnings.push(
-      `shard ${id} is of kind tael: it stores repeats twice, and this version cannot read it, so every answer lacks it`,
+      `shard ${id} is of kind tael, which can be neither delivered to nor read yet: every answer lacks it`,
     );
   }
   return warnings;

@@ -86,6 +86,11 @@ describe('loading the configuration', () => {
     expect(sources.get('query.timeout')).toBe('default');
   });
 
+  it('takes a grpc address for a shard of kind tael', () => {
+    const yaml = SHARDS.replace('otlp: "http://shard-1:4318"', 'kind: tael, otlp: "grpc://tael-1:4317"');
+    expect(loaded({ file: fileOf(yaml) }).config.topology?.shards[1]).toMatchObject({ kind: 'tael' });
+  });
+
   it('reads the topology from the file or, as YAML or JSON, from OTELFAN_TOPOLOGY', () => {
     const fromFile = loaded({ file: fileOf(SHARDS) }).config.topology;
     expect(fromFile?.shards[1]).toEqual({
@@ -160,7 +165,7 @@ describe('a configuration that is wrong', () => {
     ],
     [
       'topology: { shards: [{ id: a, otlp: "grpc://a:4317", read: "http://a" }] }',
-      'topology.shards[0].otlp: "grpc://a:4317" (FILE): expected a URL with http:// or https://',
+      'topology.shards: a has the OTLP address grpc://a:4317; embedded shards take OTLP over http (FILE)',
     ],
     [
       'topology: { shards: [{ id: "..", otlp: "http://a", read: "http://b" }] }',
