@@ -8,9 +8,9 @@ const bin = join(ROOT, 'node_modules', '.bin');
 const env = { ...process.env, PATH: [dirname(node), bin, process.env.PATH].join(delimiter) };
 const checks = [
   ['types', 'tsc', ['--noEmit']],
-  ['lint', 'eslint', ['src', 'test']],
+  ['lint', 'eslint', ['src', 'test', 'bench']],
   ['format', 'biome', ['check', '--error-on-warnings']],
-  ['import graph', 'depcruise', ['--config', '.dependency-cruiser.cjs', 'src', 'test']],
+  ['import graph', 'depcruise', ['--config', '.dependency-cruiser.cjs', 'src', 'test', 'bench']],
   ['dead exports', 'knip', []],
 ];
 let failures = 0;
