@@ -1,9 +1,7 @@
 import { parseArgs } from 'node:util';
 import { benchPartition } from './cases/partition.ts';
 import { benchPath } from './cases/path.ts';
-
-/** Headline figures of a case; the last line on stdout is this as one JSON object. */
-export type Figures = Readonly<Record<string, number>>;
+import type { Figures } from './figures.ts';
 
 const CASES: Readonly<Record<string, (options: { quick: boolean }) => Figures | Promise<Figures>>> = {
   partition: benchPartition,

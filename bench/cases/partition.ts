@@ -2,7 +2,7 @@ import { partition } from '../../src/ingest/partition/partition.ts';
 import { createOtlpTypes } from '../../src/shared/otlp/messages.ts';
 import { createWireCheck } from '../../src/shared/otlp/wire-check.ts';
 import { createHash } from '../../src/shared/topology/hash.ts';
-import type { Figures } from '../main.ts';
+import type { Figures } from '../figures.ts';
 import { tracesRequest } from '../traces.ts';
 
 const SPANS = 512;

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { eventually, get } from '../../test/support/read-api.ts';
 import { startUp, temporaryFolder } from '../../test/support/systems.ts';
-import type { Figures } from '../main.ts';
+import type { Figures } from '../figures.ts';
 import { tracesRequest } from '../traces.ts';
 
 const SPANS = 512;
