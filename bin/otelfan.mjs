@@ -23,6 +23,11 @@ if (Number(process.versions.node.split('.')[0]) < WANTED_NODE_MAJOR) {
 } else {
   if (import.meta.url.includes('/node_modules/')) {
     const sources = new URL('../src/', import.meta.url).href;
+    // That stripping is experimental is our business, not the user's.
+    const printWarning = process.listeners('warning');
+    process.removeAllListeners('warning').on('warning', warning => {
+      if (warning.name !== 'ExperimentalWarning') for (const print of printWarning) print(warning);
+    });
     module.registerHooks({
       load(url, context, nextLoad) {
         if (!url.startsWith(sources) || !url.endsWith('.ts')) return nextLoad(url, context);
