@@ -103,7 +103,7 @@ describe('OTLP/JSON', () => {
 
   it.each([
     ['{', 'invalid OTLP/JSON: '],
-    ['[]', 'body: expected an object, got []'],
+    ['[]', 'body: expected an object, got an array'],
     ['"x"', 'body: expected an object'],
     [span('"kind":"SPAN_KIND_SERVER"'), 'resourceSpans[0].scopeSpans[0].spans[0].kind: expected an integer'],
     [
@@ -117,7 +117,7 @@ describe('OTLP/JSON', () => {
     ],
     [span('"startTimeUnixNano":1.5'), 'startTimeUnixNano: expected an integer'],
     [span('"startTimeUnixNano":"18446744073709551616"'), 'startTimeUnixNano: expected an integer'],
-    [span('"attributes":{}'), 'attributes: expected an array, got {}'],
+    [span('"attributes":{}'), 'attributes: expected an array, got an object'],
     [span('"name":7'), 'name: expected a string, got 7'],
   ])('%s is malformed, and the reason names the member, the value and what is expected', (json, reason) => {
     expect(reasonFor('traces', json)).toContain(reason);
@@ -138,5 +138,21 @@ describe('OTLP/JSON', () => {
       'nested deeper',
     );
     expect(reasonFor('traces', `{"resourceSpans":${'['.repeat(200_000)}`)).toContain('invalid OTLP/JSON');
+  });
+
+  it('a string of escaped quotes that never ends is refused at once', () => {
+    const startedMs = performance.now();
+    expect(reasonFor('logs', `[1234567890123456,"${'\\"'.repeat(100_000)}`)).toMatch(/^invalid OTLP\/JSON/);
+    expect(performance.now() - startedMs).toBeLessThan(2000);
+  });
+
+  it('a wrong value that is nested deeper than the stack is refused like any other', () => {
+    const deep = `${'['.repeat(200_000)}${']'.repeat(200_000)}`;
+    expect(reasonFor('logs', deep)).toContain('body: expected an object, got an array');
+  });
+
+  it('a long string of escapes next to a long integer is kept', () => {
+    const json = span(`"startTimeUnixNano":1700000000123456789,"name":"${'\\n'.repeat(5_000_000)}"`);
+    expect(transcode('traces', json).kind).toBe('body');
   });
 });
