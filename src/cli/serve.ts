@@ -26,13 +26,17 @@ async function untilAskedToStop({ isChild }: { isChild: boolean }): Promise<void
     };
     process.on('SIGINT', isChild ? () => {} : ask);
     process.on('SIGTERM', ask);
-    if (isChild) process.once('disconnect', ask);
+    if (!isChild) return;
+    process.once('disconnect', ask);
+    // It may have gone while this process was starting.
+    if (!process.connected) ask();
   });
 }
 
 /** Runs a started component until the process is asked to stop. */
 export async function serve(component: Component, logger: Logger): Promise<number> {
-  await untilAskedToStop({ isChild: process.connected });
+  // Unlike the connection, `send` stays when the parent is gone.
+  await untilAskedToStop({ isChild: process.send !== undefined });
   logger.info('stopping');
   await component.stop();
   // Listening for the parent's end keeps the process alive.
