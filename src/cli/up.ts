@@ -65,7 +65,15 @@ export async function upCommand(argv: readonly string[], io: Io): Promise<number
   for (const warning of warnings) logger.warn(warning);
   const release = holdFolder(config.dataDir);
   const local = resolveLocalTopology(config.dataDir, shardCount(parsed.text('shards')));
-  const running = await startAll({ config, local, logger, logLevel, env: io.env });
+  const configFile = parsed.text('config');
+  const running = await startAll({
+    config,
+    ...(configFile !== undefined && { configFile }),
+    local,
+    logger,
+    logLevel,
+    env: io.env,
+  });
 
   if (parsed.isSet('json')) io.stdout.write(readyLine(running.addresses));
   else io.stdout.write(welcome(running.listeners, running.addresses));
@@ -84,6 +92,7 @@ function shardCount(text: string | undefined): number | undefined {
 
 interface UpOptions {
   readonly config: Config;
+  readonly configFile?: string;
   readonly local: LocalTopology;
   readonly logger: Logger;
   readonly logLevel: string;
@@ -101,13 +110,14 @@ interface Running extends Component {
   readonly addresses: { readonly http: string; readonly grpc: string; readonly api: string };
 }
 
-async function startAll({ config, local, logger, logLevel, env }: UpOptions): Promise<Running> {
+async function startAll(options: UpOptions): Promise<Running> {
+  const { config, local, logger } = options;
   const shardProcesses: Component[] = [];
   const started: Component[] = [
     { stop: async () => void (await Promise.all(shardProcesses.map(shard => shard.stop()))) },
   ];
   try {
-    const shards = await startShards({ config, local, logger, logLevel, env }, shardProcesses);
+    const shards = await startShards(options, shardProcesses);
     const hash = await createHash();
     const topology = createTopology(
       {
@@ -149,12 +159,14 @@ async function startAll({ config, local, logger, logLevel, env }: UpOptions): Pr
 
 /** Adds each shard to `started` as soon as it runs, so that a failure of another one leaves no process behind. */
 async function startShards(options: UpOptions, started: Component[]): Promise<ShardProcess[]> {
+  const { configFile } = options;
   const ids = Array.from({ length: options.local.totalCount }, (_, index) => `s${index}`);
   const outcomes = await Promise.allSettled(
     ids.map(async id => {
       const shard = await startShardProcess({
         id,
         dataDir: options.config.dataDir,
+        ...(configFile !== undefined && { configFile }),
         entry: [fileURLToPath(new URL('../../bin/otelfan.mjs', import.meta.url))],
         logLevel: options.logLevel,
         env: options.env,

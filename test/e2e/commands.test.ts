@@ -49,6 +49,18 @@ describe('otelfan up', () => {
     },
   );
 
+  it('gives its shards the settings of its configuration file', async () => {
+    const file = join(folder.path, 'otelfan.yaml');
+    writeFileSync(file, 'shard: { repeatWindow: 0 }\n');
+    const system = await startUp(join(folder.path, 'data'), ['--shards', '1', '--config', file]);
+    for (let i = 0; i < 2; i++) await sendSpan(system.http, 'a1');
+    await eventually(
+      async () => (await get(system.api, 'services')).body.services as Json[],
+      services => services[0]?.span_count === 2,
+    );
+    expect(await system.process.stop()).toBe(0);
+  });
+
   it('reads what every earlier number of shards stored', async () => {
     const counts = [3, 1, 4];
     for (const [index, shards] of counts.entries()) {

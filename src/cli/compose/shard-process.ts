@@ -15,6 +15,8 @@ export interface ShardProcess extends Component {
 interface ShardProcessOptions {
   readonly id: string;
   readonly dataDir: string;
+  /** What `up` itself was configured with, apart from the environment. */
+  readonly configFile?: string;
   /** Arguments for Node up to and including the CLI's entry file. */
   readonly entry: readonly string[];
   readonly logLevel: string;
@@ -96,6 +98,7 @@ function spawnShard(
     '--log-level',
     options.logLevel,
     '--json',
+    ...(options.configFile === undefined ? [] : ['--config', options.configFile]),
   ];
   return spawn(
     process.execPath,
