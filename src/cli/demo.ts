@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { DURATION_SETTING_FORMS, parseDurationMs } from '../shared/config/units.ts';
+import { POSITIVE_DURATION_FORMS, parseDurationMs } from '../shared/config/units.ts';
 import { SIGNAL_FACTS, SIGNALS, type Signal } from '../shared/otlp/signal.ts';
 import { createRandom } from './demo/random.ts';
 import { runDemo, systemClock } from './demo/run.ts';
@@ -97,7 +97,7 @@ function untilOf(parsed: ParsedFlags, duration: string) {
   }
   const durationMs = parseDurationMs(duration) ?? 0;
   if (durationMs <= 0 || durationMs > MAX_DURATION_MS) {
-    throw usage('duration', duration, `${DURATION_SETTING_FORMS.split(';')[0]}, above 0, at most 1d`);
+    throw usage('duration', duration, `${POSITIVE_DURATION_FORMS}, at most 1d`);
   }
   return { durationMs };
 }

@@ -1,4 +1,4 @@
-import { DURATION_SETTING_FORMS, parseDurationMs } from '../shared/config/units.ts';
+import { POSITIVE_DURATION_FORMS, parseDurationMs } from '../shared/config/units.ts';
 import { DURATION_FORMS, parseWindowNanos } from '../shared/time.ts';
 
 /** Reads one parameter's text; `undefined` when it is not in the accepted form. */
@@ -82,7 +82,7 @@ export function rowLimit(maxRows: number): Param<number> {
 }
 
 export const timeoutMs: Param<number> = {
-  accepts: `${DURATION_SETTING_FORMS}, above 0`,
+  accepts: POSITIVE_DURATION_FORMS,
   decode: text => parseDurationMs(text) || undefined,
 };
 

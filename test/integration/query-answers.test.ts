@@ -154,6 +154,9 @@ describe('answers of the query proxy', () => {
       expect(status, parameters).toBe(400);
       expect(body.error, parameters).toContain(parameters.split('=')[0]);
     }
+    expect((await query.get('/api/v1/services?timeout=0')).body.error).toBe(
+      'bad timeout "0": expected a whole number above 0 with ms, s, m, h or d (500ms, 15m)',
+    );
     expect(shards[0]?.reads).toEqual([]);
   });
 

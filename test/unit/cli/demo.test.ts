@@ -55,7 +55,7 @@ describe('otelfan demo', () => {
     [['--rate', 'fast'], '--rate fast: expected a number above 0'],
     [['--traces', '1.5'], '--traces 1.5: expected a whole number from 1 to 1000000'],
     [['--seed', '4294967296'], '--seed 4294967296: expected a whole number from 0 to 4294967295'],
-    [['--duration', '30'], '--duration 30: expected a whole number with ms, s, m, h or d'],
+    [['--duration', '30'], '--duration 30: expected a whole number above 0 with ms, s, m, h or d'],
     [['--duration', '2d'], 'at most 1d'],
     [['--duration', '2s', '--traces', '2'], 'not together with --duration'],
     [['--endpoint', 'localhost:4318'], '--endpoint localhost:4318: expected a URL with http:// or https://'],
