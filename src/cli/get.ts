@@ -27,9 +27,9 @@ Flags:
   --json                   JSON on a terminal too; a pipe always gets JSON
   --strict                 fail when a shard is missing instead of answering without it
   --timeout DURATION       wait less than the server would (500ms, 5s)
-  --limit N                at most so many rows
-  --last DURATION          15m, 24h, 7d
-  --service NAME
+  --limit N                traces, logs, metrics: at most so many rows
+  --last DURATION          traces, logs, metrics: 15m, 24h, 7d
+  --service NAME           traces, logs, metrics
   --operation TEXT         traces: part of the span name
   --status STATUS          traces: ok, error, unset
   --min-duration-ms MS     traces
@@ -68,6 +68,19 @@ const READ_FLAGS = {
   'metric-type': READ_FLAG,
 } as const;
 
+const WINDOW = ['limit', 'last', 'service'];
+/**
+ * The filters of each read. The server ignores those that a read does not have, as its API demands; whoever types
+ * one would take the unfiltered rows for filtered.
+ */
+const FILTERS = new Map<string, readonly string[]>([
+  ['services', []],
+  ['traces', [...WINDOW, 'operation', 'status', 'min-duration-ms', 'max-duration-ms', 'attribute', 'text']],
+  ['traces/<trace id>', []],
+  ['logs', [...WINDOW, 'severity', 'body-contains', 'trace-id']],
+  ['metrics', [...WINDOW, 'name', 'metric-type']],
+]);
+
 /** `otelfan get`: asks the query proxy and shows its answer. Resolves with one of the exit codes. */
 export async function getCommand(argv: string[], io: GetIo): Promise<number> {
   const command = parseCommand(argv);
@@ -100,9 +113,18 @@ function parseCommand(argv: string[]): Command {
   const [path, ...rest] = parsed.positionals;
   if (path === undefined || rest.length > 0)
     return { kind: 'bad', error: 'one PATH is needed, such as traces' };
-  const url = urlOf(server, path);
-  if (url === undefined) return { kind: 'bad', error: `cannot ask for ${path} at ${server}` };
+  const base = URL.parse(server);
+  if (base === null || !/^https?:$/.test(base.protocol))
+    return { kind: 'bad', error: `--server ${server}: expected a URL with http:// or https://` };
+  const segments = path.replace(/^\/?(api\/v1\/)?/, '').split('/');
+  // A URL resolves dots, so `traces/..` would ask for something else.
+  if (segments.some(segment => /^\.{0,2}$/.test(segment)))
+    return { kind: 'bad', error: `${path}: expected services, traces, traces/<trace id>, logs or metrics` };
+  const url = urlOf(base, segments);
+  const read = segments.length === 2 && segments[0] === 'traces' ? 'traces/<trace id>' : segments.join('/');
   for (const [flag, values = []] of Object.entries(params)) {
+    if (flag !== 'timeout' && FILTERS.get(read)?.includes(flag) === false)
+      return { kind: 'bad', error: `${read} cannot be filtered by --${flag}` };
     for (const value of values) url.searchParams.append(flag.replaceAll('-', '_'), value);
   }
   if (strict) url.searchParams.append('partial', 'false');
@@ -123,12 +145,7 @@ function parseFlags(args: string[]) {
   });
 }
 
-function urlOf(server: string, path: string): URL | undefined {
-  const base = URL.parse(server);
-  const segments = path.replace(/^\/?(api\/v1\/)?/, '').split('/');
-  // A URL resolves dots, so `traces/..` would ask for something else.
-  const isResolved = segments.some(segment => /^\.{0,2}$/.test(segment));
-  if (base === null || !/^https?:$/.test(base.protocol) || isResolved) return undefined;
+function urlOf(base: URL, segments: readonly string[]): URL {
   const prefix = base.pathname.replace(/\/+$/, '');
   return new URL(`${base.origin}${prefix}/api/v1/${segments.map(encodeURIComponent).join('/')}`);
 }

@@ -103,7 +103,12 @@ describe('otelfan get asks', () => {
     [['traces/..'], 'traces/..'],
     [['traces//x'], 'traces//x'],
     [['traces', '--server', 'localhost:7701'], 'localhost:7701'],
-    [['traces', '--server', 'http://'], 'http://'],
+    [['traces', '--server', 'http://'], '--server http://: expected a URL with http:// or https://'],
+    [['traces', '--severity', 'error'], 'traces cannot be filtered by --severity'],
+    [['/api/v1/services', '--last=1h'], 'services cannot be filtered by --last'],
+    [[`traces/${TRACE_ID}`, '--service', 'web'], 'traces/<trace id> cannot be filtered by --service'],
+    [['logs', '--name', 'x', '--limit', '1'], 'logs cannot be filtered by --name'],
+    [['metrics', '--status', 'ok'], 'metrics cannot be filtered by --status'],
   ])('nothing when called as %j', async (argv, named) => {
     const { exitCode, asked, stderr, stdout } = await run(argv);
     expect(exitCode).toBe(2);
