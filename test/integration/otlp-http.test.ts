@@ -268,6 +268,26 @@ describe('the OTLP/HTTP door refuses', () => {
     expect((await post('/v1/traces', sampleBytes, PROTOBUF)).status).toBe(200);
   });
 
+  it('a body of thousands of empty frames with 400', async () => {
+    const { post, received } = await openDoor();
+    const frame = zstdCompressSync(Buffer.alloc(0));
+    const body = Buffer.concat(Array.from({ length: 5000 }, () => frame));
+    const response = await post('/v1/traces', body, { ...PROTOBUF, 'content-encoding': 'zstd' });
+    expect(response.status).toBe(400);
+    expect(decodeStatus(await response.arrayBuffer()).message).toContain('frames');
+    expect(received).toEqual([]);
+  });
+
+  it('JSON that is over the limit once it is protobuf with 413', async () => {
+    const { post, received } = await openDoor();
+    const point = { explicitBounds: Array.from({ length: MAX_REQUEST_BYTES / 4 }, () => 0) };
+    const metric = { histogram: { dataPoints: [point] } };
+    const json = JSON.stringify({ resourceMetrics: [{ scopeMetrics: [{ metrics: [metric] }] }] });
+    expect(json.length).toBeLessThan(MAX_REQUEST_BYTES);
+    expect((await post('/v1/metrics', json, JSON_TYPE)).status).toBe(413);
+    expect(received).toEqual([]);
+  });
+
   it('malformed JSON with 400 and a BadRequest that names the member', async () => {
     const { post } = await openDoor();
     const response = await post(

@@ -1,5 +1,4 @@
 import type { IncomingMessage } from 'node:http';
-import { promisify } from 'node:util';
 import zlib from 'node:zlib';
 import { type ByteBudget, overBudget } from './byte-budget.ts';
 import { type Refusal, refuse } from './door.ts';
@@ -50,50 +49,49 @@ export async function readBody(request: IncomingMessage, limits: BodyLimits): Pr
 
   const received = Buffer.concat(chunks);
   if (encoding === 'identity') return { kind: 'body', bytes: received, release: taken.release };
-  const inflated = await decompress(received, encoding, limits.maxRequestBytes);
-  const refusal = Buffer.isBuffer(inflated)
-    ? taken.add(inflated.length - received.length, inflated.length)
-    : inflated;
-  if (refusal !== undefined || !Buffer.isBuffer(inflated)) {
-    taken.release();
-    return refusal as Refusal;
-  }
-  return { kind: 'body', bytes: inflated, release: taken.release };
+  const takenInflated = takeAsItArrives(limits);
+  const inflated = await decompress(received, encoding, takenInflated.add);
+  taken.release();
+  if (Buffer.isBuffer(inflated)) return { kind: 'body', bytes: inflated, release: takenInflated.release };
+  takenInflated.release();
+  return inflated;
 }
 
-/** Counts what a request holds against its own limit and against the budget of the process. */
-function takeAsItArrives({ maxRequestBytes, budget }: BodyLimits) {
+/** Takes bytes that are about to be kept, or says why they may not be. */
+type Take = (sizeBytes: number) => Refusal | undefined;
+
+/** Counts what a body holds against its own limit and against the budget of the process. */
+function takeAsItArrives({ maxRequestBytes, budget }: BodyLimits): { add: Take; release(): void } {
   let takenBytes = 0;
   return {
-    add(sizeBytes: number, bodyBytes = takenBytes + sizeBytes): Refusal | undefined {
-      if (bodyBytes > maxRequestBytes) return tooLarge(bodyBytes, maxRequestBytes);
-      if (sizeBytes > 0) {
-        if (!budget.take(sizeBytes)) return overBudget();
-        takenBytes += sizeBytes;
-      }
+    add(sizeBytes) {
+      if (takenBytes + sizeBytes > maxRequestBytes) return tooLarge(takenBytes + sizeBytes, maxRequestBytes);
+      if (!budget.take(sizeBytes)) return overBudget();
+      takenBytes += sizeBytes;
       return undefined;
     },
-    release(): void {
+    release() {
       budget.give(takenBytes);
       takenBytes = 0;
     },
   };
 }
 
-function tooLarge(sizeBytes: number | string, maxBytes: number): Refusal {
+export function tooLarge(sizeBytes: number, maxBytes: number): Refusal {
   return refuse(
     'tooLarge',
-    `request of ${sizeBytes} bytes is over the limit of ${maxBytes} (ingest.maxRequestBytes)`,
+    `request of at least ${sizeBytes} bytes is over the limit of ${maxBytes} (ingest.maxRequestBytes)`,
   );
 }
 
 const INFLATE = {
-  gzip: { sync: zlib.gunzipSync, async: promisify(zlib.gunzip) },
-  deflate: { sync: zlib.inflateSync, async: promisify(zlib.inflate) },
-  zstd: { sync: zlib.zstdDecompressSync, async: promisify(zlib.zstdDecompress) },
+  gzip: { sync: zlib.gunzipSync, stream: zlib.createGunzip },
+  deflate: { sync: zlib.inflateSync, stream: zlib.createInflate },
+  zstd: { sync: zlib.zstdDecompressSync, stream: zlib.createZstdDecompress },
 } as const;
 
-type ContentEncoding = keyof typeof INFLATE | 'identity';
+type Compression = keyof typeof INFLATE;
+type ContentEncoding = Compression | 'identity';
 
 function isContentEncoding(text: string): text is ContentEncoding {
   return text === 'identity' || Object.hasOwn(INFLATE, text);
@@ -102,72 +100,65 @@ function isContentEncoding(text: string): text is ContentEncoding {
 /** Below this a synchronous inflate costs a third of an asynchronous one and blocks for well under a millisecond. */
 const SYNC_INPUT_BYTES = 32 * 1024;
 const SYNC_OUTPUT_BYTES = 1024 * 1024;
+const STREAM_CHUNK_BYTES = 64 * 1024;
 
-/** With `info`, zlib also tells how much of the input it used. */
+/** Senders make one; each costs as much as setting up zlib anew, however little is in it. */
+const MAX_FRAMES = 1024;
+
 interface Inflated {
   readonly buffer: Buffer;
-  readonly engine: { readonly bytesWritten: number };
+  /** How much of the input it was made of. */
+  readonly inputBytes: number;
 }
 
-async function decompress(
-  input: Buffer,
-  encoding: Exclude<ContentEncoding, 'identity'>,
-  maxBytes: number,
-): Promise<Buffer | Refusal> {
+async function decompress(input: Buffer, encoding: Compression, take: Take): Promise<Buffer | Refusal> {
   const frames: Buffer[] = [];
-  let outputBytes = 0;
   // zlib stops after the first zstd frame (and at bytes after the last gzip member) without an error: go on from
   // where it stopped, so that every frame is read and trailing bytes are refused instead of dropped.
   for (let at = 0; at < input.length || frames.length === 0; ) {
-    const inflated = await inflateOnce(input.subarray(at), encoding, maxBytes - outputBytes);
-    if (inflated === 'too large') return tooLarge(`more than ${maxBytes}`, maxBytes);
-    if (typeof inflated === 'string')
-      return refuse('malformed', `body is not valid ${encoding}: ${inflated}`);
-    if (inflated.engine.bytesWritten === 0)
-      return refuse('malformed', `body is not valid ${encoding}: no data`);
+    if (frames.length === MAX_FRAMES) return invalid(encoding, `more than ${MAX_FRAMES} frames`);
+    const rest = input.subarray(at);
+    const inflated = inflateAtOnce(rest, encoding, take) ?? (await inflateInParts(rest, encoding, take));
+    if ('kind' in inflated) return inflated;
+    if (inflated.inputBytes === 0) return invalid(encoding, 'no data');
     frames.push(inflated.buffer);
-    outputBytes += inflated.buffer.length;
-    at += inflated.engine.bytesWritten;
+    at += inflated.inputBytes;
   }
   return frames.length === 1 ? (frames[0] as Buffer) : Buffer.concat(frames);
 }
 
-async function inflateOnce(
-  input: Buffer,
-  encoding: Exclude<ContentEncoding, 'identity'>,
-  maxOutputLength: number,
-): Promise<Inflated | string> {
-  const { sync, async } = INFLATE[encoding];
-  if (input.length <= SYNC_INPUT_BYTES) {
-    const result = attempt(() =>
-      sync(input, { maxOutputLength: Math.min(maxOutputLength + 1, SYNC_OUTPUT_BYTES), info: true }),
-    );
-    if (result !== 'too large') return checked(result, maxOutputLength);
-  }
+/** `undefined` when it is too much to be done without a break. */
+function inflateAtOnce(input: Buffer, encoding: Compression, take: Take): Inflated | Refusal | undefined {
+  if (input.length > SYNC_INPUT_BYTES) return undefined;
   try {
-    return checked(
-      (await async(input, { maxOutputLength: maxOutputLength + 1, info: true })) as unknown as Inflated,
-      maxOutputLength,
-    );
+    const { buffer, engine } = INFLATE[encoding].sync(input, {
+      maxOutputLength: SYNC_OUTPUT_BYTES,
+      info: true,
+    }) as unknown as { buffer: Buffer; engine: { bytesWritten: number } };
+    return take(buffer.length) ?? { buffer, inputBytes: engine.bytesWritten };
   } catch (error) {
-    return failure(error);
+    const { code, message } = error as NodeJS.ErrnoException;
+    return code === 'ERR_BUFFER_TOO_LARGE' ? undefined : invalid(encoding, message);
   }
 }
 
-/** zlib refuses an output limit of 0, so one byte more is allowed and then refused here. */
-function checked(result: Inflated | string, maxBytes: number): Inflated | string {
-  return typeof result !== 'string' && result.buffer.length > maxBytes ? 'too large' : result;
-}
-
-function attempt(inflate: () => unknown): Inflated | string {
+/** Every part is taken before the next is made, so that bodies inflated side by side stay within the budget together. */
+async function inflateInParts(input: Buffer, encoding: Compression, take: Take): Promise<Inflated | Refusal> {
+  const engine = INFLATE[encoding].stream({ chunkSize: STREAM_CHUNK_BYTES });
+  const parts: Buffer[] = [];
   try {
-    return inflate() as Inflated;
+    engine.end(input);
+    for await (const part of engine as AsyncIterable<Buffer>) {
+      const refusal = take(part.length);
+      if (refusal !== undefined) return refusal;
+      parts.push(part);
+    }
   } catch (error) {
-    return failure(error);
+    return invalid(encoding, (error as Error).message);
   }
+  return { buffer: Buffer.concat(parts), inputBytes: engine.bytesWritten };
 }
 
-function failure(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException;
-  return code === 'ERR_BUFFER_TOO_LARGE' ? 'too large' : message;
+function invalid(encoding: Compression, why: string): Refusal {
+  return refuse('malformed', `body is not valid ${encoding}: ${why}`);
 }

@@ -4,7 +4,7 @@ import { type HttpListener, KEEP_ALIVE_MS, listen } from '../http-listener.ts';
 import type { ByteBudget } from './byte-budget.ts';
 import { CONDITIONS } from './conditions.ts';
 import { type ExportHandler, type ExportOutcome, type Refusal, refuse } from './door.ts';
-import { readBody } from './http-body.ts';
+import { readBody, tooLarge } from './http-body.ts';
 import type { JsonTranscoder } from './json-transcoder.ts';
 import { type Encoding, exportResponse, MEDIA_TYPES, rpcStatus } from './responses.ts';
 import { SIGNAL_FACTS, SIGNALS, type Signal } from './signal.ts';
@@ -110,6 +110,9 @@ async function exportBody(
   if (encoding === 'protobuf') return options.handle({ signal, body: bytes, header, warnings: [] });
   const transcoded = options.transcoder.toProtobuf(signal, bytes);
   if (transcoded.kind === 'malformed') return refuse('malformed', transcoded.reason);
+  // Lists of small numbers are longer in protobuf, and the limit is also that of whoever takes the data next.
+  if (transcoded.body.length > options.maxRequestBytes)
+    return tooLarge(transcoded.body.length, options.maxRequestBytes);
   return options.handle({ signal, body: transcoded.body, header, warnings: transcoded.warnings });
 }
 
