@@ -5,7 +5,7 @@ import type { Hash } from '../shared/topology/hash.ts';
 import type { ShardSpec, Topology } from '../shared/topology/topology.ts';
 import type { Batcher } from './batcher.ts';
 import { exportIdOf } from './export-id.ts';
-import { partition, type Slice } from './partition/partition.ts';
+import { MAX_RECORDS, partition, type Slice } from './partition/partition.ts';
 
 interface ReceiverOptions {
   /** The topology in force now; one request is split by one version of it. */
@@ -38,6 +38,10 @@ export function createReceiver(options: ReceiverOptions): ExportHandler {
       shardOf: key => topology.owners[options.hash.slot(key)] as number,
     });
     if (parts.kind === 'malformed') return refuse('malformed', parts.reason);
+    if (parts.kind === 'too many records') {
+      const noun = SIGNAL_FACTS[signal].recordNoun;
+      return refuse('tooLarge', `request of more than ${MAX_RECORDS} ${noun}s; send smaller batches`);
+    }
 
     const ownerOf = (slice: Slice) => topology.active[slice.shard] as ShardSpec;
     const shed = parts.slices.flatMap(slice => {

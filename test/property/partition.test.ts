@@ -59,7 +59,7 @@ function keyOf(signal: Signal, record: Json, group: Json): string {
 
 function slicesOf(signal: Signal, request: Buffer, shardCount: number): readonly Slice[] {
   const outcome = partition({ signal, request, shardOf: key => hash.slot(key) % shardCount });
-  if (outcome.kind === 'malformed') throw new Error(outcome.reason);
+  if (outcome.kind !== 'partitioned') throw new Error(JSON.stringify(outcome));
   expect(outcome.rejected).toBe(0);
   return outcome.slices;
 }

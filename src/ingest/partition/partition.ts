@@ -28,7 +28,17 @@ export type PartitionOutcome =
       /** The reasons for those, joined; empty when there are none. */
       readonly rejectedBecause: string;
     }
-  | { readonly kind: 'malformed'; readonly reason: string };
+  | { readonly kind: 'malformed'; readonly reason: string }
+  /** More than {@link MAX_RECORDS} records, or envelopes inside one another. */
+  | { readonly kind: 'too many records' };
+
+/**
+ * A record may take two bytes here and a kilobyte where it is decoded, so the size of a request says little about
+ * what it costs its shard. Twenty times what Collectors send at once, and stored within a second or two.
+ */
+export const MAX_RECORDS = 200_000;
+
+class TooManyRecordsError extends Error {}
 
 interface PartitionInput {
   readonly signal: Signal;
@@ -44,6 +54,7 @@ export function partition(input: PartitionInput): PartitionOutcome {
     if (error instanceof MalformedProtobufError) {
       return { kind: 'malformed', reason: `body is not an OTLP ${input.signal} request: ${error.message}` };
     }
+    if (error instanceof TooManyRecordsError) return { kind: 'too many records' };
     throw error;
   }
 }
@@ -52,6 +63,7 @@ function split({ signal, request, shardOf }: PartitionInput): PartitionOutcome {
   const keyOf = KEY_READERS[signal];
   const builders: SliceBuilder[] = [];
   const reasons = new Map<string, number>();
+  let records = 0;
   const top = separate(request, { start: 0, end: request.length, repeated: 1 });
   for (const groupRange of pairs(top.repeated)) {
     const group = separate(request, { ...groupRange, repeated: 2 });
@@ -61,6 +73,8 @@ function split({ signal, request, shardOf }: PartitionInput): PartitionOutcome {
         const start = scope.repeated[i] as number;
         const end = scope.repeated[i + 1] as number;
         const key = keyOf(request, { start, end }, group.envelope);
+        records += Math.max(1, key.count);
+        if (records > MAX_RECORDS) throw new TooManyRecordsError();
         if (key.kind === 'rejected') {
           reasons.set(key.reason, (reasons.get(key.reason) ?? 0) + key.count);
           continue;
@@ -99,6 +113,7 @@ function separate(request: Buffer, message: { start: number; end: number; repeat
     if (reader.field === message.repeated && reader.wireType === LENGTH_DELIMITED) {
       separated.repeated.push(reader.valueStart, reader.fieldEnd);
       separated.starts.push(reader.fieldStart);
+      if (separated.starts.length > MAX_RECORDS) throw new TooManyRecordsError();
     } else {
       addRange(separated.envelope, reader.fieldStart, reader.fieldEnd);
     }

@@ -94,6 +94,23 @@ describe('the receiver', () => {
     expect(stored).toEqual([]);
   });
 
+  it('refuses for good what has more records than a shard can store at once, however small they are', async () => {
+    const { stored, send } = receiverWith();
+    const request = (spans: number) =>
+      Buffer.from(
+        traces
+          .encode({ resourceSpans: [{ scopeSpans: [{ spans: Array.from({ length: spans }, () => ({})) }] }] })
+          .finish(),
+      );
+    expect(await send(request(200_000))).toMatchObject({ kind: 'accepted', rejected: 200_000 });
+    expect(await send(request(200_001))).toMatchObject({
+      kind: 'refused',
+      condition: 'tooLarge',
+      message: 'request of more than 200000 spans; send smaller batches',
+    });
+    expect(stored).toEqual([]);
+  });
+
   it('refuses the whole request as retryable when one slice could not be stored', async () => {
     const { send } = receiverWith({
       outcome: slice =>
