@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -31,6 +31,18 @@ const spanCount = async (api: string) => {
   const { body } = await get(api, 'traces?limit=1000');
   return (body.spans as Json[]).length;
 };
+
+describe('otelfan shard', () => {
+  it('says in one line that its data is damaged', async () => {
+    const shardFolder = join(folder.path, 'shards', 's0');
+    mkdirSync(shardFolder, { recursive: true });
+    writeFileSync(join(shardFolder, 'shard.duckdb'), Buffer.alloc(20_000, 7));
+    const ports = ['--otlp-port', '0', '--read-port', '0'];
+    const { exitCode, stderr } = await runCli(['shard', '--id', 's0', '--data-dir', folder.path, ...ports]);
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(/^otelfan: cannot open the shard's data in .*\n$/);
+  });
+});
 
 describe('otelfan up', () => {
   it.each(['SIGINT', 'SIGTERM'] as const)(

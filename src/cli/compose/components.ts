@@ -7,6 +7,7 @@ import { createBullmqQueue } from '../../ingest/queue/bullmq-queue.ts';
 import { createLmdbQueue } from '../../ingest/queue/lmdb-queue.ts';
 import { createQuery, type QueryProxy } from '../../query/create-query.ts';
 import { createShard, type Shard } from '../../shard/create-shard.ts';
+import { UnusableDataError } from '../../shard/store/unusable-data-error.ts';
 import type { Config } from '../../shared/config/schema.ts';
 import { lockFolder } from '../../shared/folder-lock.ts';
 import { systemClock } from '../../shared/time.ts';
@@ -131,6 +132,7 @@ export async function startShard(config: Config, id: string, logger: Logger): Pr
       clock: systemClock,
     });
   } catch (error) {
+    if (error instanceof UnusableDataError) throw new UserError(error.message);
     throw listenError(error);
   }
 }

@@ -5,6 +5,7 @@ import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import type { Component } from '../../shared/lifecycle.ts';
 import { once } from '../../shared/lifecycle.ts';
 import { migrate } from './migrations.ts';
+import { UnusableDataError } from './unusable-data-error.ts';
 
 export interface DatabaseOptions {
   /** Created when missing. */
@@ -79,9 +80,12 @@ async function createInstance(path: string, options: DatabaseOptions): Promise<D
       const reason = error instanceof Error ? error.message : String(error);
       const isLocked = reason.includes('Could not set lock on file');
       if (!isLocked)
-        throw new Error(`cannot open the shard's data in ${options.dataDir}: ${reason}`, { cause: error });
+        throw new UnusableDataError(
+          `cannot open the shard's data in ${options.dataDir}: ${firstLine(reason)}`,
+          { cause: error },
+        );
       if (performance.now() >= deadlineMs) {
-        throw new Error(
+        throw new UnusableDataError(
           `the data folder ${options.dataDir} is in use by another process: ${lockHolder(reason)}`,
           {
             cause: error,
@@ -91,6 +95,10 @@ async function createInstance(path: string, options: DatabaseOptions): Promise<D
       await sleep(LOCK_RETRY_MS);
     }
   }
+}
+
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0] ?? text;
 }
 
 /** DuckDB names the process that holds the lock between "held in" and its advice. */

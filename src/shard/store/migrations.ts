@@ -1,4 +1,5 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
+import { UnusableDataError } from './unusable-data-error.ts';
 
 /**
  * Schema changes, oldest first; the version of a file is how many of them it has seen. A released entry is never
@@ -50,7 +51,7 @@ export async function migrate(connection: DuckDBConnection, path: string): Promi
   ).getRows();
   const version = Number(row?.[0]);
   if (version > MIGRATIONS.length) {
-    throw new Error(
+    throw new UnusableDataError(
       `${path} has schema version ${version}; this otelfan knows up to ${MIGRATIONS.length}: run a newer one`,
     );
   }
