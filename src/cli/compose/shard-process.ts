@@ -47,7 +47,8 @@ export async function startShardProcess(options: ShardProcessOptions): Promise<S
   watch(child);
 
   function watch(watched: ChildProcess): void {
-    watched.once('exit', (code, signal) => {
+    // Unlike `exit`, this also comes when there was no process to begin with.
+    watched.once('close', (code, signal) => {
       if (isStopping) return;
       logger.error({ shard: id, code, signal, restartMs }, 'shard process ended; starting it again');
       restartTimer = setTimeout(restart, restartMs);
