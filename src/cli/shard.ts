@@ -39,9 +39,16 @@ export async function shardCommand(argv: readonly string[], io: Io): Promise<num
   }
   const id = parsed.text('id');
   if (id === undefined || !shardId.safeParse(id).success) {
-    throw new UserError(`--id ${id ?? ''}: expected the shard's id, ${formsOf(shardId)}`, EXIT.usage);
+    throw new UserError(
+      `--id${id === undefined ? ' is missing' : ` ${id}`}: expected the shard's id, ${formsOf(shardId)}`,
+      EXIT.usage,
+    );
   }
   const { config } = configFrom(parsed, FLAGS, io.env);
+  const known = config.topology?.shards.map(shard => shard.id);
+  if (known?.includes(id) === false) {
+    throw new UserError(`--id ${id}: the topology has no such shard; it has ${known.join(', ')}`, EXIT.usage);
+  }
   const logger = createLogger(config.logLevel, `shard ${id}`);
   const shard = await startShard(config, id, logger);
   const addresses = {

@@ -161,6 +161,13 @@ describe('otelfan', () => {
     expect((await runCli(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
 
+  it('shard says in one line that the topology does not have it', async () => {
+    const topology = '{ shards: [{ id: s0, otlp: "http://a:4318", read: "http://a:7800" }] }';
+    const { exitCode, stderr } = await runCli(['shard', '--id', 's9'], { OTELFAN_TOPOLOGY: topology });
+    expect(exitCode).toBe(2);
+    expect(stderr).toBe('otelfan: --id s9: the topology has no such shard; it has s0\n');
+  });
+
   it('ingest says in one line that it cannot deliver to a shard of kind tael yet', async () => {
     const topology =
       '{ version: 1, shards: [{ id: t, kind: tael, otlp: "grpc://tael:4317", read: "http://tael:7701" }] }';
