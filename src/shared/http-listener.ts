@@ -1,5 +1,5 @@
 import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { type Component, once } from './lifecycle.ts';
 
 interface ListenOptions {
@@ -22,7 +22,14 @@ export async function listen(
   server: Server,
   { host, port, stopGraceMs }: ListenOptions,
 ): Promise<HttpListener> {
-  server.on('request', (_request, response) => {
+  // Node does not count a connection as idle before its first request.
+  const silent = new Set<Socket>();
+  server.on('connection', socket => {
+    silent.add(socket);
+    socket.once('close', () => silent.delete(socket));
+  });
+  server.on('request', (request, response) => {
+    silent.delete(request.socket);
     // Closing a server leaves a connection open whose request was still being answered.
     response.once('close', () => {
       if (!server.listening) server.closeIdleConnections();
@@ -37,6 +44,7 @@ export async function listen(
     stop: once(async () => {
       const closed = new Promise<void>(resolve => server.close(() => resolve()));
       server.closeIdleConnections();
+      for (const socket of silent) socket.destroy();
       const grace = setTimeout(() => server.closeAllConnections(), stopGraceMs);
       await closed;
       clearTimeout(grace);
