@@ -63,8 +63,9 @@ export async function upCommand(argv: readonly string[], io: Io): Promise<number
   const logLevel = io.isTty && config.logLevel === 'info' ? 'warn' : config.logLevel;
   const logger = createLogger(logLevel, 'up');
   for (const warning of warnings) logger.warn(warning);
+  const wantedShards = shardCount(parsed.text('shards'));
   const release = holdFolder(config.dataDir);
-  const local = resolveLocalTopology(config.dataDir, shardCount(parsed.text('shards')));
+  const local = resolveLocalTopology(config.dataDir, wantedShards);
   const configFile = parsed.text('config');
   const running = await startAll({
     config,
