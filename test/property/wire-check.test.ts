@@ -39,7 +39,8 @@ describe.each(SIGNALS)('checking %s', signal => {
         const damaged = cut % 3 === 0 ? body.subarray(0, body.length - (cut % (body.length + 1))) : body;
         if (passes(signal, damaged)) types.request(signal).decode(damaged);
       }),
-      { numRuns: 2000 },
+      // Shrinking a whole request takes long, and nothing else can stop it.
+      { numRuns: 2000, interruptAfterTimeLimit: 50_000 },
     );
   });
 });
@@ -60,6 +61,25 @@ describe('checking', () => {
     expect(passes('traces', withName(Buffer.from('grüße 😀')))).toBe(true);
     expect(passes('traces', withName(Buffer.from([0x61, 0xff, 0x62])))).toBe(false);
     expect(check('traces', withName(Buffer.from([0xc3])))).toBe('string is not UTF-8 at byte 8');
+  });
+
+  it.each([
+    ['a varint of 10 bytes', Buffer.concat([Buffer.alloc(9, 0xff), Buffer.from([0x01])]), undefined],
+    [
+      'a varint of 11 bytes',
+      Buffer.concat([Buffer.alloc(10, 0xff), Buffer.from([0x01])]),
+      'varint longer than 10 bytes',
+    ],
+    ['a varint that is cut off', Buffer.from([0x01, 0x80]), 'truncated varint'],
+  ])('packed bucket counts with %s', (_name, counts, reason) => {
+    const wrap = (field: number, content: Buffer) =>
+      Buffer.concat([Buffer.from([(field << 3) | 2, content.length]), content]);
+    // Buckets.bucket_counts = 2, point.positive = 8, data_points = 1, exponential_histogram = 10, metrics = 2, …
+    const body = [2, 8, 1, 10, 2, 2, 1].reduce((content, field) => wrap(field, content), counts);
+    const outcome = check('metrics', body);
+    if (reason === undefined) expect(outcome).toBeUndefined();
+    else expect(outcome).toContain(reason);
+    if (outcome === undefined) types.request('metrics').decode(body);
   });
 
   it('attribute values nested beyond the bound fail', () => {

@@ -2,7 +2,13 @@ import { isUtf8 } from 'node:buffer';
 import protobuf from 'protobufjs';
 import type { OtlpTypes } from './messages.ts';
 import { SIGNALS, type Signal } from './signal.ts';
-import { FIXED64, LENGTH_DELIMITED, MalformedProtobufError, WireReader } from './wire-reader.ts';
+import {
+  FIXED64,
+  LENGTH_DELIMITED,
+  MAX_VARINT_BYTES,
+  MalformedProtobufError,
+  WireReader,
+} from './wire-reader.ts';
 
 /**
  * Whether a request is OTLP all the way down, without decoding it: every message that a store will decode is walked,
@@ -107,9 +113,7 @@ class Walk {
         checkUtf8(this.#request, start, end);
         break;
       case 'packed varints':
-        if (end > start && (this.#request[end - 1] as number) >= 0x80) {
-          throw new MalformedProtobufError('truncated varint', end - 1);
-        }
+        checkVarints(this.#request, start, end);
         break;
       case 'packed fixed64':
         if ((end - start) % 8 !== 0) {
@@ -120,6 +124,17 @@ class Walk {
         content satisfies never;
     }
   }
+}
+
+function checkVarints(request: Buffer, start: number, end: number): void {
+  let varintStart = start;
+  for (let at = start; at < end; at++) {
+    if ((request[at] as number) < 0x80) varintStart = at + 1;
+    else if (at - varintStart >= MAX_VARINT_BYTES - 1) {
+      throw new MalformedProtobufError('varint longer than 10 bytes', varintStart);
+    }
+  }
+  if (varintStart !== end) throw new MalformedProtobufError('truncated varint', varintStart);
 }
 
 /** Nearly all strings are ASCII and short, where a loop beats the call. */

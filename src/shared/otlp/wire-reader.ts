@@ -14,7 +14,7 @@ const START_GROUP = 3;
 const END_GROUP = 4;
 const FIXED32 = 5;
 
-const MAX_VARINT_BYTES = 10;
+export const MAX_VARINT_BYTES = 10;
 const MAX_GROUP_DEPTH = 32;
 
 /**
