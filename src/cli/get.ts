@@ -1,6 +1,7 @@
 import type { Writable } from 'node:stream';
 import { parseArgs } from 'node:util';
 import { EXIT } from './exit-codes.ts';
+import { fetchFailure } from './fetch-failure.ts';
 import { type ReadAnswer, tableOf } from './read-tables.ts';
 import { printable } from './table.ts';
 
@@ -162,16 +163,8 @@ async function ask(url: URL, send: typeof fetch): Promise<Reply> {
     const response = await send(url, { signal: AbortSignal.timeout(REPLY_TIMEOUT_MS) });
     return { kind: 'answered', status: response.status, text: await response.text() };
   } catch (error) {
-    return { kind: 'failed', error: `cannot reach ${url.origin}: ${reasonOf(error)}` };
+    return { kind: 'failed', error: `cannot reach ${url.origin}: ${fetchFailure(error)}` };
   }
-}
-
-/** `fetch` says only "fetch failed"; the reason is in its cause. */
-function reasonOf(error: unknown): string {
-  const { cause = error } = error as { cause?: unknown };
-  const { code, message } = cause as { code?: unknown; message?: unknown };
-  if (code === 'ECONNREFUSED') return 'connection refused; is otelfan running?';
-  return String(message || code || cause);
 }
 
 interface Envelope extends ReadAnswer {

@@ -1,6 +1,7 @@
 import protobuf from 'protobufjs';
 import { type Encoding, MEDIA_TYPES } from '../shared/otlp/responses.ts';
 import { SIGNAL_FACTS, type Signal } from '../shared/otlp/signal.ts';
+import { fetchFailure } from './fetch-failure.ts';
 
 export interface OtlpPost {
   /** Base URL; the path of the signal is added. */
@@ -45,7 +46,7 @@ export async function postOtlp({
     const message = readStatusMessage(mediaType, bytes) || response.statusText || 'no reason given';
     return { kind: 'refused', status: response.status, message };
   } catch (error) {
-    return { kind: 'unreachable', reason: reasonOf(error) };
+    return { kind: 'unreachable', reason: fetchFailure(error) };
   }
 }
 
@@ -123,12 +124,4 @@ function parseJson(bytes: Uint8Array): unknown {
   } catch {
     return undefined;
   }
-}
-
-/** `fetch` says only "fetch failed"; the reason is in its cause. */
-function reasonOf(error: unknown): string {
-  const { cause = error } = error as { cause?: unknown };
-  const { code, message } = cause as { code?: unknown; message?: unknown };
-  if (code === 'ECONNREFUSED') return 'connection refused; is otelfan running?';
-  return String(message || code || cause);
 }

@@ -66,10 +66,9 @@ export async function upCommand(argv: readonly string[], io: Io): Promise<number
   const wantedShards = shardCount(parsed.text('shards'));
   const release = holdFolder(config.dataDir);
   const local = resolveLocalTopology(config.dataDir, wantedShards);
-  const configFile = parsed.text('config');
   const running = await startAll({
     config,
-    ...(configFile !== undefined && { configFile }),
+    configFile: parsed.text('config'),
     local,
     logger,
     logLevel,
@@ -93,7 +92,7 @@ function shardCount(text: string | undefined): number | undefined {
 
 interface UpOptions {
   readonly config: Config;
-  readonly configFile?: string;
+  readonly configFile: string | undefined;
   readonly local: LocalTopology;
   readonly logger: Logger;
   readonly logLevel: string;
@@ -160,14 +159,13 @@ async function startAll(options: UpOptions): Promise<Running> {
 
 /** Adds each shard to `started` as soon as it runs, so that a failure of another one leaves no process behind. */
 async function startShards(options: UpOptions, started: Component[]): Promise<ShardProcess[]> {
-  const { configFile } = options;
   const ids = Array.from({ length: options.local.totalCount }, (_, index) => `s${index}`);
   const outcomes = await Promise.allSettled(
     ids.map(async id => {
       const shard = await startShardProcess({
         id,
         dataDir: options.config.dataDir,
-        ...(configFile !== undefined && { configFile }),
+        configFile: options.configFile,
         entry: [fileURLToPath(new URL('../../bin/otelfan.mjs', import.meta.url))],
         logLevel: options.logLevel,
         env: options.env,

@@ -17,6 +17,7 @@ it('a shard process that once could not be started is tried again', async () => 
   const shard = await startShardProcess({
     id: 's0',
     dataDir: folder.path,
+    configFile: undefined,
     entry: [BIN],
     logLevel: 'silent',
     env: process.env,

@@ -16,7 +16,7 @@ interface ShardProcessOptions {
   readonly id: string;
   readonly dataDir: string;
   /** What `up` itself was configured with, apart from the environment. */
-  readonly configFile?: string;
+  readonly configFile: string | undefined;
   /** Arguments for Node up to and including the CLI's entry file. */
   readonly entry: readonly string[];
   readonly logLevel: string;

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { Clock } from '../../shared/time.ts';
+import { createTurnLog } from '../../shared/turn-log.ts';
 
 /** A lane's log lines: one when something turns bad, one when it is good again, never one per batch. */
 export interface LaneLog {
@@ -20,27 +21,21 @@ export interface LaneLogParts {
 const DEAD_LETTER_LINE_INTERVAL_MS = 10_000;
 
 export function createLaneLog({ logger, shard, clock }: LaneLogParts): LaneLog {
-  let shardIsBad = false;
-  let queueIsBad = false;
+  const shardTurns = createTurnLog<string>({
+    bad: reason => logger.warn({ shard, reason }, 'shard does not take batches; they wait in the queue'),
+    good: () => logger.info({ shard }, 'shard takes batches again'),
+  });
+  const queueTurns = createTurnLog<unknown>({
+    bad: error => logger.warn({ shard, err: error }, 'queue does not hand out batches'),
+    good: () => logger.info({ shard }, 'queue hands out batches again'),
+  });
   let lastDeadLineMs = Number.NEGATIVE_INFINITY;
   let deadSinceLine = 0;
   return {
-    shardBad(reason) {
-      if (!shardIsBad) logger.warn({ shard, reason }, 'shard does not take batches; they wait in the queue');
-      shardIsBad = true;
-    },
-    shardGood() {
-      if (shardIsBad) logger.info({ shard }, 'shard takes batches again');
-      shardIsBad = false;
-    },
-    queueBad(error) {
-      if (!queueIsBad) logger.warn({ shard, err: error }, 'queue does not hand out batches');
-      queueIsBad = true;
-    },
-    queueGood() {
-      if (queueIsBad) logger.info({ shard }, 'queue hands out batches again');
-      queueIsBad = false;
-    },
+    shardBad: shardTurns.bad,
+    shardGood: shardTurns.good,
+    queueBad: queueTurns.bad,
+    queueGood: queueTurns.good,
     deadLettered(batchId, reason) {
       deadSinceLine += 1;
       if (clock.now() - lastDeadLineMs < DEAD_LETTER_LINE_INTERVAL_MS) return;

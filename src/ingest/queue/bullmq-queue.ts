@@ -3,13 +3,13 @@ import { createIORedisClient, type IRedisClient, type Job } from 'bullmq';
 import type { Logger } from 'pino';
 import { once } from '../../shared/lifecycle.ts';
 import type { Clock } from '../../shared/time.ts';
+import { createTurnLog } from '../../shared/turn-log.ts';
 import { type Batch, type BatchKey, encodeBatch, restoreBatch } from './batch.ts';
 import type { BatchQueue, LaneStats } from './batch-queue.ts';
 import { createJobs, type Jobs } from './bullmq-jobs.ts';
 import { entryOf, recordCounts, SETTLED_MEMORY_MS } from './ledger.ts';
 import { connectRedis, redisFailure } from './redis-connection.ts';
 import { ACCEPT_SCRIPT, defineScripts, type LaneKeys, laneKeys, SETTLE_SCRIPT } from './redis-scripts.ts';
-import { createTurnLog } from './turn-log.ts';
 
 export interface BullmqQueueOptions {
   /** `redis://` or `rediss://`. */
@@ -55,9 +55,9 @@ export async function createBullmqQueue(options: BullmqQueueOptions): Promise<Ba
   const bullClient: IRedisClient = createIORedisClient(client);
   const lanes = new Map<string, Lane>();
   const listeners: ((shard: string) => void)[] = [];
-  const turnLog = createTurnLog(logger, {
-    bad: 'Redis does not store batches',
-    good: 'Redis stores batches again',
+  const turnLog = createTurnLog<unknown>({
+    bad: error => logger.error({ err: error }, 'Redis does not store batches'),
+    good: () => logger.info('Redis stores batches again'),
   });
   let stopped = false;
 

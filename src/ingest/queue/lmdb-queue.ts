@@ -2,11 +2,11 @@ import { mkdir, statfs } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import { once } from '../../shared/lifecycle.ts';
 import type { Clock } from '../../shared/time.ts';
+import { createTurnLog } from '../../shared/turn-log.ts';
 import { type BatchKey, restoreBatch } from './batch.ts';
 import type { BatchQueue, Claim } from './batch-queue.ts';
 import { createHolds, type HoldToken } from './holds.ts';
 import { openLmdbStore, type Settlement } from './lmdb-store.ts';
-import { createTurnLog } from './turn-log.ts';
 
 export interface LmdbQueueOptions {
   /** Folder of the queue. The caller holds a lock on it: one process at a time. */
@@ -27,9 +27,9 @@ export async function createLmdbQueue(options: LmdbQueueOptions): Promise<BatchQ
   const store = openLmdbStore(dir);
   const holds = createHolds(clock, options.leaseMs);
   const listeners: ((shard: string) => void)[] = [];
-  const turnLog = createTurnLog(logger, {
-    bad: "the queue's disk does not store batches",
-    good: "the queue's disk stores batches again",
+  const turnLog = createTurnLog<unknown>({
+    bad: error => logger.error({ err: error }, "the queue's disk does not store batches"),
+    good: () => logger.info("the queue's disk stores batches again"),
   });
   let stopped = false;
 

@@ -26,7 +26,8 @@ export function createJsonTranscoder(types: OtlpTypes): JsonTranscoder {
       try {
         const type = types.request(signal);
         const message = readMessage(type, parseLossless(json), { path: '', depth: 0, state });
-        const body = Buffer.from(type.encode(message).finish());
+        const { buffer, byteOffset, byteLength } = type.encode(message).finish();
+        const body = Buffer.from(buffer, byteOffset, byteLength);
         const warnings = state.sawSnakeCase
           ? ['OTLP/JSON member names are lowerCamelCase; snake_case was accepted']
           : [];
