@@ -31,7 +31,7 @@ export function createQueueQuota(options: QuotaOptions): QueueQuota {
       }
       reasons.set(
         shard,
-        `queue of shard ${shard} is full (${sizeBytes} bytes waiting, queue.maxBytes is ${options.maxBytes})`,
+        `queue of shard ${shard} is full (${sizeBytes} bytes waiting, queue.maxShardBytes is ${options.maxBytes})`,
       );
       if (!wasFull)
         options.logger.warn({ shard, sizeBytes, maxBytes: options.maxBytes }, 'shard queue is full');

@@ -54,7 +54,7 @@ export async function startIngest({
       topology,
       hash,
       queue,
-      maxQueueBytes: config.queue.maxBytes,
+      maxQueueBytes: config.queue.maxShardBytes,
       batchBytes: config.queue.batchBytes,
       lane: {
         concurrency: delivery.concurrency,

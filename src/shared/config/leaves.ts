@@ -8,7 +8,7 @@ export interface Leaf {
   /** `OTELFAN_QUEUE_REDIS_URL` */
   readonly envName: string;
   /** Absent values stay absent: the setting has no default. */
-  readonly fallback: string | number | undefined;
+  readonly fallback: string | number | boolean | undefined;
   /** What is accepted, as it follows "expected". */
   readonly forms: string;
   readonly description: string;
@@ -96,9 +96,9 @@ function metaOf(schema: Schema, name: 'forms' | 'description'): string | undefin
   return undefined;
 }
 
-function defaultOf(schema: Schema): string | number | undefined {
+function defaultOf(schema: Schema): string | number | boolean | undefined {
   for (const inner of wrappersOf(schema)) {
-    if (inner instanceof z.ZodDefault) return inner.def.defaultValue as string | number;
+    if (inner instanceof z.ZodDefault) return inner.def.defaultValue as string | number | boolean;
   }
   return undefined;
 }

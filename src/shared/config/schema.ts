@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration, durationOrZero, listener, size, timer, wholeNumber } from './settings.ts';
+import { duration, durationOrZero, listener, size, timer, wholeNumber, yesNo } from './settings.ts';
 
 /** An id names a folder and a Redis key, so it is never `.` or `..`. */
 export const shardId = z
@@ -29,9 +29,11 @@ const shard = z.strictObject({
     .meta({ forms: 'a number above 0' })
     .describe('Share of the data relative to the other shards.'),
   state: z
-    .enum(['active', 'draining'])
+    .enum(['active', 'draining', 'removed'])
     .default('active')
-    .describe('A draining shard is read from but gets no new data.'),
+    .describe(
+      'A draining shard is read from but gets no new data; a removed one is not read from either. What is still queued for it is kept and delivered.',
+    ),
 });
 
 /**
@@ -83,10 +85,31 @@ export const configSchema = z.strictObject({
       http: listener(4318, 'OTLP/HTTP door'),
       grpc: listener(4317, 'OTLP/gRPC door'),
       health: listener(13_133, 'ingest health endpoint'),
+      metrics: listener(8888, 'ingest metrics endpoint'),
+      workers: wholeNumber({ min: 0, max: 256, fallback: 0 }).describe(
+        'Processes that take requests; 0 is one per core minus one, at least one.',
+      ),
       maxRequestBytes: size('64MiB').describe('Largest request, before and after decompression.'),
       maxBytesInFlight: size('256MiB').describe(
-        'Request bytes held in memory at once; above it senders get 503.',
+        'Request bytes held in memory at once by each worker; above it senders get 503.',
       ),
+      maxConcurrentRequests: wholeNumber({ min: 1, max: 1_000_000, fallback: 2000 }).describe(
+        'Requests in hand at once in each worker; above it senders get 503.',
+      ),
+      maxEventLoopDelay: timer('500ms').describe(
+        'How late a worker may be with its work before it answers 503 instead of taking more.',
+      ),
+      storeTimeout: timer('4s').describe(
+        'How long storing a request is tried before its sender gets 503; a shorter gRPC deadline counts instead.',
+      ),
+      grpcMaxConnectionAge: timer('10m').describe(
+        'Age at which a gRPC connection is asked to be made anew, so that load balancers can spread it.',
+      ),
+      corsOrigins: z
+        .string()
+        .default('')
+        .meta({ forms: 'origins separated by commas, "*" for any; a host may begin with "*."' })
+        .describe('Origins whose browser pages may post OTLP; empty for none.'),
     })
     .prefault({}),
   queue: z
@@ -98,22 +121,39 @@ export const configSchema = z.strictObject({
             .meta({ forms: 'a URL with redis:// or rediss://' })
             .optional()
             .describe('Redis that holds the queue. Without it the embedded queue is used.'),
+          requireDurable: yesNo(false).describe(
+            'Refuse to start on a Redis that may evict keys or keeps no append-only file, instead of warning.',
+          ),
+          bullBoard: yesNo(false).describe('Show the queues with Bull Board, on the metrics port at `/queues`.'),
         })
         .prefault({}),
-      maxBytes: size('10GiB').describe(
-        'Payload bytes a shard may have waiting; above it its records are refused, and the senders told.',
+      maxBytes: size('20GiB').describe('Payload bytes that may wait for all shards; above it senders get 503.'),
+      maxShardBytes: size('5GiB').describe(
+        'Payload bytes that may wait for one shard; above it its records are refused, as `queue.onShardFull` says.',
+      ),
+      onShardFull: z
+        .enum(['shed', 'reject'])
+        .default('shed')
+        .describe(
+          "What happens to a request with records for a full shard: `shed` stores the rest and refuses that shard's records for good (`partial_success`), `reject` answers 503 for all of it.",
+        ),
+      minFreeBytes: size('256MiB').describe(
+        'Free disk space that the embedded queue leaves; below it senders get 503.',
       ),
       batchBytes: size('1MiB').describe('Size at which a batch is stored without waiting for more.'),
     })
     .prefault({}),
   delivery: z
     .strictObject({
-      concurrency: wholeNumber({ min: 1, max: 64, fallback: 4 }).describe(
-        'Batches on the way to one shard at once.',
+      concurrency: wholeNumber({ min: 1, max: 64, fallback: 8 }).describe(
+        'Most batches on the way to one shard at once; fewer while it is slow or refuses.',
       ),
       timeout: timer('10s').describe('How long a shard may take to answer a batch.'),
       retryInitial: timer('200ms').describe('First pause after a failed delivery; doubles from there.'),
       retryMax: timer('10s').describe('Longest pause between attempts.'),
+      backlogAge: timer('10s').describe(
+        'Age from which a waiting batch is backlog; after an outage fresh batches are not held up behind it.',
+      ),
       horizon: duration('24h').describe('Age at which an undelivered batch becomes a dead letter.'),
     })
     .prefault({}),

@@ -79,6 +79,14 @@ export const wholeNumber = ({ min, max, fallback }: WholeNumber) =>
     },
   });
 
+/** A switch; text as the environment and flags give it. */
+export const yesNo = (fallback: boolean) =>
+  z
+    .union([z.boolean(), z.enum(['true', 'false'])])
+    .default(fallback)
+    .transform(value => value === true || value === 'true')
+    .meta({ forms: 'true or false' });
+
 /** `host` decides who can connect: there is no authentication yet, so the default is this machine only. */
 export const listener = (fallbackPort: number, what: string) =>
   z

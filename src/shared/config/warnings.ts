@@ -14,6 +14,8 @@ function listenerWarnings({ ingest, query, shard }: Config): string[] {
   const listeners = {
     'ingest.http': ingest.http,
     'ingest.grpc': ingest.grpc,
+    'ingest.health': ingest.health,
+    'ingest.metrics': ingest.metrics,
     'query.http': query.http,
     'shard.otlp': shard.otlp,
     'shard.read': shard.read,
@@ -53,9 +55,14 @@ function sizeWarnings({ ingest, queue }: Config): string[] {
       'ingest.maxBytesInFlight is below ingest.maxRequestBytes: requests between the two are answered 503 for ever',
     );
   }
-  if (queue.maxBytes < ingest.maxRequestBytes) {
+  if (queue.maxShardBytes < ingest.maxRequestBytes) {
     warnings.push(
-      'queue.maxBytes is below ingest.maxRequestBytes: one large request for one shard fills its queue',
+      'queue.maxShardBytes is below ingest.maxRequestBytes: one large request for one shard fills its queue',
+    );
+  }
+  if (queue.maxBytes < queue.maxShardBytes) {
+    warnings.push(
+      'queue.maxBytes is below queue.maxShardBytes: one shard that is down stops ingest for all of them',
     );
   }
   if (queue.batchBytes > ingest.maxRequestBytes) {

@@ -8,6 +8,10 @@ import type { Signal } from './signal.ts';
  */
 export interface ExportRequest {
   readonly signal: Signal;
+  /** How it came, for metrics. */
+  readonly transport: 'http' | 'grpc';
+  /** When the sender stops waiting, milliseconds since the epoch; `undefined` when it did not say. */
+  readonly deadlineMs: number | undefined;
   /** One `Export*ServiceRequest`, uncompressed protobuf. Not yet validated beyond its size. */
   readonly body: Buffer;
   /** A request header or gRPC metadata value, by lower-case name. */

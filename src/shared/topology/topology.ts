@@ -12,8 +12,8 @@ export interface ShardSpec {
   readonly read: string;
   /** Share of the slots relative to the others; above 0. */
   readonly weight: number;
-  /** `active` receives new data; `draining` is only read from. */
-  readonly state: 'active' | 'draining';
+  /** `active` receives new data, `draining` is only read from, `removed` neither; what is queued is delivered to all. */
+  readonly state: 'active' | 'draining' | 'removed';
 }
 
 /** A versioned, immutable map from slot to shard. */
