@@ -4,7 +4,7 @@ import { SIGNALS, type Signal } from '../../shared/otlp/signal.ts';
 import { LENGTH_DELIMITED, MalformedProtobufError } from '../../shared/otlp/wire-reader.ts';
 import { RangeWriter, SliceBuilder } from './envelope.ts';
 import { addRange, type Ranges, rangesSize } from './ranges.ts';
-import { createRecordReader, REJECTED, type RecordReader } from './shard-keys.ts';
+import { createRecordReader, REJECTED, type RecordReader, type ShardKey } from './shard-keys.ts';
 import { createShapes, type Shape, WireWalk } from './wire-walk.ts';
 
 /**
@@ -50,6 +50,15 @@ interface PartitionInput {
   readonly request: Buffer;
   /** Owner of a shard key. Called with bytes of `request`, which it must not keep. */
   readonly shardOf: (key: Uint8Array) => number;
+  readonly sampler?: KeySampler;
+}
+
+/** Sees the keys of a few records: looking at all of them would cost more than splitting. */
+export interface KeySampler {
+  /** Records until the next look; lasts from one request to the next, as most requests are smaller. */
+  countdown: number;
+  /** Told the key of a record, and its owner. Sets the countdown again. */
+  look(key: ShardKey, shard: number): void;
 }
 
 /** What is found on each level of a request; all three signals have the same three. */
@@ -94,8 +103,8 @@ const GROUPS_FIELD = 1;
 const SCOPES_FIELD = 2;
 const RECORDS_FIELD = 2;
 
-function split({ signal, request, shardOf }: PartitionInput, shapes: Shapes): PartitionOutcome {
-  const splitter = new Splitter(request, shapes);
+function split({ signal, request, shardOf, sampler }: PartitionInput, shapes: Shapes): PartitionOutcome {
+  const splitter = new Splitter(request, { shapes, sampler });
   const records = createRecordReader(signal, { request, walk: splitter.walk, shape: shapes.record, shardOf });
   const extras = splitter.split(records);
   return {
@@ -131,14 +140,16 @@ class Splitter {
   /** How many records were rejected, by reason. */
   readonly reasons = new Map<string, number>();
   readonly #shapes: Shapes;
+  readonly #sampler: KeySampler | undefined;
+  readonly #end: number;
   #records = 0;
 
-  constructor(request: Buffer, shapes: Shapes) {
+  constructor(request: Buffer, { shapes, sampler }: { shapes: Shapes; sampler: KeySampler | undefined }) {
     this.walk = new WireWalk(request);
     this.#shapes = shapes;
+    this.#sampler = sampler;
     this.#end = request.length;
   }
-  readonly #end: number;
 
   /** Returns the ranges of the request outside any group. */
   split(records: RecordReader): Ranges {
@@ -171,6 +182,7 @@ class Splitter {
   #splitScope(records: RecordReader, start: number, end: number, group: Readonly<Ranges>): void {
     const { walk, builders } = this;
     const { reader } = walk;
+    const sampler = this.#sampler;
     const scope: Ranges = [];
     for (let at = start; at < end; ) {
       reader.read(at, end);
@@ -193,6 +205,9 @@ class Splitter {
         builders[shard] = builder;
       }
       builder.add(group, scope, fieldStart, fieldEnd, records.count);
+      if (sampler === undefined) continue;
+      sampler.countdown -= records.count;
+      if (sampler.countdown <= 0) sampler.look(records.key(), shard);
     }
   }
 

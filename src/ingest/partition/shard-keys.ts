@@ -19,6 +19,14 @@ export interface RecordReader {
   readonly count: number;
   /** Why the record read last was rejected. */
   readonly reason: string;
+  /** Shard key of the record read last. */
+  key(): ShardKey;
+}
+
+export interface ShardKey {
+  readonly kind: 'trace' | 'service' | 'metric';
+  /** Of the request; not to be kept. */
+  readonly bytes: Uint8Array;
 }
 
 export const REJECTED = -1;
@@ -48,6 +56,7 @@ export function createRecordReader(signal: Signal, parts: RecordReaderParts): Re
   }
 }
 
+const EMPTY: Uint8Array = new Uint8Array(0);
 const TRACE_ID_BYTES = 16;
 const SPAN_ID_BYTES = 8;
 
@@ -61,6 +70,11 @@ class TraceOwner {
   constructor({ request, shardOf }: RecordReaderParts) {
     this.#request = request;
     this.#shardOf = shardOf;
+  }
+
+  key(): ShardKey {
+    const bytes = this.#request.subarray(this.#lastStart, this.#lastStart + TRACE_ID_BYTES);
+    return { kind: 'trace', bytes };
   }
 
   of(traceIdStart: number): number {
@@ -119,6 +133,10 @@ class SpanReader implements RecordReader {
     }
     return this.#owner.of(traceId);
   }
+
+  key(): ShardKey {
+    return this.#owner.key();
+  }
 }
 
 /** An invalid trace_id means the record belongs to no trace (logs.proto, LogRecord.trace_id). */
@@ -127,8 +145,10 @@ class LogReader implements RecordReader {
   readonly reason = '';
   readonly #parts: RecordReaderParts;
   readonly #owner: TraceOwner;
+  #isInTrace = false;
   #group: Readonly<Ranges> | undefined;
-  #groupOwner = 0;
+  #service: Uint8Array = EMPTY;
+  #serviceOwner = 0;
 
   constructor(parts: RecordReaderParts) {
     this.#parts = parts;
@@ -149,16 +169,21 @@ class LogReader implements RecordReader {
         traceIdBytes = at - traceId;
       } else walk.content(shape, RECORD_DEPTH);
     }
-    const isInTrace = traceIdBytes === TRACE_ID_BYTES && !isZero(request, traceId, TRACE_ID_BYTES);
-    return isInTrace ? this.#owner.of(traceId) : this.#ownerOfService(group);
+    this.#isInTrace = traceIdBytes === TRACE_ID_BYTES && !isZero(request, traceId, TRACE_ID_BYTES);
+    return this.#isInTrace ? this.#owner.of(traceId) : this.#ownerOfService(group);
+  }
+
+  key(): ShardKey {
+    return this.#isInTrace ? this.#owner.key() : { kind: 'service', bytes: this.#service };
   }
 
   #ownerOfService(group: Readonly<Ranges>): number {
     if (this.#group !== group) {
       this.#group = group;
-      this.#groupOwner = this.#parts.shardOf(serviceName(this.#parts, group));
+      this.#service = serviceName(this.#parts, group);
+      this.#serviceOwner = this.#parts.shardOf(this.#service);
     }
-    return this.#groupOwner;
+    return this.#serviceOwner;
   }
 }
 
@@ -166,6 +191,7 @@ class MetricReader implements RecordReader {
   count = 0;
   readonly reason = '';
   readonly #parts: RecordReaderParts;
+  #name: Uint8Array = EMPTY;
 
   constructor(parts: RecordReaderParts) {
     this.#parts = parts;
@@ -189,7 +215,12 @@ class MetricReader implements RecordReader {
       walk.content(shape, RECORD_DEPTH);
       if (isMetricData(field)) this.#countDataPoints(valueStart, at);
     }
-    return shardOf(request.subarray(nameStart, nameEnd));
+    this.#name = request.subarray(nameStart, nameEnd);
+    return shardOf(this.#name);
+  }
+
+  key(): ShardKey {
+    return { kind: 'metric', bytes: this.#name };
   }
 
   #countDataPoints(start: number, end: number): void {
@@ -205,7 +236,6 @@ function isMetricData(field: number): boolean {
   return field === 5 || field === 7 || field === 9 || field === 10 || field === 11;
 }
 
-const EMPTY: Uint8Array = new Uint8Array(0);
 const UNKNOWN_SERVICE = Buffer.from('unknown');
 const SERVICE_NAME = Buffer.from('service.name');
 

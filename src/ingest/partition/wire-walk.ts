@@ -42,11 +42,6 @@ export class WireWalk {
     this.reader = new WireReader(request);
   }
 
-  /** Walks the fields in `[start, end)`, which are some or all of a message's. */
-  fields(shape: Shape, start: number, end: number, depth: number): void {
-    this.#fields(shape, start, end, depth, false);
-  }
-
   /** Walks the content of the field that `reader` has just read, which belongs to a message of this shape. */
   content(shape: Shape, depth: number): void {
     const content = shape[this.reader.field];
