@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { anonymousBytes, cpuSeconds } from '../../test/support/process-usage.ts';
 import { type Figures, round } from '../figures.ts';
 import { type Backend, type IngestUnderTest, startIngestUnderTest } from '../load/ingest-under-test.ts';
 import type { LoadPlan, LoadResult } from '../load/load.ts';
-import { anonymousBytes, cpuSeconds } from '../load/process-usage.ts';
 import { runLoad } from '../load/run-load.ts';
 
 export interface DeliverOptions {

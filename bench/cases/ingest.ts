@@ -1,7 +1,7 @@
+import { cpuSeconds } from '../../test/support/process-usage.ts';
 import { type Figures, round } from '../figures.ts';
 import { type Backend, type IngestUnderTest, startIngestUnderTest } from '../load/ingest-under-test.ts';
 import type { LoadPlan, LoadResult } from '../load/load.ts';
-import { cpuSeconds } from '../load/process-usage.ts';
 import { runLoad } from '../load/run-load.ts';
 
 interface Shot {

@@ -1,8 +1,8 @@
 import { createOtlpTypes } from '../../src/shared/otlp/messages.ts';
+import { cpuSeconds } from '../../test/support/process-usage.ts';
 import { eventually, get } from '../../test/support/read-api.ts';
 import { startUp, temporaryFolder } from '../../test/support/systems.ts';
 import type { Figures } from '../figures.ts';
-import { cpuSeconds } from '../load/process-usage.ts';
 import { protobufRequest } from '../requests.ts';
 
 const SPANS = 512;
