@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { loadConfig } from '../shared/config/load.ts';
+import { type LoadedConfig, loadConfig } from '../shared/config/load.ts';
 import type { Config } from '../shared/config/schema.ts';
 import { EXIT, UserError } from './exit-codes.ts';
 
@@ -55,24 +55,28 @@ export function parseFlags(command: string, argv: readonly string[], flags: Flag
   }
 }
 
+export interface Settings {
+  readonly config: Config;
+  readonly warnings: readonly string[];
+  /** The configuration file, if there is one. */
+  readonly file: string | undefined;
+  /** See {@link LoadedConfig}. */
+  readonly sources: ReadonlyMap<string, string>;
+  /** The configuration as it would be with this text in the file. */
+  readonly withText: (text: string) => LoadedConfig;
+}
+
 /** The configuration as file, environment and flags make it. */
-export function configFrom(
-  parsed: ParsedFlags,
-  flags: Flags,
-  env: NodeJS.ProcessEnv,
-): { config: Config; warnings: readonly string[] } {
+export function configFrom(parsed: ParsedFlags, flags: Flags, env: NodeJS.ProcessEnv): Settings {
   const overrides = Object.entries(flags).flatMap(([name, { sets }]) => {
     const value = parsed.text(name);
     return sets === undefined || value === undefined ? [] : [[sets, { value, flag: `--${name}` }] as const];
   });
   const file = parsed.text('config');
-  const loaded = loadConfig({
-    env,
-    flags: Object.fromEntries(overrides),
-    ...(file !== undefined && { file }),
-  });
+  const options = { env, flags: Object.fromEntries(overrides), ...(file !== undefined && { file }) };
+  const loaded = loadConfig(options);
   if (!loaded.ok) throw new UserError(loaded.errors.join('\n'), EXIT.usage);
-  return { config: loaded.config, warnings: loaded.warnings };
+  return { ...loaded, withText: text => loadConfig({ ...options, text }) };
 }
 
 export interface HelpText {

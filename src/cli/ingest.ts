@@ -1,7 +1,8 @@
+import { stopAll } from '../shared/lifecycle.ts';
 import { createHash } from '../shared/topology/hash.ts';
 import { startIngest } from './compose/components.ts';
 import { readyLine, urlOf } from './compose/ready-line.ts';
-import { topologyOf } from './compose/topology.ts';
+import { openTopology } from './compose/topology.ts';
 import { EXIT, UserError } from './exit-codes.ts';
 import { configFrom, helpText, parseFlags, SERVE_FLAGS } from './flags.ts';
 import type { Io } from './io.ts';
@@ -42,12 +43,13 @@ export async function ingestCommand(argv: readonly string[], io: Io): Promise<nu
     io.stdout.write(helpText(HELP));
     return 0;
   }
-  const { config, warnings } = configFrom(parsed, FLAGS, io.env);
+  const settings = configFrom(parsed, FLAGS, io.env);
+  const { config, warnings } = settings;
   const logger = createLogger(config.logLevel, 'ingest');
   for (const warning of warnings) logger.warn(warning);
   const hash = await createHash();
-  const topology = topologyOf(config, hash, 'ingest');
-  const foreign = topology.active.find(shard => shard.kind === 'tael');
+  const topology = openTopology({ settings, hash, command: 'ingest', logger });
+  const foreign = topology.current().active.find(shard => shard.kind === 'tael');
   if (foreign !== undefined) {
     throw new UserError(
       `shard ${foreign.id} is of kind tael, which cannot be delivered to yet; make it draining or leave it out`,
@@ -62,6 +64,6 @@ export async function ingestCommand(argv: readonly string[], io: Io): Promise<nu
     health: urlOf('http', health.host, ingest.healthPort ?? 0),
   };
   if (parsed.isSet('json')) io.stdout.write(readyLine(addresses));
-  logger.info({ ...addresses, topologyVersion: topology.version }, 'ingest is ready');
-  return serve(ingest, logger);
+  logger.info({ ...addresses, topologyVersion: topology.current().version }, 'ingest is ready');
+  return serve({ stop: () => stopAll([ingest, topology]) }, logger);
 }

@@ -4,6 +4,7 @@ import type { Config } from '../shared/config/schema.ts';
 import { type Component, stopAll } from '../shared/lifecycle.ts';
 import { createHash } from '../shared/topology/hash.ts';
 import { createTopology } from '../shared/topology/topology.ts';
+import { fixedTopology } from '../shared/topology/topology-source.ts';
 import { holdFolder, shardFolder, startIngest, startQuery } from './compose/components.ts';
 import { type LocalTopology, resolveLocalTopology } from './compose/local-topology.ts';
 import { readyLine, urlOf } from './compose/ready-line.ts';
@@ -119,15 +120,17 @@ async function startAll(options: UpOptions): Promise<Running> {
   try {
     const shards = await startShards(options, shardProcesses);
     const hash = await createHash();
-    const topology = createTopology(
-      {
-        version: local.version,
-        shards: shards.map(({ id, otlp, read }, index) => {
-          const state = index < local.activeCount ? 'active' : 'draining';
-          return { id, kind: 'embedded', otlp, read, weight: 1, state } as const;
-        }),
-      },
-      hash,
+    const topology = fixedTopology(
+      createTopology(
+        {
+          version: local.version,
+          shards: shards.map(({ id, otlp, read }, index) => {
+            const state = index < local.activeCount ? 'active' : 'draining';
+            return { id, kind: 'embedded', otlp, read, weight: 1, state } as const;
+          }),
+        },
+        hash,
+      ),
     );
     const query = await startQuery(config, topology, logger);
     started.unshift(query);

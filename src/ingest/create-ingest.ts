@@ -9,11 +9,13 @@ import { createOtlpTypes } from '../shared/otlp/messages.ts';
 import { createWireCheck } from '../shared/otlp/wire-check.ts';
 import type { Clock } from '../shared/time.ts';
 import type { Hash } from '../shared/topology/hash.ts';
-import type { Topology } from '../shared/topology/topology.ts';
+import type { ShardSpec } from '../shared/topology/topology.ts';
+import type { TopologySource } from '../shared/topology/topology-source.ts';
 import { createBatcher } from './batcher.ts';
 import { createLane, type LaneOptions } from './delivery/lane.ts';
 import { createShardSender } from './delivery/shard-sender.ts';
 import { createHealthServer } from './health-server.ts';
+import { createLaneSet } from './lane-set.ts';
 import type { BatchQueue } from './queue/batch-queue.ts';
 import { createQueueQuota } from './quota.ts';
 import { createReceiver } from './receiver.ts';
@@ -32,7 +34,7 @@ export interface IngestOptions {
   readonly maxRequestBytes: number;
   readonly maxBytesInFlight: number;
   /** Its active shards are of kind `embedded`. */
-  readonly topology: Topology;
+  readonly topology: TopologySource;
   readonly hash: Hash;
   /** Stopped with ingest. */
   readonly queue: BatchQueue;
@@ -53,14 +55,15 @@ export interface Ingest extends Component {
 }
 
 const QUOTA_INTERVAL_MS = 1000;
+/** Batches are held for hours or days; hearing of it within a few seconds will do. */
+const HELD_INTERVAL_MS = 5000;
 
 /** The ingest router. Rejects when an address cannot be bound; what was started by then is stopped again. */
 export async function createIngest(options: IngestOptions): Promise<Ingest> {
   const { topology, hash, queue, clock, random, logger } = options;
-  const shards = topology.shards.filter(shard => shard.kind === 'embedded');
   const quota = createQueueQuota({
     queue,
-    shards: shards.map(shard => shard.id),
+    shards: () => topology.current().active.map(shard => shard.id),
     maxBytes: options.maxQueueBytes,
     intervalMs: QUOTA_INTERVAL_MS,
     logger,
@@ -69,26 +72,26 @@ export async function createIngest(options: IngestOptions): Promise<Ingest> {
   const types = createOtlpTypes();
   const check = createWireCheck(types);
   const handle = createReceiver({
-    topology: () => topology,
+    topology: topology.current,
     check,
     hash,
     batcher,
     fullReason: quota.fullReason,
   });
-  const senders = shards.map(shard =>
-    createShardSender({ shard: shard.id, baseUrl: shard.otlp, timeoutMs: options.sendTimeoutMs }),
-  );
-  const lanes = shards.map((shard, index) =>
-    createLane({
-      shard: shard.id,
+  const laneFor = ({ id, otlp }: ShardSpec) => {
+    const sender = createShardSender({ shard: id, baseUrl: otlp, timeoutMs: options.sendTimeoutMs });
+    const lane = createLane({
+      shard: id,
       queue,
-      send: (senders[index] as (typeof senders)[number]).send,
+      send: sender.send,
       options: options.lane,
       clock,
       random,
       logger,
-    }),
-  );
+    });
+    return { ...lane, state: () => undefined, stop: once(() => stopAll([lane, sender])) };
+  };
+  const lanes = createLaneSet({ topology, queue, laneFor, lookIntervalMs: HELD_INTERVAL_MS, logger });
 
   const door = {
     maxRequestBytes: options.maxRequestBytes,
@@ -97,13 +100,7 @@ export async function createIngest(options: IngestOptions): Promise<Ingest> {
     logger,
   };
   // Stopped from the outside in: nothing new comes in, what came in is stored, what is being sent is settled.
-  const behindTheDoors: Component[] = [
-    { stop: () => batcher.drain() },
-    quota,
-    { stop: async () => void (await Promise.all(lanes.map(lane => lane.stop()))) },
-    ...senders,
-    queue,
-  ];
+  const behindTheDoors: Component[] = [{ stop: () => batcher.drain() }, quota, lanes, queue];
   const doors: Component[] = [];
   try {
     const transcoder = createJsonTranscoder(types);

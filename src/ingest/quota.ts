@@ -9,7 +9,7 @@ export interface QueueQuota extends Component {
 
 interface QuotaOptions {
   readonly queue: BatchQueue;
-  readonly shards: readonly string[];
+  readonly shards: () => readonly string[];
   readonly maxBytes: number;
   readonly intervalMs: number;
   readonly logger: Logger;
@@ -21,7 +21,7 @@ export function createQueueQuota(options: QuotaOptions): QueueQuota {
   let timer: NodeJS.Timeout | undefined;
 
   async function look(): Promise<void> {
-    for (const shard of options.shards) {
+    for (const shard of options.shards()) {
       const { sizeBytes } = await options.queue.stats(shard);
       const wasFull = reasons.has(shard);
       if (sizeBytes < options.maxBytes) {

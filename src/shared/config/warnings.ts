@@ -76,8 +76,10 @@ function sizeWarnings({ ingest, queue }: Config): string[] {
 function shardWarnings({ query, topology }: Config): string[] {
   if (topology === undefined) return [];
   const warnings: string[] = [];
-  if (query.readyQuorum > topology.shards.length) {
-    warnings.push('query.readyQuorum is above the number of shards: /readyz will never be 200');
+  if (query.readyQuorum > topology.shards.filter(shard => shard.state !== 'removed').length) {
+    warnings.push(
+      'query.readyQuorum is above the number of shards that are read from: /readyz will never be 200',
+    );
   }
   if (topology.shards.filter(shard => shard.state === 'active').length === 1) {
     warnings.push(
