@@ -2,7 +2,7 @@ import { createTelemetry } from '../ingest/telemetry/telemetry.ts';
 import { once } from '../shared/lifecycle.ts';
 import { createHash } from '../shared/topology/hash.ts';
 import { createTopology } from '../shared/topology/topology.ts';
-import { startDoors } from './compose/components.ts';
+import { startDoors } from './compose/ingest.ts';
 import { openQueue } from './compose/queue.ts';
 import type { FromWorker, ToWorker } from './compose/worker-messages.ts';
 import { EXIT, UserError } from './exit-codes.ts';

@@ -4,9 +4,9 @@ import type { FrontDoors } from '../../ingest/create-ingest.ts';
 import { countersOf, type MetricsSnapshot, type Telemetry } from '../../ingest/telemetry/telemetry.ts';
 import type { Config } from '../../shared/config/schema.ts';
 import { once } from '../../shared/lifecycle.ts';
-import { within } from '../../shared/time.ts';
 import type { Topology, TopologySpec } from '../../shared/topology/topology.ts';
 import type { TopologySource } from '../../shared/topology/topology-source.ts';
+import { within } from '../../shared/within.ts';
 import { UserError } from '../exit-codes.ts';
 import { WORKER_COMMAND } from './worker-messages.ts';
 import { type Ending, forkWorker, type Listening, type WorkerProcess } from './worker-process.ts';
@@ -17,14 +17,10 @@ interface WorkerPoolOptions {
   readonly topology: Pick<TopologySource, 'current' | 'onChange'>;
   /** The CLI's entry file. */
   readonly entry: string;
+  /** Told when a worker enqueued for a shard. */
+  readonly onEnqueued: (shard: string) => void;
   readonly telemetry: Telemetry;
   readonly logger: Logger;
-}
-
-/** The workers of a replica, which share its ports. */
-export interface WorkerPool extends FrontDoors {
-  /** Calls back when a worker enqueued for a shard. */
-  onEnqueued(listener: (shard: string) => void): void;
 }
 
 const RESTART_FIRST_MS = 250;
@@ -39,7 +35,7 @@ const SNAPSHOT_LIMIT_MS = 1000;
  * Starts worker processes and keeps them: one that ends is started again after a pause that grows, while the others
  * serve. Resolves when all of them listen; rejects when one could not start.
  */
-export async function startWorkers(options: WorkerPoolOptions): Promise<WorkerPool> {
+export async function startWorkers(options: WorkerPoolOptions): Promise<FrontDoors> {
   const { count, config, topology, telemetry, logger } = options;
   // Round robin by the primary, not `reusePort`: with that a foreign process could take part of a port.
   cluster.setupPrimary({
@@ -48,12 +44,12 @@ export async function startWorkers(options: WorkerPoolOptions): Promise<WorkerPo
     serialization: 'advanced',
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
-  const listeners: ((shard: string) => void)[] = [];
   const seats: Seat[] = Array.from({ length: count }, (_, index) => ({
     number: index + 1,
     restartMs: RESTART_FIRST_MS,
     startedAtMs: 0,
     worker: undefined,
+    topology: undefined,
     timer: undefined,
   }));
   const allListen = Promise.withResolvers<Listening>();
@@ -86,15 +82,13 @@ export async function startWorkers(options: WorkerPoolOptions): Promise<WorkerPo
   function start(seat: Seat): void {
     seat.startedAtMs = performance.now();
     const worker = forkWorker({
-      online: () => ({
-        type: 'start',
-        number: seat.number,
-        config: configNow(),
-        topology: specOf(topology.current()),
-      }),
+      online() {
+        seat.topology = topology.current();
+        return { type: 'start', number: seat.number, config: configNow(), topology: specOf(seat.topology) };
+      },
       listening: at => listens(seat, at),
       enqueued: shards => {
-        for (const shard of shards) for (const listener of listeners) listener(shard);
+        for (const shard of shards) options.onEnqueued(shard);
       },
       ended: ending => ended(seat, ending),
     });
@@ -108,6 +102,9 @@ export async function startWorkers(options: WorkerPoolOptions): Promise<WorkerPo
       seat.worker?.kill();
       return;
     }
+    // It may have changed while the worker was not listening to messages yet.
+    const current = topology.current();
+    if (seat.topology !== current) seat.worker?.tell({ type: 'topology', topology: specOf(current) });
     if (isReady) logger.warn({ worker: seat.number, pid: seat.worker?.pid() }, 'ingest worker is back');
     if (listening().length === count) allListen.resolve(bound);
   }
@@ -160,7 +157,6 @@ export async function startWorkers(options: WorkerPoolOptions): Promise<WorkerPo
     return {
       httpPort,
       grpcPort,
-      onEnqueued: listener => void listeners.push(listener),
       refusalReason() {
         const workers = listening();
         if (workers.length === 0) return 'no ingest worker is running';
@@ -168,7 +164,10 @@ export async function startWorkers(options: WorkerPoolOptions): Promise<WorkerPo
         return reasons.every(reason => reason !== undefined) ? reasons[0] : undefined;
       },
       async snapshots() {
-        await within(SNAPSHOT_LIMIT_MS, Promise.allSettled(listening().map(worker => worker.askForSnapshot())));
+        await within(
+          SNAPSHOT_LIMIT_MS,
+          Promise.allSettled(listening().map(worker => worker.askForSnapshot())),
+        );
         return [gone, ...running().map(worker => worker.lastSnapshot())];
       },
       stop,
@@ -186,6 +185,8 @@ interface Seat {
   restartMs: number;
   startedAtMs: number;
   worker: WorkerProcess | undefined;
+  /** What its worker was started with. */
+  topology: Topology | undefined;
   timer: NodeJS.Timeout | undefined;
 }
 

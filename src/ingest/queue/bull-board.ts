@@ -40,11 +40,14 @@ export function createBullBoard({ url, basePath, shards, logger }: BullBoardOpti
 
   async function refresh(): Promise<void> {
     for (const shard of await shards()) {
-      for (const name of queueNames(shard)) {
+      for (const name of [`{otelfan-${shard}}`]) {
         if (queues.has(name)) continue;
-        const queue = new Queue(name, { connection: client, prefix: BULLMQ_PREFIX, skipVersionCheck: true });
+        const queue = new Queue(name, { connection: client, prefix: 'otelfan', skipVersionCheck: true });
         queue.on('error', error => logger.debug({ err: error }, 'Bull Board has no Redis'));
-        const adapter = new BullMQAdapter(queue, { readOnlyMode: true, displayName: name.replaceAll(/[{}]/g, '') });
+        const adapter = new BullMQAdapter(queue, {
+          readOnlyMode: true,
+          displayName: name.replaceAll(/[{}]/g, ''),
+        });
         queues.set(name, { queue, adapter });
         board.addQueue(adapter);
       }

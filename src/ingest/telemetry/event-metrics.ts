@@ -22,11 +22,15 @@ export function countEvents(metrics: Metrics): IngestEvents {
       metrics[`otelcol_receiver_accepted_${records}_total`].inc(labels, accepted);
       metrics[`otelcol_receiver_refused_${records}_total`].inc(labels, rejected + shed + refused);
       metrics.otelfan_rejected_records_total.inc({ transport, signal }, rejected);
-      if (refused === 0 && rejected + shed > 0) metrics.otelfan_partial_success_total.inc({ transport, signal });
+      if (refused === 0 && rejected + shed > 0)
+        metrics.otelfan_partial_success_total.inc({ transport, signal });
     },
     shed({ shard, signal, records }) {
       metrics.otelfan_shed_records_total.inc({ shard, signal }, records);
-      metrics[`otelcol_exporter_enqueue_failed_${RECORDS[signal]}_total`].inc({ exporter: exporterOf(shard) }, records);
+      metrics[`otelcol_exporter_enqueue_failed_${RECORDS[signal]}_total`].inc(
+        { exporter: exporterOf(shard) },
+        records,
+      );
     },
     sent({ shard, signal, records, outcome, durationSeconds }) {
       metrics.otelfan_delivery_attempts_total.inc({ shard, signal, outcome });
@@ -36,7 +40,10 @@ export function countEvents(metrics: Metrics): IngestEvents {
     },
     // The Collector counts a failure when it gives up, not when it tries again.
     deadLettered({ shard, signal, records }) {
-      metrics[`otelcol_exporter_send_failed_${RECORDS[signal]}_total`].inc({ exporter: exporterOf(shard) }, records);
+      metrics[`otelcol_exporter_send_failed_${RECORDS[signal]}_total`].inc(
+        { exporter: exporterOf(shard) },
+        records,
+      );
     },
   };
 }

@@ -26,14 +26,18 @@ const seconds = (labels: readonly string[], help: string) =>
 const SECONDS_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 /** What the OpenTelemetry Collector calls the records of a signal in its metric names. */
-export const RECORDS = { traces: 'spans', logs: 'log_records', metrics: 'metric_points' } as const satisfies Record<
-  Signal,
-  string
->;
+export const RECORDS = {
+  traces: 'spans',
+  logs: 'log_records',
+  metrics: 'metric_points',
+} as const satisfies Record<Signal, string>;
 
 type PerSignal<P extends string, S> = { readonly [K in `${P}_${(typeof RECORDS)[Signal]}_total`]: S };
 
-function perSignal<P extends string, S extends MetricSpec>(prefix: P, specOf: (noun: string) => S): PerSignal<P, S> {
+function perSignal<P extends string, S extends MetricSpec>(
+  prefix: P,
+  specOf: (noun: string) => S,
+): PerSignal<P, S> {
   const entries = Object.values(RECORDS).map(
     records => [`${prefix}_${records}_total`, specOf(records.replace('_', ' '))] as const,
   );
@@ -55,21 +59,34 @@ export const METRICS = {
       alert: 'its rate is above zero: senders repeat or lose data',
     }),
   ),
-  ...perSignal('otelcol_exporter_sent', noun => counter(['exporter'], 'records', `${noun} that a shard confirmed`)),
+  ...perSignal('otelcol_exporter_sent', noun =>
+    counter(['exporter'], 'records', `${noun} that a shard confirmed`),
+  ),
   ...perSignal('otelcol_exporter_send_failed', noun =>
     counter(['exporter'], 'records', `${noun} that became dead letters: their shard will never take them`, {
       alert: 'its rate is above zero: look at `otelfan dead-letter list`',
     }),
   ),
   ...perSignal('otelcol_exporter_enqueue_failed', noun =>
-    counter(['exporter'], 'records', `${noun} that were refused for good because the queue of their shard was full`, {
-      alert: 'its rate is above zero: data is being lost until the shard drains or `queue.maxShardBytes` is raised',
-    }),
+    counter(
+      ['exporter'],
+      'records',
+      `${noun} that were refused for good because the queue of their shard was full`,
+      {
+        alert:
+          'its rate is above zero: data is being lost until the shard drains or `queue.maxShardBytes` is raised',
+      },
+    ),
   ),
   otelcol_exporter_queue_size: gauge(['exporter'], 'bytes', 'Payload bytes that wait for the shard.'),
-  otelcol_exporter_queue_capacity: gauge(['exporter'], 'bytes', 'Payload bytes that may wait: `queue.maxShardBytes`.', {
-    alert: '`otelcol_exporter_queue_size` is above 80 % of it',
-  }),
+  otelcol_exporter_queue_capacity: gauge(
+    ['exporter'],
+    'bytes',
+    'Payload bytes that may wait: `queue.maxShardBytes`.',
+    {
+      alert: '`otelcol_exporter_queue_size` is above 80 % of it',
+    },
+  ),
   otelcol_exporter_in_flight_requests: gauge(['exporter'], 'batches', 'Batches on the way to the shard.'),
 
   otelfan_requests_total: counter(
@@ -105,7 +122,10 @@ export const METRICS = {
     ['signal', 'key', 'shard'],
     'records',
     'Records of the shard keys with the most of them, as estimated by each process; keys come and go.',
-    { alert: 'one key makes up most of the records of its shard: that shard cannot be relieved by adding others' },
+    {
+      alert:
+        'one key makes up most of the records of its shard: that shard cannot be relieved by adding others',
+    },
   ),
 
   otelfan_queue_up: gauge([], '0 or 1', 'Whether the queue answered when metrics were read.', {
@@ -113,9 +133,15 @@ export const METRICS = {
   }),
   otelfan_queue_batches: gauge(['shard'], 'batches', 'Batches stored and not settled.'),
   otelfan_queue_bytes: gauge(['shard'], 'bytes', 'Payload bytes of those.'),
-  otelfan_queue_oldest_age_seconds: gauge(['shard'], 'seconds', 'Age of the oldest of those; 0 when there are none.', {
-    alert: 'it grows for minutes: the shard does not keep up or is down; at `delivery.horizon` dead letters begin',
-  }),
+  otelfan_queue_oldest_age_seconds: gauge(
+    ['shard'],
+    'seconds',
+    'Age of the oldest of those; 0 when there are none.',
+    {
+      alert:
+        'it grows for minutes: the shard does not keep up or is down; at `delivery.horizon` dead letters begin',
+    },
+  ),
   otelfan_queue_records_total: counter(
     ['shard', 'signal', 'event'],
     'records',
@@ -153,12 +179,22 @@ export const METRICS = {
     '0 to 1',
     'Share of the slots that the shard owns; held against its share of `otelfan_queue_records_total` it shows skew.',
   ),
-  otelfan_workers: gauge([], 'processes', 'Worker processes that take requests; 0 when this process does it itself.', {
-    alert: 'it stays below `ingest.workers`: a worker crashes again and again',
-  }),
-  otelfan_worker_restarts_total: counter([], 'processes', 'Workers that ended unasked and were started again.', {
-    alert: 'its rate is above zero: the log has the exit code or signal',
-  }),
+  otelfan_workers: gauge(
+    [],
+    'processes',
+    'Worker processes that take requests; 0 when this process does it itself.',
+    {
+      alert: 'it stays below `ingest.workers`: a worker crashes again and again',
+    },
+  ),
+  otelfan_worker_restarts_total: counter(
+    [],
+    'processes',
+    'Workers that ended unasked and were started again.',
+    {
+      alert: 'its rate is above zero: the log has the exit code or signal',
+    },
+  ),
   otelfan_build_info: gauge(['version'], '1', 'The version that runs.'),
 } as const satisfies Readonly<Record<string, MetricSpec>>;
 
@@ -174,7 +210,10 @@ interface Instruments {
 export type Metrics = { readonly [N in MetricName]: Instruments[(typeof METRICS)[N]['type']] };
 
 export function registerMetrics(registry: Registry): Metrics {
-  const entries = Object.entries<MetricSpec>(METRICS).map(([name, spec]) => [name, instrument(name, spec, registry)]);
+  const entries = Object.entries<MetricSpec>(METRICS).map(([name, spec]) => [
+    name,
+    instrument(name, spec, registry),
+  ]);
   return Object.fromEntries(entries) as Metrics;
 }
 

@@ -1,9 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { SIGNALS } from '../../shared/otlp/signal.ts';
+import { SIGNALS, type Signal } from '../../shared/otlp/signal.ts';
 import type { Clock } from '../../shared/time.ts';
 import { createTurnLog } from '../../shared/turn-log.ts';
-import type { BatchQueue, LaneAudit, LaneStats } from '../queue/batch-queue.ts';
+import { within } from '../../shared/within.ts';
+import type { BatchQueue, LaneAudit, LaneStats, RecordCounts } from '../queue/batch-queue.ts';
 import { exporterOf } from './event-metrics.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -92,8 +92,8 @@ function setAudit(metrics: Metrics, shard: string, audit: LaneAudit): void {
 }
 
 /** Records that nobody can say the fate of; 0 unless there is a bug. */
-export function unaccounted(audit: LaneAudit): Record<'traces' | 'logs' | 'metrics', number> {
-  const of = (signal: keyof LaneAudit['queued']) =>
+export function unaccounted(audit: LaneAudit): RecordCounts {
+  const of = (signal: Signal) =>
     audit.accepted[signal] -
     audit.queued[signal] -
     audit.delivered[signal] -
@@ -102,7 +102,12 @@ export function unaccounted(audit: LaneAudit): Record<'traces' | 'logs' | 'metri
   return { traces: of('traces'), logs: of('logs'), metrics: of('metrics') };
 }
 
-function createAudits({ queue, clock, logger, auditIntervalMs = DEFAULT_AUDIT_INTERVAL_MS }: QueueMetricsOptions) {
+function createAudits({
+  queue,
+  clock,
+  logger,
+  auditIntervalMs = DEFAULT_AUDIT_INTERVAL_MS,
+}: QueueMetricsOptions) {
   let latest: ReadonlyMap<string, LaneAudit> = new Map();
   let lastAtMs = Number.NEGATIVE_INFINITY;
   let underWay: Promise<void> = Promise.resolve();
@@ -147,17 +152,4 @@ function singleFlight<T>(work: () => Promise<T>): () => Promise<T> {
     });
     return underWay;
   };
-}
-
-/** `undefined` when it failed or took too long. */
-export async function within<T>(timeLimitMs: number, work: Promise<T>): Promise<T | undefined> {
-  const over = new AbortController();
-  const timeLimit = sleep(timeLimitMs, undefined, { signal: over.signal }).catch(() => undefined);
-  try {
-    return await Promise.race([work, timeLimit]);
-  } catch {
-    return undefined;
-  } finally {
-    over.abort();
-  }
 }

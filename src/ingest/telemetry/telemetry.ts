@@ -59,9 +59,11 @@ export function mergeSnapshots(snapshots: readonly MetricsSnapshot[]): Registry 
 }
 
 /** What must not go back when the process that counted it is gone. */
-export async function countersOf(snapshots: readonly MetricsSnapshot[]): Promise<MetricsSnapshot> {
+export function countersOf(snapshots: readonly MetricsSnapshot[]): MetricsSnapshot {
   const counted = snapshots.map(snapshot =>
-    snapshot.filter(({ type, name }) => name.startsWith('otel') && (type === 'counter' || type === 'histogram')),
+    snapshot.filter(
+      ({ type, name }) => name.startsWith('otel') && (type === 'counter' || type === 'histogram'),
+    ),
   );
-  return (await mergeSnapshots(counted).getMetricsAsJSON()) as unknown as MetricsSnapshot;
+  return mergeSnapshots(counted).getMetricsAsArray() as unknown as MetricsSnapshot;
 }

@@ -1,0 +1,95 @@
+import type { Logger } from 'pino';
+import { type Component, once, stopAll } from '../shared/lifecycle.ts';
+import { createByteBudget } from '../shared/otlp/byte-budget.ts';
+import { createOtlpGrpcServer } from '../shared/otlp/grpc-server.ts';
+import { createOtlpHttpServer } from '../shared/otlp/http-server.ts';
+import { createJsonTranscoder } from '../shared/otlp/json-transcoder.ts';
+import { createOtlpTypes } from '../shared/otlp/messages.ts';
+import { createWireCheck } from '../shared/otlp/wire-check.ts';
+import type { Clock } from '../shared/time.ts';
+import type { Hash } from '../shared/topology/hash.ts';
+import type { Topology } from '../shared/topology/topology.ts';
+import { createBatcher } from './batcher.ts';
+import type { BatchQueue } from './queue/batch-queue.ts';
+import { createQueueQuota } from './quota.ts';
+import { createReceiver } from './receiver.ts';
+import type { Telemetry } from './telemetry/telemetry.ts';
+
+export interface Listener {
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+}
+
+export interface DoorsOptions {
+  readonly http: Listener;
+  readonly grpc: Listener;
+  readonly maxRequestBytes: number;
+  readonly maxBytesInFlight: number;
+  readonly topology: () => Topology;
+  readonly hash: Hash;
+  /** Not stopped with the doors. */
+  readonly queue: BatchQueue;
+  readonly maxShardBytes: number;
+  readonly batchBytes: number;
+  readonly newId: () => string;
+  readonly clock: Clock;
+  readonly telemetry: Telemetry;
+  readonly logger: Logger;
+}
+
+/** Where requests come in. `stop` takes nothing more, and resolves when what came in is stored and answered. */
+export interface Doors extends Component {
+  readonly httpPort: number;
+  readonly grpcPort: number;
+  /** Why every request is refused, or `undefined` when they are taken. */
+  refusalReason(): string | undefined;
+}
+
+const QUOTA_INTERVAL_MS = 1000;
+
+/**
+ * The half of ingest that takes requests and ends at the queue; there is one in each worker. Rejects when an address
+ * cannot be bound; what was started by then is stopped again.
+ */
+export async function createDoors(options: DoorsOptions): Promise<Doors> {
+  const { topology, hash, queue, clock, logger } = options;
+  const quota = createQueueQuota({
+    queue,
+    shards: () => topology().active.map(shard => shard.id),
+    maxBytes: options.maxShardBytes,
+    intervalMs: QUOTA_INTERVAL_MS,
+    logger,
+  });
+  const batcher = createBatcher({ queue, batchBytes: options.batchBytes, newId: options.newId, clock });
+  const types = createOtlpTypes();
+  const handle = createReceiver({
+    topology,
+    check: createWireCheck(types),
+    hash,
+    batcher,
+    fullReason: quota.fullReason,
+  });
+  const door = {
+    maxRequestBytes: options.maxRequestBytes,
+    budget: createByteBudget(options.maxBytesInFlight),
+    handle,
+    logger,
+  };
+  const open: Component[] = [];
+  const stop = once(() => stopAll([...open, { stop: () => batcher.drain() }, quota]));
+  try {
+    const http = await createOtlpHttpServer({
+      ...door,
+      ...options.http,
+      transcoder: createJsonTranscoder(types),
+    });
+    open.push(http);
+    const grpc = await createOtlpGrpcServer({ ...door, ...options.grpc });
+    open.push(grpc);
+    return { httpPort: http.port, grpcPort: grpc.port, refusalReason: () => undefined, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
