@@ -41,11 +41,12 @@ export function createDelivery(options: DeliveryOptions): Component {
       queue,
       send: sender.send,
       options: options.lane,
+      events: telemetry.events,
       clock,
       random,
       logger,
     });
-    return { ...lane, state: () => undefined, stop: once(() => stopAll([lane, sender])) };
+    return { ...lane, stop: once(() => stopAll([lane, sender])) };
   };
   const lanes = createLaneSet({ topology, queue, laneFor, lookIntervalMs: HELD_INTERVAL_MS, logger });
   const shards = () => topology.current().all.map(shard => shard.id);

@@ -5,14 +5,16 @@ import { createOtlpGrpcServer } from '../shared/otlp/grpc-server.ts';
 import { createOtlpHttpServer } from '../shared/otlp/http-server.ts';
 import { createJsonTranscoder } from '../shared/otlp/json-transcoder.ts';
 import { createOtlpTypes } from '../shared/otlp/messages.ts';
-import { createWireCheck } from '../shared/otlp/wire-check.ts';
 import type { Clock } from '../shared/time.ts';
 import type { Hash } from '../shared/topology/hash.ts';
 import type { Topology } from '../shared/topology/topology.ts';
 import { createBatcher } from './batcher.ts';
+import { createHotKeys } from './hot-keys.ts';
+import { createPartition } from './partition/partition.ts';
 import type { BatchQueue } from './queue/batch-queue.ts';
 import { createQueueQuota } from './quota.ts';
 import { createReceiver } from './receiver.ts';
+import { hotKeyMetrics } from './telemetry/hot-key-metrics.ts';
 import type { Telemetry } from './telemetry/telemetry.ts';
 
 export interface Listener {
@@ -31,7 +33,9 @@ export interface DoorsOptions {
   /** Not stopped with the doors. */
   readonly queue: BatchQueue;
   readonly maxShardBytes: number;
+  readonly onShardFull: 'shed' | 'reject';
   readonly batchBytes: number;
+  readonly storeTimeoutMs: number;
   readonly newId: () => string;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
@@ -53,7 +57,7 @@ const QUOTA_INTERVAL_MS = 1000;
  * cannot be bound; what was started by then is stopped again.
  */
 export async function createDoors(options: DoorsOptions): Promise<Doors> {
-  const { topology, hash, queue, clock, logger } = options;
+  const { topology, hash, queue, clock, telemetry, logger } = options;
   const quota = createQueueQuota({
     queue,
     shards: () => topology().active.map(shard => shard.id),
@@ -63,12 +67,19 @@ export async function createDoors(options: DoorsOptions): Promise<Doors> {
   });
   const batcher = createBatcher({ queue, batchBytes: options.batchBytes, newId: options.newId, clock });
   const types = createOtlpTypes();
+  const hotKeys = createHotKeys(clock);
+  telemetry.onSnapshot(hotKeyMetrics(hotKeys.top));
   const handle = createReceiver({
     topology,
-    check: createWireCheck(types),
+    partition: createPartition(types),
     hash,
     batcher,
     fullReason: quota.fullReason,
+    onShardFull: options.onShardFull,
+    storeTimeoutMs: options.storeTimeoutMs,
+    events: telemetry.events,
+    hotKeys,
+    clock,
   });
   const door = {
     maxRequestBytes: options.maxRequestBytes,

@@ -103,7 +103,9 @@ export async function startDoors({ config, ...parts }: DoorsParts): Promise<Door
       maxRequestBytes: ingest.maxRequestBytes,
       maxBytesInFlight: ingest.maxBytesInFlight,
       maxShardBytes: queue.maxShardBytes,
+      onShardFull: queue.onShardFull,
       batchBytes: queue.batchBytes,
+      storeTimeoutMs: ingest.storeTimeout,
       newId: uuidv7,
       clock: systemClock,
     });

@@ -1,14 +1,8 @@
+import type { LaneState } from '../delivery/lane.ts';
 import { exporterOf } from './event-metrics.ts';
 import type { Metrics } from './metrics.ts';
 
-const BREAKER_STATES = ['closed', 'open', 'half-open'] as const;
-
-/** What a lane says of itself. */
-interface LaneState {
-  readonly breaker: (typeof BREAKER_STATES)[number];
-  readonly concurrency: number;
-  readonly inFlight: number;
-}
+const BREAKER_STATES: readonly LaneState['breaker'][] = ['closed', 'open', 'half-open'];
 
 export function laneMetrics(states: () => ReadonlyMap<string, LaneState>): (metrics: Metrics) => void {
   return metrics => {

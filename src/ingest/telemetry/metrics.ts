@@ -118,13 +118,12 @@ export const METRICS = {
   ),
   otelfan_bytes_in_flight: gauge(['process'], 'bytes', 'Request bytes in memory.'),
   otelfan_requests_in_flight: gauge(['process'], 'requests', 'Requests in hand.'),
-  otelfan_hot_key_records_total: counter(
+  otelfan_hot_key_records: gauge(
     ['signal', 'key', 'shard'],
     'records',
-    'Records of the shard keys with the most of them, as estimated by each process; keys come and go.',
+    'Estimated records of the last minute or two, of the shard keys that most records of a signal have. Keys come and go.',
     {
-      alert:
-        'one key makes up most of the records of its shard: that shard cannot be relieved by adding others',
+      alert: 'one key makes up most of the records of its shard: more shards will not relieve that one',
     },
   ),
 
