@@ -10,10 +10,10 @@ export function exporterOf(shard: string): string {
 }
 
 /** Counts what the parts of ingest tell. */
-export function countEvents(metrics: Metrics): IngestEvents {
+export function countEvents(metrics: Metrics, process: string): IngestEvents {
   return {
     answered({ transport, signal = '', condition, durationSeconds }) {
-      metrics.otelfan_requests_total.inc({ transport, signal, condition });
+      metrics.otelfan_requests_total.inc({ process, transport, signal, condition });
       metrics.otelfan_request_duration_seconds.observe({ transport }, durationSeconds);
     },
     received({ transport, signal, accepted, rejected, shed, refused }) {

@@ -39,9 +39,13 @@ function perSignal<P extends string, S extends MetricSpec>(
   specOf: (noun: string) => S,
 ): PerSignal<P, S> {
   const entries = Object.values(RECORDS).map(
-    records => [`${prefix}_${records}_total`, specOf(records.replace('_', ' '))] as const,
+    records => [`${prefix}_${records}_total`, specOf(sentenceStart(records.replace('_', ' ')))] as const,
   );
   return Object.fromEntries(entries) as PerSignal<P, S>;
+}
+
+function sentenceStart(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 const RECEIVER = ['receiver', 'transport'];
@@ -52,18 +56,23 @@ const RECEIVER = ['receiver', 'transport'];
  */
 export const METRICS = {
   ...perSignal('otelcol_receiver_accepted', noun =>
-    counter(RECEIVER, 'records', `${noun} that were stored durably and acknowledged`),
+    counter(RECEIVER, 'records', `${noun} that were stored durably and acknowledged.`),
   ),
   ...perSignal('otelcol_receiver_refused', noun =>
-    counter(RECEIVER, 'records', `${noun} that were not stored, for whatever reason; their sender was told`, {
-      alert: 'its rate is above zero: senders repeat or lose data',
-    }),
+    counter(
+      RECEIVER,
+      'records',
+      `${noun} that were not stored, for whatever reason; their sender was told.`,
+      {
+        alert: 'its rate is above zero: senders repeat or lose data',
+      },
+    ),
   ),
   ...perSignal('otelcol_exporter_sent', noun =>
-    counter(['exporter'], 'records', `${noun} that a shard confirmed`),
+    counter(['exporter'], 'records', `${noun} that a shard confirmed.`),
   ),
   ...perSignal('otelcol_exporter_send_failed', noun =>
-    counter(['exporter'], 'records', `${noun} that became dead letters: their shard will never take them`, {
+    counter(['exporter'], 'records', `${noun} that became dead letters: their shard will never take them.`, {
       alert: 'its rate is above zero: look at `otelfan dead-letter list`',
     }),
   ),
@@ -71,7 +80,7 @@ export const METRICS = {
     counter(
       ['exporter'],
       'records',
-      `${noun} that were refused for good because the queue of their shard was full`,
+      `${noun} that were refused for good because the queue of their shard was full.`,
       {
         alert:
           'its rate is above zero: data is being lost until the shard drains or `queue.maxShardBytes` is raised',
@@ -90,7 +99,7 @@ export const METRICS = {
   otelcol_exporter_in_flight_requests: gauge(['exporter'], 'batches', 'Batches on the way to the shard.'),
 
   otelfan_requests_total: counter(
-    ['transport', 'signal', 'condition'],
+    ['process', 'transport', 'signal', 'condition'],
     'requests',
     'Requests by what was answered: `accepted`, or the condition that the door told the sender. Without a signal the request named none.',
     { alert: 'the share of `unavailable` or `throttled` stays above a few per cent; any `internal`' },

@@ -30,7 +30,7 @@ export function createTelemetry(process: string): Telemetry {
   const collectors: ((metrics: Metrics) => void | Promise<void>)[] = [];
   return {
     process,
-    events: countEvents(metrics),
+    events: countEvents(metrics, process),
     onSnapshot: collect => void collectors.push(collect),
     async snapshot() {
       await Promise.all(collectors.map(collect => collect(metrics)));
