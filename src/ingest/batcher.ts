@@ -25,7 +25,7 @@ export interface PendingSlice {
 }
 
 interface BatcherOptions {
-  readonly queue: BatchQueue;
+  readonly queue: Pick<BatchQueue, 'enqueue'>;
   /** Size at which a group is stored without waiting for more. */
   readonly batchBytes: number;
   /** A new UUIDv7. */

@@ -1,7 +1,8 @@
 import type { Logger } from 'pino';
 import type { HttpListener } from '../shared/http-listener.ts';
 import { type Component, once, stopAll } from '../shared/lifecycle.ts';
-import { createByteBudget } from '../shared/otlp/byte-budget.ts';
+import { createLoopDelay, loopDelayReason } from '../shared/loop-delay.ts';
+import { createAdmission } from '../shared/otlp/admission.ts';
 import { createOtlpGrpcServer } from '../shared/otlp/grpc-server.ts';
 import { createOtlpHttpServer } from '../shared/otlp/http-server.ts';
 import { createJsonTranscoder } from '../shared/otlp/json-transcoder.ts';
@@ -15,7 +16,7 @@ import { createLane, type LaneOptions } from './delivery/lane.ts';
 import { createShardSender } from './delivery/shard-sender.ts';
 import { createHealthServer } from './health-server.ts';
 import type { BatchQueue } from './queue/batch-queue.ts';
-import { createQueueQuota } from './quota.ts';
+import { countStored, createQueueWatch } from './queue-watch.ts';
 import { createReceiver } from './receiver.ts';
 
 interface Listener {
@@ -31,12 +32,17 @@ export interface IngestOptions {
   readonly health?: Listener;
   readonly maxRequestBytes: number;
   readonly maxBytesInFlight: number;
+  readonly maxConcurrentRequests: number;
+  readonly maxEventLoopDelayMs: number;
+  readonly grpcMaxConnectionAgeMs: number;
+  readonly corsOrigins: string;
   /** Its active shards are of kind `embedded`. */
   readonly topology: Topology;
   readonly hash: Hash;
   /** Stopped with ingest. */
   readonly queue: BatchQueue;
   readonly maxQueueBytes: number;
+  readonly maxShardQueueBytes: number;
   readonly batchBytes: number;
   readonly lane: LaneOptions;
   readonly sendTimeoutMs: number;
@@ -52,20 +58,27 @@ export interface Ingest extends Component {
   readonly healthPort: number | undefined;
 }
 
-const QUOTA_INTERVAL_MS = 1000;
+const QUEUE_LOOK_INTERVAL_MS = 500;
 
 /** The ingest router. Rejects when an address cannot be bound; what was started by then is stopped again. */
 export async function createIngest(options: IngestOptions): Promise<Ingest> {
   const { topology, hash, queue, clock, random, logger } = options;
   const shards = topology.shards.filter(shard => shard.kind === 'embedded');
-  const quota = createQueueQuota({
+  const watch = createQueueWatch({
     queue,
-    shards: shards.map(shard => shard.id),
+    shards: () => shards.map(shard => shard.id),
+    maxShardBytes: options.maxShardQueueBytes,
     maxBytes: options.maxQueueBytes,
-    intervalMs: QUOTA_INTERVAL_MS,
+    intervalMs: QUEUE_LOOK_INTERVAL_MS,
     logger,
   });
-  const batcher = createBatcher({ queue, batchBytes: options.batchBytes, newId: options.newId, clock });
+  const loopDelay = createLoopDelay(() => performance.now());
+  const batcher = createBatcher({
+    queue: countStored(queue, watch),
+    batchBytes: options.batchBytes,
+    newId: options.newId,
+    clock,
+  });
   const types = createOtlpTypes();
   const check = createWireCheck(types);
   const handle = createReceiver({
@@ -73,7 +86,7 @@ export async function createIngest(options: IngestOptions): Promise<Ingest> {
     check,
     hash,
     batcher,
-    fullReason: quota.fullReason,
+    fullReason: watch.fullReason,
   });
   const senders = shards.map(shard =>
     createShardSender({ shard: shard.id, baseUrl: shard.otlp, timeoutMs: options.sendTimeoutMs }),
@@ -92,14 +105,22 @@ export async function createIngest(options: IngestOptions): Promise<Ingest> {
 
   const door = {
     maxRequestBytes: options.maxRequestBytes,
-    budget: createByteBudget(options.maxBytesInFlight),
+    admission: createAdmission({
+      bytesInFlight: { most: options.maxBytesInFlight, setting: 'ingest.maxBytesInFlight' },
+      requests: { most: options.maxConcurrentRequests, setting: 'ingest.maxConcurrentRequests' },
+      reasons: [
+        watch.closedReason,
+        loopDelayReason(loopDelay, options.maxEventLoopDelayMs, 'ingest.maxEventLoopDelay'),
+      ],
+    }),
     handle,
     logger,
   };
   // Stopped from the outside in: nothing new comes in, what came in is stored, what is being sent is settled.
   const behindTheDoors: Component[] = [
     { stop: () => batcher.drain() },
-    quota,
+    watch,
+    loopDelay,
     { stop: async () => void (await Promise.all(lanes.map(lane => lane.stop()))) },
     ...senders,
     queue,
@@ -107,9 +128,19 @@ export async function createIngest(options: IngestOptions): Promise<Ingest> {
   const doors: Component[] = [];
   try {
     const transcoder = createJsonTranscoder(types);
-    const http = await createOtlpHttpServer({ ...door, ...options.http, transcoder });
+    const http = await createOtlpHttpServer({
+      ...door,
+      ...options.http,
+      transcoder,
+      corsOrigins: options.corsOrigins,
+    });
     doors.push(http);
-    const grpc = await createOtlpGrpcServer({ ...door, ...options.grpc });
+    const grpc = await createOtlpGrpcServer({
+      ...door,
+      ...options.grpc,
+      maxConnectionAgeMs: options.grpcMaxConnectionAgeMs,
+      random,
+    });
     doors.push(grpc);
     const health = await openHealth(options);
     if (health !== undefined) doors.push(health);
