@@ -9,7 +9,7 @@ const DOCS_FILE = new URL('../docs/TELEMETRY.md', import.meta.url);
 const SECTIONS = [
   [
     'What comes in',
-    /^otelcol_receiver|^otelfan_(?:requests|request|partial|rejected|shed|bytes|event_loop|hot)/,
+    /^otelcol_receiver|^otelfan_(?:requests|request|partial|rejected|shed|admission|bytes|event_loop|hot)/,
   ],
   ['What waits', /^otelcol_exporter_(?:queue|enqueue)|^otelfan_(?:queue|dead|unaccounted)/],
   ['What goes out', /^otelcol_exporter_(?:sent|send|in_flight)|^otelfan_(?:delivery|lane)/],

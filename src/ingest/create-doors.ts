@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { type Component, once, stopAll } from '../shared/lifecycle.ts';
-import { createByteBudget } from '../shared/otlp/byte-budget.ts';
+import { createLoopDelay, loopDelayReason } from '../shared/loop-delay.ts';
+import { createAdmission } from '../shared/otlp/admission.ts';
 import { createOtlpGrpcServer } from '../shared/otlp/grpc-server.ts';
 import { createOtlpHttpServer } from '../shared/otlp/http-server.ts';
 import { createJsonTranscoder } from '../shared/otlp/json-transcoder.ts';
@@ -12,8 +13,9 @@ import { createBatcher } from './batcher.ts';
 import { createHotKeys } from './hot-keys.ts';
 import { createPartition } from './partition/partition.ts';
 import type { BatchQueue } from './queue/batch-queue.ts';
-import { createQueueQuota } from './quota.ts';
+import { countStored, createQueueWatch } from './queue-watch.ts';
 import { createReceiver } from './receiver.ts';
+import { admissionMetrics, countRefusals } from './telemetry/admission-metrics.ts';
 import { hotKeyMetrics } from './telemetry/hot-key-metrics.ts';
 import type { Telemetry } from './telemetry/telemetry.ts';
 
@@ -28,16 +30,23 @@ export interface DoorsOptions {
   readonly grpc: Listener;
   readonly maxRequestBytes: number;
   readonly maxBytesInFlight: number;
+  readonly maxConcurrentRequests: number;
+  readonly maxEventLoopDelayMs: number;
+  readonly grpcMaxConnectionAgeMs: number;
+  readonly corsOrigins: string;
   readonly topology: () => Topology;
   readonly hash: Hash;
   /** Not stopped with the doors. */
   readonly queue: BatchQueue;
+  readonly maxQueueBytes: number;
   readonly maxShardBytes: number;
   readonly onShardFull: 'shed' | 'reject';
   readonly batchBytes: number;
   readonly storeTimeoutMs: number;
   readonly newId: () => string;
   readonly clock: Clock;
+  /** Evenly from [0, 1). */
+  readonly random: () => number;
   readonly telemetry: Telemetry;
   readonly logger: Logger;
 }
@@ -50,7 +59,7 @@ export interface Doors extends Component {
   refusalReason(): string | undefined;
 }
 
-const QUOTA_INTERVAL_MS = 1000;
+const QUEUE_LOOK_INTERVAL_MS = 500;
 
 /**
  * The half of ingest that takes requests and ends at the queue; there is one in each worker. Rejects when an address
@@ -58,14 +67,40 @@ const QUOTA_INTERVAL_MS = 1000;
  */
 export async function createDoors(options: DoorsOptions): Promise<Doors> {
   const { topology, hash, queue, clock, telemetry, logger } = options;
-  const quota = createQueueQuota({
+  const watch = createQueueWatch({
     queue,
     shards: () => topology().active.map(shard => shard.id),
-    maxBytes: options.maxShardBytes,
-    intervalMs: QUOTA_INTERVAL_MS,
+    maxShardBytes: options.maxShardBytes,
+    maxBytes: options.maxQueueBytes,
+    intervalMs: QUEUE_LOOK_INTERVAL_MS,
     logger,
   });
-  const batcher = createBatcher({ queue, batchBytes: options.batchBytes, newId: options.newId, clock });
+  const loopDelay = createLoopDelay(() => performance.now());
+  const lateReason = loopDelayReason(loopDelay, options.maxEventLoopDelayMs, 'ingest.maxEventLoopDelay');
+  const refusals = countRefusals(telemetry);
+  const admission = createAdmission({
+    bytesInFlight: {
+      most: options.maxBytesInFlight,
+      setting: 'ingest.maxBytesInFlight',
+      onRefused: () => refusals.add('bytes_in_flight'),
+    },
+    requests: {
+      most: options.maxConcurrentRequests,
+      setting: 'ingest.maxConcurrentRequests',
+      onRefused: () => refusals.add('requests'),
+    },
+    reasons: [
+      refusals.counted('queue', watch.closedReason),
+      refusals.counted('event_loop_delay', lateReason),
+    ],
+  });
+  telemetry.onSnapshot(admissionMetrics({ admission, loopDelay, process: telemetry.process }));
+  const batcher = createBatcher({
+    queue: countStored(queue, watch),
+    batchBytes: options.batchBytes,
+    newId: options.newId,
+    clock,
+  });
   const types = createOtlpTypes();
   const hotKeys = createHotKeys(clock);
   telemetry.onSnapshot(hotKeyMetrics(hotKeys.top));
@@ -74,7 +109,7 @@ export async function createDoors(options: DoorsOptions): Promise<Doors> {
     partition: createPartition(types),
     hash,
     batcher,
-    fullReason: quota.fullReason,
+    fullReason: watch.fullReason,
     onShardFull: options.onShardFull,
     storeTimeoutMs: options.storeTimeoutMs,
     events: telemetry.events,
@@ -83,22 +118,34 @@ export async function createDoors(options: DoorsOptions): Promise<Doors> {
   });
   const door = {
     maxRequestBytes: options.maxRequestBytes,
-    budget: createByteBudget(options.maxBytesInFlight),
+    admission,
     handle,
+    onAnswered: telemetry.events.answered,
     logger,
   };
   const open: Component[] = [];
-  const stop = once(() => stopAll([...open, { stop: () => batcher.drain() }, quota]));
+  const stop = once(() => stopAll([...open, { stop: () => batcher.drain() }, watch, loopDelay]));
   try {
     const http = await createOtlpHttpServer({
       ...door,
       ...options.http,
       transcoder: createJsonTranscoder(types),
+      corsOrigins: options.corsOrigins,
     });
     open.push(http);
-    const grpc = await createOtlpGrpcServer({ ...door, ...options.grpc });
+    const grpc = await createOtlpGrpcServer({
+      ...door,
+      ...options.grpc,
+      maxConnectionAgeMs: options.grpcMaxConnectionAgeMs,
+      random: options.random,
+    });
     open.push(grpc);
-    return { httpPort: http.port, grpcPort: grpc.port, refusalReason: () => undefined, stop };
+    return {
+      httpPort: http.port,
+      grpcPort: grpc.port,
+      refusalReason: () => watch.closedReason() ?? lateReason(),
+      stop,
+    };
   } catch (error) {
     await stop();
     throw error;

@@ -102,12 +102,18 @@ export async function startDoors({ config, ...parts }: DoorsParts): Promise<Door
       grpc: ingest.grpc,
       maxRequestBytes: ingest.maxRequestBytes,
       maxBytesInFlight: ingest.maxBytesInFlight,
+      maxConcurrentRequests: ingest.maxConcurrentRequests,
+      maxEventLoopDelayMs: ingest.maxEventLoopDelay,
+      grpcMaxConnectionAgeMs: ingest.grpcMaxConnectionAge,
+      corsOrigins: ingest.corsOrigins,
+      maxQueueBytes: queue.maxBytes,
       maxShardBytes: queue.maxShardBytes,
       onShardFull: queue.onShardFull,
       batchBytes: queue.batchBytes,
       storeTimeoutMs: ingest.storeTimeout,
       newId: uuidv7,
       clock: systemClock,
+      random: Math.random,
     });
   } catch (error) {
     throw listenError(error);

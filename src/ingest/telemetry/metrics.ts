@@ -125,8 +125,20 @@ export const METRICS = {
     'Records that were refused for good because the queue of their shard was full.',
     { alert: 'its rate is above zero: data is being lost until the shard drains' },
   ),
+  otelfan_admission_refused_total: counter(
+    ['process', 'reason'],
+    'requests',
+    'Requests that were turned away before their body was read, by what was over its mark: `bytes_in_flight`, `requests`, `queue`, `event_loop_delay`.',
+    { alert: 'its rate stays above zero: more is sent than this replica can take' },
+  ),
   otelfan_bytes_in_flight: gauge(['process'], 'bytes', 'Request bytes in memory.'),
   otelfan_requests_in_flight: gauge(['process'], 'requests', 'Requests in hand.'),
+  otelfan_event_loop_delay_seconds: gauge(
+    ['process'],
+    'seconds',
+    'How late a process that takes requests is with its work.',
+    { alert: 'it nears `ingest.maxEventLoopDelay`: add workers or replicas' },
+  ),
   otelfan_hot_key_records: gauge(
     ['signal', 'key', 'shard'],
     'records',

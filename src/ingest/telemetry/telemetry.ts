@@ -7,6 +7,7 @@ import { type Metrics, registerMetrics } from './metrics.ts';
 export interface Telemetry {
   /** Name of the process within its replica, the label of what cannot be added up. */
   readonly process: string;
+  readonly metrics: Metrics;
   readonly events: IngestEvents;
   /** Brings up to date what is looked up rather than counted, just before it is read. Has to end by itself. */
   onSnapshot(collect: (metrics: Metrics) => void | Promise<void>): void;
@@ -30,6 +31,7 @@ export function createTelemetry(process: string): Telemetry {
   const collectors: ((metrics: Metrics) => void | Promise<void>)[] = [];
   return {
     process,
+    metrics,
     events: countEvents(metrics, process),
     onSnapshot: collect => void collectors.push(collect),
     async snapshot() {
