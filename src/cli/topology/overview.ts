@@ -29,4 +29,3 @@ export interface Overview {
 export function recordsOf({ traces, logs, metrics }: RecordCounts): number {
   return traces + logs + metrics;
 }
-
