@@ -16,12 +16,14 @@ Use:
   get           read traces, services, logs and metrics
   send          post an OTLP file
   demo          send realistic telemetry for a while
+  topology      show where data goes and what a change would move; move what is left behind
+  dead-letter   list, show, replay and purge what no shard would take
   check-config  show the effective configuration, where it comes from, and warnings
 
 otelfan COMMAND --help shows the flags of a command with an example; otelfan --version the version.
 
 Exit codes: 0 done, 1 failed, 2 usage; get adds 3 for an answer without all shards and 4 for not found, send adds 3
-for records that were rejected.
+for records that were rejected, topology and dead-letter add their own, which their --help tells.
 `;
 
 type Command = (argv: string[], io: Io) => number | Promise<number>;
@@ -40,6 +42,11 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   demo: async () => (await import('./demo.ts')).demoCommand,
   // Run by the workers of ingest and up, not by people.
   'ingest-worker': async () => (await import('./ingest-worker.ts')).ingestWorkerCommand,
+  topology: async () => (await import('./topology.ts')).topologyCommand,
+  'dead-letter': async () => {
+    const { deadLetterCommand } = await import('./dead-letter.ts');
+    return (argv, io) => deadLetterCommand(argv, { ...io, stdout: process.stdout });
+  },
   'check-config': async () => (await import('./check-config.ts')).checkConfigCommand,
 };
 

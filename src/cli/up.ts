@@ -6,7 +6,7 @@ import { createTopology } from '../shared/topology/topology.ts';
 import { fixedTopology } from '../shared/topology/topology-source.ts';
 import { holdFolder, shardFolder, startQuery } from './compose/components.ts';
 import { ENTRY, startIngest } from './compose/ingest.ts';
-import { type LocalTopology, resolveLocalTopology } from './compose/local-topology.ts';
+import { type LocalTopology, localShards, resolveLocalTopology } from './compose/local-topology.ts';
 import { readyLine, urlOf } from './compose/ready-line.ts';
 import { type ShardProcess, startShardProcess } from './compose/shard-process.ts';
 import { EXIT, UserError } from './exit-codes.ts';
@@ -132,18 +132,8 @@ async function startAll(options: UpOptions): Promise<Running> {
   try {
     const shards = await startShards(options, shardProcesses);
     const hash = await createHash();
-    const topology = fixedTopology(
-      createTopology(
-        {
-          version: local.version,
-          shards: shards.map(({ id, otlp, read }, index) => {
-            const state = index < local.activeCount ? 'active' : 'draining';
-            return { id, kind: 'embedded', otlp, read, weight: 1, state } as const;
-          }),
-        },
-        hash,
-      ),
-    );
+    const specs = localShards(local, index => shards[index] as ShardProcess);
+    const topology = fixedTopology(createTopology({ version: local.version, shards: specs }, hash));
     const query = await startQuery(config, topology, logger);
     started.unshift(query);
     const ingest = await startIngest({

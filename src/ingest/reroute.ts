@@ -34,7 +34,7 @@ export interface RerouteProgress {
 export interface RerouteOutcome extends RerouteProgress {
   /** `done`: the lane is empty. The other kinds leave batches behind, and the same command goes on with them. */
   readonly kind: 'done' | 'aborted' | 'out of patience' | 'refused';
-  /** Why the queue did not take a batch; with `refused` only. */
+  /** Why a batch was left where it is; with `refused` only. */
   readonly reason?: string;
   readonly batchesLeft: number;
 }
@@ -58,7 +58,13 @@ export async function rerouteShard(parts: RerouteParts): Promise<RerouteOutcome>
     return { ...moved, kind, batchesLeft, ...(reason !== undefined && { reason }) };
   };
 
+  /** @returns why the batch was left where it is */
   async function move(claim: Claim): Promise<string | undefined> {
+    const stale = staleReason(claim.batch, parts.topology);
+    if (stale !== undefined) {
+      await queue.release(claim, 0);
+      return stale;
+    }
     const cut = batchesOf(claim.batch, parts);
     if (typeof cut === 'string') {
       await queue.deadLetter(claim, `cannot be re-routed: ${cut}`);
@@ -89,6 +95,12 @@ export async function rerouteShard(parts: RerouteParts): Promise<RerouteOutcome>
     await sleep(RETRY_PAUSE_MS, undefined, { signal }).catch(() => undefined);
   }
   return end('aborted');
+}
+
+/** Somebody knows a newer topology than this one, or another of the same version, and would split otherwise. */
+function staleReason({ id, shard, topologyVersion }: Batch, { version }: Topology): string | undefined {
+  if (topologyVersion < version) return undefined;
+  return `batch ${id} was given to shard ${shard} by version ${topologyVersion} of the topology, and this is version ${version} without it: use the configuration of the ingest processes`;
 }
 
 /** A queue that may or may not have stored the batches is asked again; their ids make that harmless. */

@@ -124,14 +124,10 @@ export const configSchema = z.strictObject({
           requireDurable: yesNo(false).describe(
             'Refuse to start on a Redis that may evict keys or keeps no append-only file, instead of warning.',
           ),
-          bullBoard: yesNo(false).describe(
-            'Show the queues with Bull Board, on the metrics port at `/queues`.',
-          ),
+          bullBoard: yesNo(false).describe('Show the queues with Bull Board, on the metrics port at `/queues`.'),
         })
         .prefault({}),
-      maxBytes: size('20GiB').describe(
-        'Payload bytes that may wait for all shards; above it senders get 503.',
-      ),
+      maxBytes: size('20GiB').describe('Payload bytes that may wait for all shards; above it senders get 503.'),
       maxShardBytes: size('5GiB').describe(
         'Payload bytes that may wait for one shard; above it its records are refused, as `queue.onShardFull` says.',
       ),
