@@ -183,7 +183,7 @@ describe('bisecting', () => {
     const shard = shardOf(names =>
       names.length > 1000 ? { kind: 'reject', reason: 'x', unsent: true } : undefined,
     );
-    shard.send(batchOf(['good first'])); // so that it has taken something
+    await shard.send(batchOf(['good first'])); // so that it has taken something
     const outcome = await bisect({
       batch,
       verdicts: new Map([
