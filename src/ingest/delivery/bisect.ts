@@ -34,7 +34,7 @@ export const MAX_REFUSALS_WITHOUT_SUCCESS = 31;
 export async function bisect({ batch, verdicts, send, hasTime }: BisectParts): Promise<BisectOutcome> {
   const pending = [batch];
   const refused: RefusedPart[] = [];
-  let parts = 0;
+  let parts = 1;
   let deliveries = 0;
   let refusals = 0;
   for (;;) {
@@ -48,7 +48,6 @@ export async function bisect({ batch, verdicts, send, hasTime }: BisectParts): P
       verdict = outcome;
       verdicts.set(part.id, verdict);
     }
-    parts += 1;
     if (verdict.kind === 'delivered') {
       deliveries += 1;
       continue;
@@ -63,6 +62,7 @@ export async function bisect({ batch, verdicts, send, hasTime }: BisectParts): P
     else {
       refused.push(...smaller.refused);
       pending.push(...smaller.pending);
+      parts += smaller.pending.length;
     }
   }
 }
