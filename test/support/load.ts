@@ -16,6 +16,9 @@ interface LoadOptions {
   readonly persistent?: boolean;
 }
 
+/** As SDKs have it. */
+const EXPORT_TIMEOUT_MS = 10_000;
+
 /** Sends until `stop` is called or, unless it is persistent, the receiver goes away. */
 export function startLoad({ http, random, service, concurrency, persistent = false }: LoadOptions): {
   stop(): Promise<LoadResult>;
@@ -35,6 +38,7 @@ export function startLoad({ http, random, service, concurrency, persistent = fal
           method: 'POST',
           headers: { 'content-type': 'application/json' },
           body,
+          signal: AbortSignal.timeout(EXPORT_TIMEOUT_MS),
         });
         const answer = (await response.json()) as { partialSuccess?: unknown };
         if (response.status === 200 && answer.partialSuccess === undefined) {
