@@ -148,6 +148,22 @@ describe('a lane', () => {
     expect(shard.deliveries).toHaveLength(1);
   });
 
+  it('H9: of a failing shard does not make what other shards have be sent again', async () => {
+    const broken = await shardThat(() => ({ status: 500 }));
+    const healthy = await shardThat(() => ok);
+    // What one request became: a batch for each shard it touches.
+    await harness.enqueue([newBatch('s0'), newBatch('s1')]);
+    laneTo(broken.url);
+    const sender = harness.use(
+      createShardSender({ shard: 's1', kind: 'embedded', baseUrl: healthy.url, timeoutMs: 2000 }),
+    );
+    harness.lane(sender.send, { shard: 's1' });
+    await expect.poll(() => broken.deliveries.length).toBeGreaterThan(3);
+    expect(healthy.deliveries).toHaveLength(1);
+    expect(await harness.queue.stats('s1')).toMatchObject({ batches: 0, delivered: { traces: 1 } });
+    expect(await harness.queue.stats('s0')).toMatchObject({ batches: 1, delivered: { traces: 0 } });
+  });
+
   describe('when the shard does not take batches', () => {
     it('retries until it does, and says so once each way', async () => {
       let isUp = false;

@@ -12,25 +12,19 @@ import { readable } from './sender.ts';
 export function outcomeOfRpcError(error: ServiceError): DeliveryOutcome {
   const details = readable(error.details);
   const reason = `gRPC ${codes[error.code] ?? error.code}${details === '' ? '' : `: ${details}`}`;
-  if (isVerdictOnBytes(error.code, details)) return { kind: 'reject', reason };
+  if (VERDICTS.get(error.code)?.test(details)) return { kind: 'reject', reason };
   return retry(reason, retryInfoMs(error.metadata?.get('grpc-status-details-bin')[0]));
 }
 
-function isVerdictOnBytes(code: codes, details: string): boolean {
-  switch (code) {
-    case codes.INVALID_ARGUMENT:
-    case codes.OUT_OF_RANGE:
-      return true;
-    // Servers say it for a message that is too large and for being busy, and OTLP tells them apart by RetryInfo only.
-    case codes.RESOURCE_EXHAUSTED:
-      return /larger than max|exceeds maximum|too large/i.test(details);
-    // tonic's answer to bytes that its protobuf decoder does not take.
-    case codes.INTERNAL:
-      return details.startsWith('failed to decode Protobuf message');
-    default:
-      return false;
-  }
-}
+/** Codes that are verdicts on the bytes when the details match. */
+const VERDICTS: ReadonlyMap<codes, RegExp> = new Map([
+  [codes.INVALID_ARGUMENT, /^/],
+  [codes.OUT_OF_RANGE, /^/],
+  // Servers say it for a message that is too large and for being busy.
+  [codes.RESOURCE_EXHAUSTED, /larger than max|exceeds maximum|too large/i],
+  // tonic's answer to bytes that its protobuf decoder does not take.
+  [codes.INTERNAL, /^failed to decode Protobuf message/],
+]);
 
 /** `google.rpc.Status` with its details, and the one that asks for a pause (google/rpc/error_details.proto). */
 const { root } = protobuf.parse(`
