@@ -1,6 +1,6 @@
 import { stopAll } from '../shared/lifecycle.ts';
 import { createHash } from '../shared/topology/hash.ts';
-import { startIngest } from './compose/components.ts';
+import { startIngest, workerCount } from './compose/ingest.ts';
 import { readyLine, urlOf } from './compose/ready-line.ts';
 import { openTopology } from './compose/topology.ts';
 import { EXIT, UserError } from './exit-codes.ts';
@@ -27,6 +27,18 @@ const FLAGS = {
     placeholder: 'N',
     about: '/healthz and /readyz (default 13133)',
     sets: 'ingest.health.port',
+  },
+  'metrics-port': {
+    type: 'string',
+    placeholder: 'N',
+    about: '/metrics (default 8888)',
+    sets: 'ingest.metrics.port',
+  },
+  workers: {
+    type: 'string',
+    placeholder: 'N',
+    about: 'processes that take requests (default 0: one per core minus one, at least one)',
+    sets: 'ingest.workers',
   },
 } as const;
 
@@ -56,14 +68,16 @@ export async function ingestCommand(argv: readonly string[], io: Io): Promise<nu
       EXIT.usage,
     );
   }
-  const ingest = await startIngest({ config, topology, hash, logger, withHealth: true });
-  const { http, grpc, health } = config.ingest;
+  const { http, grpc, health, metrics } = config.ingest;
+  const workers = workerCount(config);
+  const ingest = await startIngest({ config, topology, hash, logger, workers, health, metrics });
   const addresses = {
     http: urlOf('http', http.host, ingest.httpPort),
     grpc: urlOf('grpc', grpc.host, ingest.grpcPort),
     health: urlOf('http', health.host, ingest.healthPort ?? 0),
+    metrics: urlOf('http', metrics.host, ingest.metricsPort),
   };
   if (parsed.isSet('json')) io.stdout.write(readyLine(addresses));
-  logger.info({ ...addresses, topologyVersion: topology.current().version }, 'ingest is ready');
+  logger.info({ ...addresses, workers, topologyVersion: topology.current().version }, 'ingest is ready');
   return serve({ stop: () => stopAll([ingest, topology]) }, logger);
 }

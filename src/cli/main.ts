@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { EXIT, UserError } from './exit-codes.ts';
 import type { Io } from './io.ts';
+import { version } from './version.ts';
 
 const HELP = `otelfan turns many single-node telemetry stores into one.
 
@@ -40,6 +40,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   },
   send: async () => (await import('./send.ts')).sendCommand,
   demo: async () => (await import('./demo.ts')).demoCommand,
+  // Run by the workers of ingest and up, not by people.
+  'ingest-worker': async () => (await import('./ingest-worker.ts')).ingestWorkerCommand,
   topology: async () => (await import('./topology.ts')).topologyCommand,
   'dead-letter': async () => {
     const { deadLetterCommand } = await import('./dead-letter.ts');
@@ -61,11 +63,6 @@ async function main([name, ...argv]: string[], io: Io): Promise<number> {
   if (load === undefined)
     throw new UserError(`there is no command "${name}" (see: otelfan --help)`, EXIT.usage);
   return (await load())(argv, io);
-}
-
-function version(): string {
-  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(manifest) as { version: string }).version;
 }
 
 try {

@@ -7,7 +7,7 @@ import { type SeparateSystem, startSeparate } from '../support/systems.ts';
 
 let system: SeparateSystem;
 beforeAll(async () => {
-  system = await startSeparate(3);
+  system = await startSeparate();
 });
 afterAll(() => system?.stop());
 

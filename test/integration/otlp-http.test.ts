@@ -2,11 +2,11 @@ import { deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { pino } from 'pino';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { HttpListener } from '../../src/shared/http-listener.ts';
-import { createByteBudget } from '../../src/shared/otlp/byte-budget.ts';
 import { type ExportOutcome, type ExportRequest, refuse } from '../../src/shared/otlp/door.ts';
 import { createOtlpHttpServer } from '../../src/shared/otlp/http-server.ts';
 import { createJsonTranscoder } from '../../src/shared/otlp/json-transcoder.ts';
 import { createOtlpTypes } from '../../src/shared/otlp/messages.ts';
+import { admissionOf } from '../support/admission.ts';
 import { decodeExportResponse, decodeStatus } from '../support/otlp-answers.ts';
 
 const types = createOtlpTypes();
@@ -30,7 +30,7 @@ async function openDoor({ outcome, budgetBytes = 1_000_000 }: DoorOptions = {}) 
     host: '127.0.0.1',
     port: 0,
     maxRequestBytes: MAX_REQUEST_BYTES,
-    budget: createByteBudget(budgetBytes),
+    admission: admissionOf({ bytes: budgetBytes }),
     transcoder: createJsonTranscoder(types),
     handle: request => {
       received.push(request);

@@ -12,10 +12,12 @@ interface LoadOptions {
   readonly service: string;
   /** Exports on the way at once. */
   readonly concurrency: number;
+  /** Goes on with other exports when one got no answer. Default false. */
+  readonly persistent?: boolean;
 }
 
-/** Sends until `stop` is called or the receiver goes away. */
-export function startLoad({ http, random, service, concurrency }: LoadOptions): {
+/** Sends until `stop` is called or, unless it is persistent, the receiver goes away. */
+export function startLoad({ http, random, service, concurrency, persistent = false }: LoadOptions): {
   stop(): Promise<LoadResult>;
 } {
   const result: LoadResult = { acknowledged: new Set(), sent: new Set() };
@@ -39,7 +41,8 @@ export function startLoad({ http, random, service, concurrency }: LoadOptions): 
           for (const id of spanIds) result.acknowledged.add(id);
         }
       } catch {
-        return;
+        if (!persistent) return;
+        await new Promise(resolve => setTimeout(resolve, 20));
       }
     }
   }

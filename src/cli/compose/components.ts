@@ -1,76 +1,16 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import { v7 as uuidv7 } from 'uuid';
-import { createIngest, type Ingest } from '../../ingest/create-ingest.ts';
 import { createQuery, type QueryProxy } from '../../query/create-query.ts';
 import { createShard, type Shard } from '../../shard/create-shard.ts';
 import { UnusableDataError } from '../../shard/store/unusable-data-error.ts';
 import type { Config } from '../../shared/config/schema.ts';
 import { lockFolder } from '../../shared/folder-lock.ts';
 import { systemClock } from '../../shared/time.ts';
-import type { Hash } from '../../shared/topology/hash.ts';
 import type { TopologySource } from '../../shared/topology/topology-source.ts';
 import { UserError } from '../exit-codes.ts';
 import { listenError } from '../serve.ts';
-import { openQueue } from './queue.ts';
 
-/*
- * From configuration to running parts: the one place where `delivery.timeout` becomes `sendTimeoutMs` and where the
- * clock, chance and the backend of the queue are chosen.
- */
-
-interface IngestParts {
-  readonly config: Config;
-  /** Not stopped with ingest: the query proxy of the same process may follow it, too. */
-  readonly topology: TopologySource;
-  readonly hash: Hash;
-  readonly logger: Logger;
-  /** False where the query proxy of the same process answers health checks. */
-  readonly withHealth: boolean;
-}
-
-/** Idle lanes look at their queue this often; this process's own batches wake them at once. */
-const IDLE_POLL_MS = 500;
-
-export async function startIngest({
-  config,
-  topology,
-  hash,
-  logger,
-  withHealth,
-}: IngestParts): Promise<Ingest> {
-  const { ingest, delivery } = config;
-  const shards = topology.current().all.map(shard => shard.id);
-  const queue = await openQueue({ config, shards, logger });
-  try {
-    return await createIngest({
-      http: ingest.http,
-      grpc: ingest.grpc,
-      ...(withHealth && { health: ingest.health }),
-      maxRequestBytes: ingest.maxRequestBytes,
-      maxBytesInFlight: ingest.maxBytesInFlight,
-      topology,
-      hash,
-      queue,
-      maxQueueBytes: config.queue.maxShardBytes,
-      batchBytes: config.queue.batchBytes,
-      lane: {
-        concurrency: delivery.concurrency,
-        retryInitialMs: delivery.retryInitial,
-        retryMaxMs: delivery.retryMax,
-        horizonMs: delivery.horizon,
-        idlePollMs: IDLE_POLL_MS,
-      },
-      sendTimeoutMs: delivery.timeout,
-      newId: uuidv7,
-      clock: systemClock,
-      random: Math.random,
-      logger,
-    });
-  } catch (error) {
-    throw listenError(error);
-  }
-}
+/* From configuration to the running parts of the read side; `ingest.ts` beside it has the write side. */
 
 export async function startQuery(
   config: Config,

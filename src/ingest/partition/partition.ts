@@ -1,14 +1,19 @@
-import type { Signal } from '../../shared/otlp/signal.ts';
-import { LENGTH_DELIMITED, MalformedProtobufError, WireReader } from '../../shared/otlp/wire-reader.ts';
-import { SliceBuilder } from './envelope.ts';
-import { addRange, type Ranges } from './ranges.ts';
-import { KEY_READERS } from './shard-keys.ts';
+import type protobuf from 'protobufjs';
+import type { OtlpTypes } from '../../shared/otlp/messages.ts';
+import { SIGNALS, type Signal } from '../../shared/otlp/signal.ts';
+import { LENGTH_DELIMITED, MalformedProtobufError } from '../../shared/otlp/wire-reader.ts';
+import { RangeWriter, SliceBuilder } from './envelope.ts';
+import { addRange, type Ranges, rangesSize } from './ranges.ts';
+import { createRecordReader, REJECTED, type RecordReader, type ShardKey } from './shard-keys.ts';
+import { createShapes, type Shape, WireWalk } from './wire-walk.ts';
 
 /**
- * Splits one OTLP request by shard, on the wire: tags are walked down to the shard key of each record, and byte
- * ranges are copied under the envelopes they came in. Nothing is decoded, so unknown fields survive and a span
- * costs well under a microsecond.
+ * Splits one OTLP request by shard, on the wire: it is walked once, all the way down, so that whatever a store could
+ * not decode is refused here; on the way the shard key of each record is read, and byte ranges are copied under the
+ * envelopes they came in. Nothing is decoded, so unknown fields survive and a span costs well under a microsecond.
  */
+export type Partition = (input: PartitionInput) => PartitionOutcome;
+
 export interface Slice {
   /** Index of the owner, as `shardOf` gave it. */
   readonly shard: number;
@@ -45,84 +50,199 @@ interface PartitionInput {
   readonly request: Buffer;
   /** Owner of a shard key. Called with bytes of `request`, which it must not keep. */
   readonly shardOf: (key: Uint8Array) => number;
+  readonly sampler?: KeySampler;
 }
 
-export function partition(input: PartitionInput): PartitionOutcome {
-  try {
-    return split(input);
-  } catch (error) {
-    if (error instanceof MalformedProtobufError) {
-      return { kind: 'malformed', reason: `body is not an OTLP ${input.signal} request: ${error.message}` };
-    }
-    if (error instanceof TooManyRecordsError) return { kind: 'too many records' };
-    throw error;
-  }
+/** Sees the keys of a few records: looking at all of them would cost more than splitting. */
+export interface KeySampler {
+  /** Records until the next look; lasts from one request to the next, as most requests are smaller. */
+  countdown: number;
+  /** Told the key of a record, and its owner. Sets the countdown again. */
+  look(key: ShardKey, shard: number): void;
 }
 
-function split({ signal, request, shardOf }: PartitionInput): PartitionOutcome {
-  const keyOf = KEY_READERS[signal];
-  const builders: SliceBuilder[] = [];
-  const reasons = new Map<string, number>();
-  let records = 0;
-  const top = separate(request, { start: 0, end: request.length, repeated: 1 });
-  for (const groupRange of pairs(top.repeated)) {
-    const group = separate(request, { ...groupRange, repeated: 2 });
-    for (const scopeRange of pairs(group.repeated)) {
-      const scope = separate(request, { ...scopeRange, repeated: 2 });
-      for (let i = 0; i < scope.repeated.length; i += 2) {
-        const start = scope.repeated[i] as number;
-        const end = scope.repeated[i + 1] as number;
-        const key = keyOf(request, { start, end }, group.envelope);
-        records += Math.max(1, key.count);
-        if (records > MAX_RECORDS) throw new TooManyRecordsError();
-        if (key.kind === 'rejected') {
-          reasons.set(key.reason, (reasons.get(key.reason) ?? 0) + key.count);
-          continue;
-        }
-        const shard = shardOf(key.bytes);
-        const builder = builders[shard] ?? new SliceBuilder();
-        builders[shard] = builder;
-        builder.add(group.envelope, scope.envelope, {
-          start: scope.starts[i / 2] as number,
-          end,
-          count: key.count,
-        });
+/** What is found on each level of a request; all three signals have the same three. */
+interface Shapes {
+  readonly request: Shape;
+  readonly group: Shape;
+  readonly scope: Shape;
+  readonly record: Shape;
+}
+
+export function createPartition(types: OtlpTypes): Partition {
+  const shapes = new Map(SIGNALS.map(signal => [signal, shapesOf(types.request(signal))]));
+  return input => {
+    try {
+      return split(input, shapes.get(input.signal) as Shapes);
+    } catch (error) {
+      if (error instanceof MalformedProtobufError) {
+        return { kind: 'malformed', reason: `body is not an OTLP ${input.signal} request: ${error.message}` };
       }
+      if (error instanceof TooManyRecordsError) return { kind: 'too many records' };
+      throw error;
     }
-  }
+  };
+}
+
+function shapesOf(request: protobuf.Type): Shapes {
+  const shapeOf = createShapes();
+  const group = repeated(request, GROUPS_FIELD);
+  const scope = repeated(group, SCOPES_FIELD);
+  const record = repeated(scope, RECORDS_FIELD);
+  return { request: shapeOf(request), group: shapeOf(group), scope: shapeOf(scope), record: shapeOf(record) };
+}
+
+function repeated(type: protobuf.Type, id: number): protobuf.Type {
+  const { resolvedType } = type.fieldsById[id]?.resolve() ?? {};
+  if (resolvedType === null || resolvedType === undefined || !('fieldsArray' in resolvedType))
+    throw new Error(`field ${id} of ${type.name} is not a message`);
+  return resolvedType;
+}
+
+const GROUPS_FIELD = 1;
+const SCOPES_FIELD = 2;
+const RECORDS_FIELD = 2;
+
+function split({ signal, request, shardOf, sampler }: PartitionInput, shapes: Shapes): PartitionOutcome {
+  const splitter = new Splitter(request, { shapes, sampler });
+  const records = createRecordReader(signal, { request, walk: splitter.walk, shape: shapes.record, shardOf });
+  const extras = splitter.split(records);
+  return {
+    kind: 'partitioned',
+    slices: write(request, splitter.builders, extras),
+    ...summary(splitter.reasons),
+  };
+}
+
+/** All slices in one buffer: with many shards, one for each would cost more than its content. */
+function write(request: Buffer, builders: readonly SliceBuilder[], extras: Readonly<Ranges>): Slice[] {
+  let sizeBytes = 0;
+  const extraBytes = rangesSize(extras);
+  builders.forEach(builder => {
+    sizeBytes += extraBytes + builder.measure();
+  });
+  const writer = new RangeWriter(request, sizeBytes);
   const slices: Slice[] = [];
   builders.forEach((builder, shard) => {
-    slices.push({ shard, bytes: builder.build(request, top.envelope), records: builder.records });
+    const start = writer.at;
+    writer.copy(extras);
+    builder.write(writer);
+    slices.push({ shard, bytes: writer.bytes.subarray(start, writer.at), records: builder.records });
   });
-  return { kind: 'partitioned', slices, ...summary(reasons) };
+  return slices;
+}
+
+/** One pass over one request. */
+class Splitter {
+  readonly walk: WireWalk;
+  /** By shard index; sparse. */
+  readonly builders: SliceBuilder[] = [];
+  /** How many records were rejected, by reason. */
+  readonly reasons = new Map<string, number>();
+  readonly #shapes: Shapes;
+  readonly #sampler: KeySampler | undefined;
+  readonly #end: number;
+  #records = 0;
+
+  constructor(request: Buffer, { shapes, sampler }: { shapes: Shapes; sampler: KeySampler | undefined }) {
+    this.walk = new WireWalk(request);
+    this.#shapes = shapes;
+    this.#sampler = sampler;
+    this.#end = request.length;
+  }
+
+  /** Returns the ranges of the request outside any group. */
+  split(records: RecordReader): Ranges {
+    const top = this.#separate(this.#shapes.request, {
+      start: 0,
+      end: this.#end,
+      repeated: GROUPS_FIELD,
+      depth: 0,
+    });
+    for (let i = 0; i < top.repeated.length; i += 2) {
+      const group = this.#separate(this.#shapes.group, {
+        start: top.repeated[i] as number,
+        end: top.repeated[i + 1] as number,
+        repeated: SCOPES_FIELD,
+        depth: 1,
+      });
+      for (let j = 0; j < group.repeated.length; j += 2) {
+        this.#splitScope(
+          records,
+          group.repeated[j] as number,
+          group.repeated[j + 1] as number,
+          group.envelope,
+        );
+      }
+    }
+    return top.envelope;
+  }
+
+  /** The envelope of a scope may go on after its records, so it is complete only once all of them were read. */
+  #splitScope(records: RecordReader, start: number, end: number, group: Readonly<Ranges>): void {
+    const { walk, builders } = this;
+    const { reader } = walk;
+    const sampler = this.#sampler;
+    const scope: Ranges = [];
+    for (let at = start; at < end; ) {
+      reader.read(at, end);
+      const { fieldStart, valueStart, fieldEnd } = reader;
+      at = fieldEnd;
+      if (reader.wireType !== LENGTH_DELIMITED || reader.field !== RECORDS_FIELD) {
+        addRange(scope, fieldStart, fieldEnd);
+        if (reader.wireType === LENGTH_DELIMITED) walk.content(this.#shapes.scope, 2);
+        continue;
+      }
+      const shard = records.read(valueStart, fieldEnd, group);
+      this.#count(Math.max(1, records.count));
+      if (shard === REJECTED) {
+        this.reasons.set(records.reason, (this.reasons.get(records.reason) ?? 0) + records.count);
+        continue;
+      }
+      let builder = builders[shard];
+      if (builder === undefined) {
+        builder = new SliceBuilder();
+        builders[shard] = builder;
+      }
+      builder.add(group, scope, fieldStart, fieldEnd, records.count);
+      if (sampler === undefined) continue;
+      sampler.countdown -= records.count;
+      if (sampler.countdown <= 0) sampler.look(records.key(), shard);
+    }
+  }
+
+  /** Takes a message apart and checks what is not the repeated field. */
+  #separate(
+    shape: Shape,
+    { start, end, repeated, depth }: { start: number; end: number; repeated: number; depth: number },
+  ): Separated {
+    const separated: Separated = { envelope: [], repeated: [] };
+    const { reader } = this.walk;
+    for (let at = start; at < end; ) {
+      reader.read(at, end);
+      at = reader.fieldEnd;
+      if (reader.field === repeated && reader.wireType === LENGTH_DELIMITED) {
+        separated.repeated.push(reader.valueStart, reader.fieldEnd);
+        this.#count(0, separated.repeated.length / 2);
+      } else {
+        addRange(separated.envelope, reader.fieldStart, at);
+        if (reader.wireType === LENGTH_DELIMITED) this.walk.content(shape, depth);
+      }
+    }
+    return separated;
+  }
+
+  #count(records: number, envelopes = 0): void {
+    this.#records += records;
+    if (this.#records > MAX_RECORDS || envelopes > MAX_RECORDS) throw new TooManyRecordsError();
+  }
 }
 
 interface Separated {
   /** Everything but the repeated field, with tags. */
   readonly envelope: Ranges;
   /** Contents of the repeated field, one range each. */
-  readonly repeated: number[];
-  /** Where each of those begins with its tag. */
-  readonly starts: number[];
-}
-
-function separate(request: Buffer, message: { start: number; end: number; repeated: number }): Separated {
-  const separated: Separated = { envelope: [], repeated: [], starts: [] };
-  const reader = new WireReader(request, message.start, message.end);
-  while (reader.next()) {
-    if (reader.field === message.repeated && reader.wireType === LENGTH_DELIMITED) {
-      separated.repeated.push(reader.valueStart, reader.fieldEnd);
-      separated.starts.push(reader.fieldStart);
-      if (separated.starts.length > MAX_RECORDS) throw new TooManyRecordsError();
-    } else {
-      addRange(separated.envelope, reader.fieldStart, reader.fieldEnd);
-    }
-  }
-  return separated;
-}
-
-function* pairs(flat: readonly number[]): Generator<{ start: number; end: number }> {
-  for (let i = 0; i < flat.length; i += 2) yield { start: flat[i] as number, end: flat[i + 1] as number };
+  readonly repeated: Ranges;
 }
 
 function summary(reasons: ReadonlyMap<string, number>): { rejected: number; rejectedBecause: string } {
