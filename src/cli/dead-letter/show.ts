@@ -1,6 +1,5 @@
 import type { Batch } from '../../ingest/queue/batch.ts';
 import type { BatchQueue, DeadLetter } from '../../ingest/queue/batch-queue.ts';
-import type { OtlpMessage } from '../../shard/decode/otlp.ts';
 import { otlpJson } from '../../shard/decode/otlp-json.ts';
 import { createOtlpTypes } from '../../shared/otlp/messages.ts';
 import { EXIT, UserError } from '../exit-codes.ts';

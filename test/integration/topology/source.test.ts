@@ -2,15 +2,15 @@ import { mkdirSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync }
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createHash } from '../../src/shared/topology/hash.ts';
-import { createTopology, type TopologySpec } from '../../src/shared/topology/topology.ts';
+import { createHash } from '../../../src/shared/topology/hash.ts';
+import { createTopology, type TopologySpec } from '../../../src/shared/topology/topology.ts';
 import {
   type ReloadOutcome,
   type TopologySource,
   watchTopology,
-} from '../../src/shared/topology/topology-source.ts';
-import { shardSpec } from '../support/stub-shard.ts';
-import { temporaryFolder } from '../support/systems.ts';
+} from '../../../src/shared/topology/topology-source.ts';
+import { shardSpec } from '../../support/stub-shard.ts';
+import { temporaryFolder } from '../../support/systems.ts';
 
 const hash = await createHash();
 
