@@ -152,7 +152,11 @@ describe.skipIf(cannotControlRedis !== undefined)('ingest with two workers', () 
       workers => workers === 2,
     );
     expect(logOf(ingest)).toContainEqual(
-      expect.objectContaining({ msg: 'ingest worker ended; starting it again', worker: 1, signal: 'SIGKILL' }),
+      expect.objectContaining({
+        msg: 'ingest worker ended; starting it again',
+        worker: 1,
+        signal: 'SIGKILL',
+      }),
     );
     expect(workerPids(ingest)[0]).not.toBe(victim);
     const series = await scrape(system.metrics);
@@ -210,7 +214,11 @@ describe.skipIf(cannotControlRedis !== undefined)('ingest with two workers', () 
 
     const exited = ingest.stop();
     const ready = await eventually(
-      () => fetch(`${ingest.addresses.health}/readyz`).then(async r => ({ status: r.status, text: await r.text() })),
+      () =>
+        fetch(`${ingest.addresses.health}/readyz`).then(async r => ({
+          status: r.status,
+          text: await r.text(),
+        })),
       ({ status }) => status === 503,
     );
     expect(ready.text).toContain('stopping');

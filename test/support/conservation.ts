@@ -23,6 +23,10 @@ export async function expectNothingUnaccounted({ metrics, queue }: Accounts): Pr
   expect(shards).not.toEqual([]);
   for (const shard of shards) {
     const audit = await queue.audit(shard);
-    expect(unaccounted(audit), `${shard}: ${JSON.stringify(audit)}`).toEqual({ traces: 0, logs: 0, metrics: 0 });
+    expect(unaccounted(audit), `${shard}: ${JSON.stringify(audit)}`).toEqual({
+      traces: 0,
+      logs: 0,
+      metrics: 0,
+    });
   }
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { BatchQueue } from '../../ingest/queue/batch-queue.ts';
-import { createBullmqQueue } from '../../ingest/queue/bullmq-queue.ts';
+import { createBullmqQueue, UnsafeRedisError } from '../../ingest/queue/bullmq-queue.ts';
 import { createLmdbQueue } from '../../ingest/queue/lmdb-queue.ts';
 import { UnusableQueueError } from '../../ingest/queue/queue-folder.ts';
 import type { Config } from '../../shared/config/schema.ts';
@@ -20,20 +20,25 @@ export interface QueueParts {
 
 /** The queue that the configuration names: the one in Redis, or the one in the data folder. */
 export async function openQueue({ config, shards, logger }: QueueParts): Promise<BatchQueue> {
-  const leaseMs = config.delivery.timeout + LEASE_MARGIN_MS;
-  const { url } = config.queue.redis;
-  if (url !== undefined) return createBullmqQueue({ url, shards, leaseMs, clock: systemClock, logger });
-  const { minFreeBytes } = config.queue;
+  const common = { leaseMs: config.delivery.timeout + LEASE_MARGIN_MS, clock: systemClock, logger };
+  const { redis, minFreeBytes, maxBytes } = config.queue;
   try {
-    return await createLmdbQueue({
-      dir: queueFolder(config),
-      leaseMs,
-      minFreeBytes,
-      clock: systemClock,
-      logger,
+    if (redis.url === undefined) {
+      return await createLmdbQueue({ ...common, dir: queueFolder(config), minFreeBytes });
+    }
+    return await createBullmqQueue({
+      ...common,
+      url: redis.url,
+      cluster: redis.cluster,
+      shards,
+      backlogAgeMs: config.delivery.backlogAge,
+      requireDurable: redis.requireDurable,
+      maxQueueBytes: maxBytes,
     });
   } catch (error) {
-    if (error instanceof UnusableQueueError) throw new UserError(error.message);
+    if (error instanceof UnusableQueueError || error instanceof UnsafeRedisError) {
+      throw new UserError(error.message);
+    }
     throw error;
   }
 }
