@@ -16,7 +16,7 @@ const queue = await createLmdbQueue({
 async function fill(): Promise<{ stored: number; reason: string }> {
   for (let stored = 0; ; stored += 1) {
     const outcome = await queue.enqueue([newBatch('s0', { payload: Buffer.alloc(100_000, 'x') })]);
-    if (outcome.kind === 'unavailable') return { stored, reason: outcome.reason };
+    if (outcome.kind !== 'stored') return { stored, reason: outcome.reason };
   }
 }
 
@@ -24,7 +24,11 @@ const first = await fill();
 // What a failed commit leaves behind fails a little later.
 await sleep(100);
 const atFirst = await queue.stats('s0');
-for (let claim = await queue.claim('s0'); claim !== undefined; claim = await queue.claim('s0')) {
+for (
+  let claim = await queue.claim('s0', 'oldest');
+  claim !== undefined;
+  claim = await queue.claim('s0', 'oldest')
+) {
   await queue.ack(claim);
 }
 const second = await fill();

@@ -20,13 +20,14 @@ describeBatchQueue('LMDB', async () => {
   async function tamper(
     change: (payloads: ReturnType<typeof openPayloads>) => Promise<unknown>,
   ): Promise<void> {
-    const root = open({ path: dir, noSubdir: false, maxDbs: 8, overlappingSync: false });
+    const root = open({ path: dir, noSubdir: false, maxDbs: 16, overlappingSync: false });
     await change(openPayloads(root));
     await root.close();
   }
 
   return {
     leaseMs: 1000,
+    backlogAgeMs: 60_000,
     open: () => createLmdbQueue({ dir, leaseMs: 1000, clock: { now: () => nowMs }, logger }),
     elapse(ms) {
       nowMs += ms;
@@ -69,9 +70,9 @@ describe('the embedded queue', () => {
     await queue.stop();
     queue = await createLmdbQueue({ ...options, dir, minFreeBytes: Number.MAX_SAFE_INTEGER });
     const outcome = await queue.enqueue([newBatch('s0')]);
-    expect(outcome).toEqual({ kind: 'unavailable', reason: expect.stringContaining('bytes free') });
+    expect(outcome).toEqual({ kind: 'refused', reason: expect.stringContaining('bytes free') });
     expect(await queue.unavailableReason()).toContain('bytes free');
-    const claimed = await queue.claim('s0');
+    const claimed = await queue.claim('s0', 'oldest');
     if (claimed === undefined) throw new Error('nothing to claim');
     await queue.ack(claimed);
     expect(await queue.stats('s0')).toMatchObject({ batches: 0, delivered: { traces: 1 } });
@@ -106,8 +107,8 @@ describe('the embedded queue', () => {
     const batches = ['s1', 's10', 's', 's1-b'].map(shard => newBatch(shard));
     await queue.enqueue(batches);
     for (const batch of batches) {
-      expect((await queue.claim(batch.shard))?.batch).toEqual(batch);
-      expect(await queue.claim(batch.shard)).toBeUndefined();
+      expect((await queue.claim(batch.shard, 'oldest'))?.batch).toEqual(batch);
+      expect(await queue.claim(batch.shard, 'oldest')).toBeUndefined();
     }
     await queue.stop();
   });
@@ -117,10 +118,10 @@ describe('the embedded queue', () => {
     const batches = Array.from({ length: 50 }, () => newBatch('s0'));
     await queue.enqueue(batches);
     for (let index = 0; index < 40; index += 1) {
-      const claimed = await queue.claim('s0');
+      const claimed = await queue.claim('s0', 'oldest');
       if (claimed !== undefined) await queue.release(claimed, 60_000);
     }
-    expect((await queue.claim('s0'))?.batch.id).toBe(batches[40]?.id);
+    expect((await queue.claim('s0', 'oldest'))?.batch.id).toBe(batches[40]?.id);
     await queue.stop();
   });
 });

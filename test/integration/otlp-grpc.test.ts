@@ -2,10 +2,10 @@ import grpc from '@grpc/grpc-js';
 import { pino } from 'pino';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { HttpListener } from '../../src/shared/http-listener.ts';
-import { createByteBudget } from '../../src/shared/otlp/byte-budget.ts';
 import { type ExportOutcome, type ExportRequest, refuse } from '../../src/shared/otlp/door.ts';
 import { createOtlpGrpcServer } from '../../src/shared/otlp/grpc-server.ts';
 import { SIGNAL_FACTS, SIGNALS, type Signal } from '../../src/shared/otlp/signal.ts';
+import { admissionOf } from '../support/admission.ts';
 import { decodeExportResponse, decodeStatus } from '../support/otlp-answers.ts';
 
 const MAX_REQUEST_BYTES = 100_000;
@@ -24,7 +24,9 @@ async function openDoor(outcome: ExportOutcome | (() => Promise<ExportOutcome>),
     host: '127.0.0.1',
     port: 0,
     maxRequestBytes: MAX_REQUEST_BYTES,
-    budget: createByteBudget(budgetBytes),
+    maxConnectionAgeMs: 60_000,
+    random: Math.random,
+    admission: admissionOf({ bytes: budgetBytes }),
     handle: request => {
       received.push(request);
       return typeof outcome === 'function' ? outcome() : Promise.resolve(outcome);
@@ -57,6 +59,11 @@ async function failureOf(call: Promise<unknown>): Promise<grpc.ServiceError> {
   );
 }
 
+/** Type URLs of the details that came with a failure. */
+function detailsOf(error: grpc.ServiceError): string[] {
+  return decodeStatus(error.metadata.get('grpc-status-details-bin')[0] as Buffer).details;
+}
+
 describe('the OTLP/gRPC door', () => {
   it.each(SIGNALS)('takes %s and answers an empty response', async signal => {
     const { received, exportTo } = await openDoor(accepted);
@@ -87,18 +94,14 @@ describe('the OTLP/gRPC door', () => {
     const error = await failureOf(exportTo('traces', Buffer.from('x')));
     expect(error.code).toBe(grpc.status.UNAVAILABLE);
     expect(error.details).toBe('the queue is away');
-    expect(decodeStatus(error.metadata.get('grpc-status-details-bin')[0] as Buffer).details).toEqual([
-      'type.googleapis.com/google.rpc.RetryInfo',
-    ]);
+    expect(detailsOf(error)).toEqual(['type.googleapis.com/google.rpc.RetryInfo']);
   });
 
   it('refuses malformed bytes with INVALID_ARGUMENT and BadRequest', async () => {
     const { exportTo } = await openDoor(refuse('malformed', 'not OTLP'));
     const error = await failureOf(exportTo('traces', Buffer.from('x')));
     expect(error.code).toBe(grpc.status.INVALID_ARGUMENT);
-    expect(decodeStatus(error.metadata.get('grpc-status-details-bin')[0] as Buffer).details).toEqual([
-      'type.googleapis.com/google.rpc.BadRequest',
-    ]);
+    expect(detailsOf(error)).toEqual(['type.googleapis.com/google.rpc.BadRequest']);
   });
 
   it('refuses a message over the limit, compressed or not, with RESOURCE_EXHAUSTED and no RetryInfo', async () => {
@@ -109,7 +112,7 @@ describe('the OTLP/gRPC door', () => {
     for (const options of [{}, { metadata }]) {
       const error = await failureOf(exportTo('traces', tooLarge, options));
       expect(error.code).toBe(grpc.status.RESOURCE_EXHAUSTED);
-      expect(error.metadata.get('grpc-status-details-bin')).toEqual([]);
+      expect(detailsOf(error)).toEqual([]);
     }
     expect(received).toEqual([]);
     await exportTo('traces', Buffer.from('x'));

@@ -12,10 +12,15 @@ interface LoadOptions {
   readonly service: string;
   /** Exports on the way at once. */
   readonly concurrency: number;
+  /** Goes on with other exports when one got no answer. Default false. */
+  readonly persistent?: boolean;
 }
 
-/** Sends until `stop` is called or the receiver goes away. */
-export function startLoad({ http, random, service, concurrency }: LoadOptions): {
+/** As SDKs have it. */
+const EXPORT_TIMEOUT_MS = 10_000;
+
+/** Sends until `stop` is called or, unless it is persistent, the receiver goes away. */
+export function startLoad({ http, random, service, concurrency, persistent = false }: LoadOptions): {
   stop(): Promise<LoadResult>;
 } {
   const result: LoadResult = { acknowledged: new Set(), sent: new Set() };
@@ -33,13 +38,15 @@ export function startLoad({ http, random, service, concurrency }: LoadOptions): 
           method: 'POST',
           headers: { 'content-type': 'application/json' },
           body,
+          signal: AbortSignal.timeout(EXPORT_TIMEOUT_MS),
         });
         const answer = (await response.json()) as { partialSuccess?: unknown };
         if (response.status === 200 && answer.partialSuccess === undefined) {
           for (const id of spanIds) result.acknowledged.add(id);
         }
       } catch {
-        return;
+        if (!persistent) return;
+        await new Promise(resolve => setTimeout(resolve, 20));
       }
     }
   }

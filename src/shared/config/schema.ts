@@ -18,7 +18,7 @@ const shard = z.strictObject({
     .enum(['embedded', 'tael'])
     .default('embedded')
     .describe(
-      "`embedded` is a shard of otelfan's own; `tael` a tael-server, which can be neither delivered to nor read yet.",
+      "`embedded` is a shard of otelfan's own; `tael` a tael-server, which is fed over gRPC and cannot be read yet.",
     ),
   otlp: otlpUrl.describe('Base URL of its OTLP door; over HTTP, data is posted to `/v1/…` below it.'),
   read: httpUrl.describe('Base URL of its read API.'),
@@ -121,13 +121,20 @@ export const configSchema = z.strictObject({
             .meta({ forms: 'a URL with redis:// or rediss://' })
             .optional()
             .describe('Redis that holds the queue. Without it the embedded queue is used.'),
+          cluster: yesNo(false).describe(
+            'Whether it is a Redis Cluster; the URL is then that of any of its nodes.',
+          ),
           requireDurable: yesNo(false).describe(
             'Refuse to start on a Redis that may evict keys or keeps no append-only file, instead of warning.',
           ),
-          bullBoard: yesNo(false).describe('Show the queues with Bull Board, on the metrics port at `/queues`.'),
+          bullBoard: yesNo(false).describe(
+            'Show the queues with Bull Board, on the metrics port at `/queues`.',
+          ),
         })
         .prefault({}),
-      maxBytes: size('20GiB').describe('Payload bytes that may wait for all shards; above it senders get 503.'),
+      maxBytes: size('20GiB').describe(
+        'Payload bytes that may wait for all shards; above it senders get 503.',
+      ),
       maxShardBytes: size('5GiB').describe(
         'Payload bytes that may wait for one shard; above it its records are refused, as `queue.onShardFull` says.',
       ),
