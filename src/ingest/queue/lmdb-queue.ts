@@ -1,4 +1,4 @@
-import { mkdir, rm, statfs } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { once } from '../../shared/lifecycle.ts';
@@ -6,6 +6,7 @@ import type { Clock } from '../../shared/time.ts';
 import { createTurnLog } from '../../shared/turn-log.ts';
 import { type Batch, restoreBatch } from './batch.ts';
 import type { BatchQueue, Claim, ClaimOrder, EnqueueOutcome } from './batch-queue.ts';
+import { createFreeSpace } from './free-space.ts';
 import { HOLDS_FOLDER, type HoldToken, openHolds } from './holds.ts';
 import { createLmdbDeadLetters } from './lmdb-dead-letters.ts';
 import { type BatchPlace, createLmdbStore, type Settlement } from './lmdb-store.ts';
@@ -40,6 +41,7 @@ export async function createLmdbQueue(options: LmdbQueueOptions): Promise<BatchQ
   const tables = openLmdbTables(dir);
   const store = createLmdbStore(tables);
   const deadLetters = createLmdbDeadLetters(tables);
+  const freeSpace = createFreeSpace({ dir, minFreeBytes, clock });
   const holds = openHolds({ dir, self, leaseMs, clock });
   const listeners: ((shard: string) => void)[] = [];
   const turnLog = createTurnLog<unknown>({
@@ -55,20 +57,13 @@ export async function createLmdbQueue(options: LmdbQueueOptions): Promise<BatchQ
     return await act();
   }
 
-  async function lackOfSpace(neededBytes: number): Promise<string | undefined> {
-    const { bavail, bsize } = await statfs(dir);
-    const free = bavail * bsize;
-    if (free - neededBytes >= minFreeBytes) return undefined;
-    return `the queue's disk has ${free} bytes free, ${minFreeBytes} must stay free (queue.minFreeBytes)`;
-  }
-
   /** Runs a change that stores batches, if there is room for them. A failed commit stores nothing. */
   async function storing(
     batches: readonly Batch[],
     change: () => Promise<ReadonlySet<string>>,
   ): Promise<EnqueueOutcome> {
     try {
-      const reason = await lackOfSpace(batches.reduce((sum, batch) => sum + batch.payload.length, 0));
+      const reason = await freeSpace.take(batches.reduce((sum, batch) => sum + batch.payload.length, 0));
       if (reason !== undefined) return { kind: 'refused', reason };
       const shards = await change();
       turnLog.good();
@@ -127,7 +122,7 @@ export async function createLmdbQueue(options: LmdbQueueOptions): Promise<BatchQ
     shards: () => whenOpen(() => store.shards()),
     stats: shard => whenOpen(() => store.stats(shard)),
     audit: shard => whenOpen(() => store.audit(shard)),
-    unavailableReason: () => whenOpen(() => lackOfSpace(0)),
+    unavailableReason: () => whenOpen(() => freeSpace.take(0)),
 
     onEnqueued(listener) {
       listeners.push(listener);
