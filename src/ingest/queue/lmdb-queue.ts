@@ -9,9 +9,10 @@ import type { BatchQueue, Claim, ClaimOrder, EnqueueOutcome } from './batch-queu
 import { createFreeSpace } from './free-space.ts';
 import { HOLDS_FOLDER, type HoldToken, openHolds } from './holds.ts';
 import { createLmdbDeadLetters } from './lmdb-dead-letters.ts';
+import { probeLmdb } from './lmdb-probe.ts';
 import { type BatchPlace, createLmdbStore, type Settlement } from './lmdb-store.ts';
 import { openLmdbTables } from './lmdb-tables.ts';
-import { joinFolder } from './queue-folder.ts';
+import { joinFolder, UnusableQueueError } from './queue-folder.ts';
 
 export interface LmdbQueueOptions {
   /** Folder of the queue. Any number of processes may have it open; one of them at most once. */
@@ -33,11 +34,7 @@ const DEFAULT_MIN_FREE_BYTES = 256 * 1024 ** 2;
 export async function createLmdbQueue(options: LmdbQueueOptions): Promise<BatchQueue> {
   const { dir, leaseMs, clock, logger, minFreeBytes = DEFAULT_MIN_FREE_BYTES } = options;
   await mkdir(dir, { recursive: true });
-  const self = await joinFolder({
-    dir,
-    clock,
-    whenFirst: () => rm(join(dir, HOLDS_FOLDER), { recursive: true, force: true }),
-  });
+  const self = await joinFolder({ dir, clock, whenFirst: () => prepare(dir) });
   const tables = openLmdbTables(dir);
   const store = createLmdbStore(tables);
   const deadLetters = createLmdbDeadLetters(tables);
@@ -135,4 +132,21 @@ export async function createLmdbQueue(options: LmdbQueueOptions): Promise<BatchQ
       await self.leave();
     }),
   };
+}
+
+/** What only the first of the processes on the folder may do, and has to. */
+async function prepare(dir: string): Promise<void> {
+  const damage = await probeLmdb(dir);
+  if (damage !== undefined) {
+    throw new UnusableQueueError(
+      `queue file ${join(dir, 'data.mdb')} is damaged (${damage}). To set it aside and start with an empty queue: mv ${quote(dir)} ${quote(`${dir}.damaged`)}`,
+    );
+  }
+  // Claims of processes that are gone; after a power cut the file may not even be sound.
+  await rm(join(dir, HOLDS_FOLDER), { recursive: true, force: true });
+}
+
+/** As a shell takes it. */
+function quote(path: string): string {
+  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }
