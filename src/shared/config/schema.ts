@@ -121,13 +121,20 @@ export const configSchema = z.strictObject({
             .meta({ forms: 'a URL with redis:// or rediss://' })
             .optional()
             .describe('Redis that holds the queue. Without it the embedded queue is used.'),
+          cluster: yesNo(false).describe(
+            'Whether `queue.redis.url` is a node of a Redis Cluster; the other nodes are found through it.',
+          ),
           requireDurable: yesNo(false).describe(
             'Refuse to start on a Redis that may evict keys or keeps no append-only file, instead of warning.',
           ),
-          bullBoard: yesNo(false).describe('Show the queues with Bull Board, on the metrics port at `/queues`.'),
+          bullBoard: yesNo(false).describe(
+            'Show the queues with Bull Board, on the metrics port at `/queues`.',
+          ),
         })
         .prefault({}),
-      maxBytes: size('20GiB').describe('Payload bytes that may wait for all shards; above it senders get 503.'),
+      maxBytes: size('20GiB').describe(
+        'Payload bytes that may wait for all shards; above it senders get 503.',
+      ),
       maxShardBytes: size('5GiB').describe(
         'Payload bytes that may wait for one shard; above it its records are refused, as `queue.onShardFull` says.',
       ),
