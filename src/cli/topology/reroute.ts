@@ -1,5 +1,7 @@
+import { createPartition } from '../../ingest/partition/partition.ts';
 import { type RerouteOutcome, type RerouteProgress, rerouteShard } from '../../ingest/reroute.ts';
 import { POSITIVE_DURATION_FORMS, parseDurationMs } from '../../shared/config/units.ts';
+import { createOtlpTypes } from '../../shared/otlp/messages.ts';
 import { systemClock } from '../../shared/time.ts';
 import { withExistingQueue } from '../compose/existing-queue.ts';
 import { EXIT, UserError } from '../exit-codes.ts';
@@ -38,6 +40,7 @@ export async function rerouteBatches(input: TopologyTaskInput): Promise<number> 
       shard,
       topology,
       hash,
+      partition: createPartition(createOtlpTypes()),
       clock: systemClock,
       patienceMs,
       signal: stopping.signal,
