@@ -7,6 +7,8 @@ import type { Json } from '../support/otlp-arbitraries.ts';
 import { get } from '../support/read-api.ts';
 import { temporaryFolder } from '../support/systems.ts';
 
+/** Nothing listens on the discard port. */
+const NOWHERE = 'http://127.0.0.1:9';
 const POLL = { timeout: 60_000, interval: 100 };
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -105,10 +107,23 @@ describe('changing the topology while requests flow', () => {
     expect((await readAll(api)).shards).toMatchObject({ total: 3, ok: 3 });
   });
 
+  it('delivers what waited for a shard to its other address, under the same version', async () => {
+    const [s0, s1] = [await startShard('s0'), await startShard('s1')];
+    writeConfig(1, [s0, { ...s1, otlp: NOWHERE }]);
+    const ingest = await startIngest();
+    const query = await start(['query', '--config', config, '--api-port', '0']);
+    const { http = '' } = ingest.addresses;
+    const load = startLoad({ http, random: seededRandom(6), service: 'load', concurrency: 2, pauseMs: 20 });
+    await expect.poll(() => load.sentSoFar(), POLL).toBeGreaterThan(100);
+    const { sent } = await load.stop();
+    writeConfig(1, [s0, s1]);
+    const { api = '' } = query.addresses;
+    await expect.poll(async () => (await readAll(api)).ids.size, POLL).toBe(sent.size);
+  });
+
   it('holds the batches of a shard that left the map, and delivers them when it is back', async () => {
     const [s0, s1] = [await startShard('s0'), await startShard('s1')];
-    const nowhere = { ...s1, otlp: 'http://127.0.0.1:9' };
-    writeConfig(1, [s0, nowhere]);
+    writeConfig(1, [s0, { ...s1, otlp: NOWHERE }]);
     const ingest = await startIngest();
     const query = await start(['query', '--config', config, '--api-port', '0']);
     const { http = '' } = ingest.addresses;
@@ -129,7 +144,7 @@ describe('changing the topology while requests flow', () => {
 
   it('re-routes what is held for a shard that is gone for good, and nothing of it is missing', async () => {
     const [s0, s1] = [await startShard('s0'), await startShard('s1')];
-    const gone = { id: 'gone', otlp: 'http://127.0.0.1:9', read: 'http://127.0.0.1:9' };
+    const gone = { id: 'gone', otlp: NOWHERE, read: NOWHERE };
     writeConfig(1, [s0, s1, gone]);
     const ingest = await startIngest();
     const { http = '' } = ingest.addresses;

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { BatchQueue } from '../../ingest/queue/batch-queue.ts';
-import { createBullmqQueue } from '../../ingest/queue/bullmq-queue.ts';
+import { createBullmqQueue, UnsafeRedisError } from '../../ingest/queue/bullmq-queue.ts';
 import { createLmdbQueue } from '../../ingest/queue/lmdb-queue.ts';
 import { UnusableQueueError } from '../../ingest/queue/queue-folder.ts';
 import type { Config } from '../../shared/config/schema.ts';
@@ -18,24 +18,36 @@ export interface QueueParts {
   readonly logger: Logger;
 }
 
-/** The queue that the configuration names: the one in Redis, or the one in the data folder. */
-export async function openQueue({ config, shards, logger }: QueueParts): Promise<BatchQueue> {
-  const leaseMs = config.delivery.timeout + LEASE_MARGIN_MS;
-  const { url } = config.queue.redis;
-  if (url !== undefined) return createBullmqQueue({ url, shards, leaseMs, clock: systemClock, logger });
-  const { minFreeBytes } = config.queue;
+/**
+ * The queue that the configuration names: the one in Redis, or the one in the data folder.
+ * @throws UserError when it cannot be used as it is; a Redis that is away is no reason
+ */
+export async function openQueue(parts: QueueParts): Promise<BatchQueue> {
   try {
-    return await createLmdbQueue({
-      dir: queueFolder(config),
-      leaseMs,
-      minFreeBytes,
-      clock: systemClock,
-      logger,
-    });
+    return await createQueue(parts);
   } catch (error) {
-    if (error instanceof UnusableQueueError) throw new UserError(error.message);
+    if (error instanceof UnusableQueueError || error instanceof UnsafeRedisError) {
+      throw new UserError(error.message);
+    }
     throw error;
   }
+}
+
+function createQueue({ config, shards, logger }: QueueParts): Promise<BatchQueue> {
+  const { queue, delivery } = config;
+  const common = { leaseMs: delivery.timeout + LEASE_MARGIN_MS, clock: systemClock, logger };
+  const { url, requireDurable } = queue.redis;
+  if (url === undefined) {
+    return createLmdbQueue({ ...common, dir: queueFolder(config), minFreeBytes: queue.minFreeBytes });
+  }
+  return createBullmqQueue({
+    ...common,
+    url,
+    shards,
+    requireDurable,
+    backlogAgeMs: delivery.backlogAge,
+    maxQueueBytes: queue.maxBytes,
+  });
 }
 
 export function queueFolder(config: Config): string {

@@ -25,7 +25,7 @@ export async function fetchHotKeys(url: URL): Promise<readonly HotKey[] | string
 }
 
 /** The samples of one metric in the Prometheus text format. */
-export function hotKeysIn(exposition: string): HotKey[] {
+function hotKeysIn(exposition: string): HotKey[] {
   return exposition
     .split('\n')
     .flatMap(line => {

@@ -29,7 +29,7 @@ export async function rerouteBatches(input: TopologyTaskInput): Promise<number> 
   const stop = () => stopping.abort();
   process.once('SIGINT', stop);
   const shards = topology.all.map(({ id }) => id);
-  const parts = { config, shards, logger: createLogger('warn', 'topology') };
+  const parts = { config, shards, logger: createLogger('error', 'topology') };
   const outcome = await withExistingQueue(parts, async (queue, lanes) => {
     if (!lanes.includes(shard)) {
       throw new UserError(`the queue never had a batch for a shard ${shard}; it had for ${lanes.join(', ')}`);
