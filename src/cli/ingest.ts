@@ -3,7 +3,6 @@ import { createHash } from '../shared/topology/hash.ts';
 import { startIngest, workerCount } from './compose/ingest.ts';
 import { readyLine, urlOf } from './compose/ready-line.ts';
 import { openTopology } from './compose/topology.ts';
-import { EXIT, UserError } from './exit-codes.ts';
 import { configFrom, helpText, parseFlags, SERVE_FLAGS } from './flags.ts';
 import type { Io } from './io.ts';
 import { createLogger, serve } from './serve.ts';
@@ -61,13 +60,6 @@ export async function ingestCommand(argv: readonly string[], io: Io): Promise<nu
   for (const warning of warnings) logger.warn(warning);
   const hash = await createHash();
   const topology = openTopology({ settings, hash, command: 'ingest', logger });
-  const foreign = topology.current().active.find(shard => shard.kind === 'tael');
-  if (foreign !== undefined) {
-    throw new UserError(
-      `shard ${foreign.id} is of kind tael, which cannot be delivered to yet; make it draining or leave it out`,
-      EXIT.usage,
-    );
-  }
   const { http, grpc, health, metrics } = config.ingest;
   const workers = workerCount(config);
   const ingest = await startIngest({ config, topology, hash, logger, workers, health, metrics });

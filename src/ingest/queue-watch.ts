@@ -45,7 +45,7 @@ export function createQueueWatch(options: QueueWatchOptions): QueueWatch {
   const { queue, logger, maxShardBytes, maxBytes } = options;
   /** As of the last look, and what was stored since it began. */
   let known = new Map<string, number>();
-  let since = new Map<string, number>();
+  const since = new Map<string, number>();
   let knownTotal = 0;
   let sinceTotal = 0;
   let unavailable: string | undefined;
@@ -55,9 +55,7 @@ export function createQueueWatch(options: QueueWatchOptions): QueueWatch {
   let timer: NodeJS.Timeout | undefined;
 
   async function look(): Promise<void> {
-    const before = { since, sinceTotal };
-    since = new Map();
-    sinceTotal = 0;
+    const before = new Map(since);
     try {
       unavailable = await queue.unavailableReason();
       const shards = new Set([...options.shards(), ...(await queue.shards())]);
@@ -66,16 +64,19 @@ export function createQueueWatch(options: QueueWatchOptions): QueueWatch {
       );
       known = new Map(sizes);
       knownTotal = sizes.reduce((sum, [, sizeBytes]) => sum + sizeBytes, 0);
+      // What was stored before the look is in its figures. What was stored while it looked may be in both.
+      for (const [shard, sizeBytes] of before) add(shard, -sizeBytes);
     } catch (error) {
       // What was known is still the best guess, and whether batches can be stored shows when they are.
       logger.debug({ err: error }, 'queue depth is unknown');
-      for (const [shard, sizeBytes] of before.since) add(shard, sizeBytes);
     }
     tell();
   }
 
   function add(shard: string, sizeBytes: number): void {
-    since.set(shard, (since.get(shard) ?? 0) + sizeBytes);
+    const sum = (since.get(shard) ?? 0) + sizeBytes;
+    if (sum === 0) since.delete(shard);
+    else since.set(shard, sum);
     sinceTotal += sizeBytes;
   }
 

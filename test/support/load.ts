@@ -24,6 +24,9 @@ export interface Load {
   stop(): Promise<LoadResult>;
 }
 
+/** As SDKs have it. */
+const EXPORT_TIMEOUT_MS = 10_000;
+
 /** Sends until `stop` is called or, unless it is persistent, the receiver goes away. */
 export function startLoad({
   http,
@@ -48,6 +51,7 @@ export function startLoad({
           method: 'POST',
           headers: { 'content-type': 'application/json' },
           body,
+          signal: AbortSignal.timeout(EXPORT_TIMEOUT_MS),
         });
         const answer = (await response.json()) as { partialSuccess?: unknown };
         if (response.status === 200 && answer.partialSuccess === undefined) {

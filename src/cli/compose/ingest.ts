@@ -161,9 +161,9 @@ interface BullBoardParts {
 }
 
 async function openBullBoard({ config, shards, logger }: BullBoardParts): Promise<BullBoard | undefined> {
-  const { url, bullBoard } = config.queue.redis;
+  const { url, cluster, bullBoard } = config.queue.redis;
   if (!bullBoard || url === undefined) return undefined;
   // Loaded on demand: hardly anybody wants it, and it brings a user interface along.
   const { createBullBoard } = await import('../../ingest/queue/bull-board.ts');
-  return createBullBoard({ url, basePath: QUEUES_PATH, shards, logger });
+  return createBullBoard({ url, cluster, basePath: QUEUES_PATH, shards, logger });
 }

@@ -18,36 +18,29 @@ export interface QueueParts {
   readonly logger: Logger;
 }
 
-/**
- * The queue that the configuration names: the one in Redis, or the one in the data folder.
- * @throws UserError when it cannot be used as it is; a Redis that is away is no reason
- */
-export async function openQueue(parts: QueueParts): Promise<BatchQueue> {
+/** The queue that the configuration names: the one in Redis, or the one in the data folder. */
+export async function openQueue({ config, shards, logger }: QueueParts): Promise<BatchQueue> {
+  const common = { leaseMs: config.delivery.timeout + LEASE_MARGIN_MS, clock: systemClock, logger };
+  const { redis, minFreeBytes, maxBytes } = config.queue;
   try {
-    return await createQueue(parts);
+    if (redis.url === undefined) {
+      return await createLmdbQueue({ ...common, dir: queueFolder(config), minFreeBytes });
+    }
+    return await createBullmqQueue({
+      ...common,
+      url: redis.url,
+      cluster: redis.cluster,
+      shards,
+      backlogAgeMs: config.delivery.backlogAge,
+      requireDurable: redis.requireDurable,
+      maxQueueBytes: maxBytes,
+    });
   } catch (error) {
     if (error instanceof UnusableQueueError || error instanceof UnsafeRedisError) {
       throw new UserError(error.message);
     }
     throw error;
   }
-}
-
-function createQueue({ config, shards, logger }: QueueParts): Promise<BatchQueue> {
-  const { queue, delivery } = config;
-  const common = { leaseMs: delivery.timeout + LEASE_MARGIN_MS, clock: systemClock, logger };
-  const { url, requireDurable } = queue.redis;
-  if (url === undefined) {
-    return createLmdbQueue({ ...common, dir: queueFolder(config), minFreeBytes: queue.minFreeBytes });
-  }
-  return createBullmqQueue({
-    ...common,
-    url,
-    shards,
-    requireDurable,
-    backlogAgeMs: delivery.backlogAge,
-    maxQueueBytes: queue.maxBytes,
-  });
 }
 
 export function queueFolder(config: Config): string {

@@ -4,19 +4,23 @@ import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import { ExpressAdapter } from '@bull-board/express';
 import { Queue } from 'bullmq';
 import express from 'express';
-import { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { type Component, once } from '../../shared/lifecycle.ts';
+import { openRedis } from './redis-client.ts';
+import { laneName, PREFIX } from './redis-keys.ts';
 
 interface BullBoardOptions {
-  /** The Redis that holds the queue. */
+  /** The Redis that holds the queue, and whether it is a cluster. */
   readonly url: string;
+  readonly cluster: boolean;
   /** Where the board is mounted, without a slash at its end. */
   readonly basePath: string;
   /** The shards whose lanes are shown, asked whenever the board is opened. */
   readonly shards: () => Promise<readonly string[]>;
   readonly logger: Logger;
 }
+
+const CONNECT_TIMEOUT_MS = 1000;
 
 export interface BullBoard extends Component {
   readonly handle: RequestListener;
@@ -26,11 +30,11 @@ export interface BullBoard extends Component {
  * The lanes as BullMQ sees them, to look at only: a job is a reference to a batch, and whoever removed or repeated
  * one by hand would take a batch out of its lane or deliver it beside its account.
  */
-export function createBullBoard({ url, basePath, shards, logger }: BullBoardOptions): BullBoard {
+export function createBullBoard({ url, cluster, basePath, shards, logger }: BullBoardOptions): BullBoard {
   // A connection of its own: what the board asks for must not delay what senders wait for.
-  const client = new Redis(url, { maxRetriesPerRequest: 1, commandTimeout: 5000, lazyConnect: true });
+  const client = openRedis({ url, cluster, connectTimeoutMs: CONNECT_TIMEOUT_MS });
   client.on('error', error => logger.debug({ err: error }, 'Bull Board has no Redis'));
-  const queues = new Map<string, { queue: Queue; adapter: BullMQAdapter }>();
+  const queues = new Map<string, Queue>();
   const serverAdapter = new ExpressAdapter().setBasePath(basePath);
   const board = createBoard({
     queues: [],
@@ -40,17 +44,17 @@ export function createBullBoard({ url, basePath, shards, logger }: BullBoardOpti
 
   async function refresh(): Promise<void> {
     for (const shard of await shards()) {
-      for (const name of [`{otelfan-${shard}}`]) {
-        if (queues.has(name)) continue;
-        const queue = new Queue(name, { connection: client, prefix: 'otelfan', skipVersionCheck: true });
-        queue.on('error', error => logger.debug({ err: error }, 'Bull Board has no Redis'));
-        const adapter = new BullMQAdapter(queue, {
-          readOnlyMode: true,
-          displayName: name.replaceAll(/[{}]/g, ''),
-        });
-        queues.set(name, { queue, adapter });
-        board.addQueue(adapter);
-      }
+      if (queues.has(shard)) continue;
+      const queue = new Queue(laneName(shard), {
+        connection: client,
+        prefix: PREFIX,
+        skipVersionCheck: true,
+        // BullMQ would set its own length of the event stream.
+        skipMetasUpdate: true,
+      });
+      queue.on('error', error => logger.debug({ err: error }, 'Bull Board has no Redis'));
+      queues.set(shard, queue);
+      board.addQueue(new BullMQAdapter(queue, { readOnlyMode: true, displayName: shard }));
     }
   }
 
@@ -73,7 +77,7 @@ export function createBullBoard({ url, basePath, shards, logger }: BullBoardOpti
   return {
     handle: app,
     stop: once(async () => {
-      await Promise.all([...queues.values()].map(({ queue }) => queue.close()));
+      await Promise.all([...queues.values()].map(queue => queue.close()));
       client.disconnect();
     }),
   };

@@ -18,7 +18,7 @@ const shard = z.strictObject({
     .enum(['embedded', 'tael'])
     .default('embedded')
     .describe(
-      "`embedded` is a shard of otelfan's own; `tael` a tael-server, which can be neither delivered to nor read yet.",
+      "`embedded` is a shard of otelfan's own; `tael` a tael-server, which is fed over gRPC and cannot be read yet.",
     ),
   otlp: otlpUrl.describe('Base URL of its OTLP door; over HTTP, data is posted to `/v1/…` below it.'),
   read: httpUrl.describe('Base URL of its read API.'),
@@ -127,6 +127,9 @@ export const configSchema = z.strictObject({
             .meta({ forms: 'a URL with redis:// or rediss://' })
             .optional()
             .describe('Redis that holds the queue. Without it the embedded queue is used.'),
+          cluster: yesNo(false).describe(
+            'Whether it is a Redis Cluster; the URL is then that of any of its nodes.',
+          ),
           requireDurable: yesNo(false).describe(
             'Refuse to start on a Redis that may evict keys or keeps no append-only file, instead of warning.',
           ),

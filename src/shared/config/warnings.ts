@@ -88,9 +88,7 @@ function shardWarnings({ query, topology }: Config): string[] {
   }
   for (const { id, kind } of topology.shards) {
     if (kind !== 'tael') continue;
-    warnings.push(
-      `shard ${id} is of kind tael, which can be neither delivered to nor read yet: every answer lacks it`,
-    );
+    warnings.push(`shard ${id} is of kind tael, which cannot be read yet: every answer lacks it`);
   }
   return warnings;
 }
