@@ -128,7 +128,7 @@ export const configSchema = z.strictObject({
             .optional()
             .describe('Redis that holds the queue. Without it the embedded queue is used.'),
           cluster: yesNo(false).describe(
-            'Whether it is a Redis Cluster; the URL is then that of any of its nodes.',
+            'Whether `queue.redis.url` is a node of a Redis Cluster; the other nodes are found through it.',
           ),
           requireDurable: yesNo(false).describe(
             'Refuse to start on a Redis that may evict keys or keeps no append-only file, instead of warning.',
