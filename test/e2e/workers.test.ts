@@ -9,9 +9,9 @@ import { expectNothingUnaccounted } from '../support/conservation.ts';
 import { seededRandom, startLoad } from '../support/load.ts';
 import { scrape, sumOf } from '../support/metrics.ts';
 import type { Json } from '../support/otlp-arbitraries.ts';
-import { openRedisQueue } from '../support/queues.ts';
 import { eventually, get } from '../support/read-api.ts';
 import { cannotControlRedis } from '../support/redis.ts';
+import { openRedisQueue } from '../support/redis-queue.ts';
 import { type SeparateSystem, startSeparate, temporaryFolder } from '../support/systems.ts';
 
 const WORKERS = ['worker-1', 'worker-2'];
