@@ -27,7 +27,7 @@ const FLAGS = {
   id: { type: 'string', placeholder: 'ID', about: 'only this batch; may be repeated', multiple: true },
   all: { type: 'boolean', about: 'replay, purge: everything, where no filter is given' },
   yes: { type: 'boolean', about: 'purge: really delete' },
-  limit: { type: 'string', placeholder: 'N', about: 'list: at most so many (a table default is 1000)' },
+  limit: { type: 'string', placeholder: 'N', about: 'list: at most so many (default for a table: 1000)' },
   raw: { type: 'boolean', about: 'show: the stored OTLP protobuf and nothing else' },
   json: {
     type: 'boolean',

@@ -6,12 +6,12 @@ import type { TopologySource } from '../shared/topology/topology-source.ts';
 import type { BatchQueue, LaneStats } from './queue/batch-queue.ts';
 
 /** What the set needs to know of a lane. */
-export interface RunningLane<State> extends Component {
+interface RunningLane<State> extends Component {
   state(): State;
 }
 
 /** A lane with batches whose shard is not in the topology: nobody knows where to deliver them. */
-export interface HeldLane extends Pick<LaneStats, 'batches' | 'sizeBytes' | 'oldestAcceptedAtMs'> {
+interface HeldLane extends Pick<LaneStats, 'batches' | 'sizeBytes' | 'oldestAcceptedAtMs'> {
   readonly shard: string;
 }
 
@@ -114,7 +114,7 @@ export function createLaneSet<State>(parts: LaneSetParts<State>): LaneSet<State>
 }
 
 /** Lanes of the queue with batches, whose shard the topology does not have; by shard id. */
-export async function heldLanes(
+async function heldLanes(
   queue: Pick<BatchQueue, 'shards' | 'stats'>,
   { all }: Topology,
 ): Promise<HeldLane[]> {

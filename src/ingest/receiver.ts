@@ -7,12 +7,8 @@ import type { Batcher, PendingSlice } from './batcher.ts';
 import { exportIdOf } from './export-id.ts';
 import type { HotKeys } from './hot-keys.ts';
 import type { IngestEvents } from './ingest-events.ts';
-import {
-  type KeySampler,
-  MAX_RECORDS,
-  type Partition,
-  type PartitionOutcome,
-} from './partition/partition.ts';
+import type { Partition, PartitionOutcome } from './partition/partition.ts';
+import { type KeySampler, MAX_RECORDS } from './partition/splitter.ts';
 
 interface ReceiverOptions {
   /** The topology in force now; one request is split by one version of it. */

@@ -3,7 +3,7 @@ import type { SliceInfo } from '../shared/otlp/batch-header.ts';
 import type { Clock } from '../shared/time.ts';
 import type { Hash } from '../shared/topology/hash.ts';
 import type { Topology } from '../shared/topology/topology.ts';
-import { partition } from './partition/partition.ts';
+import type { Partition } from './partition/partition.ts';
 import type { Batch } from './queue/batch.ts';
 import type { BatchQueue, Claim } from './queue/batch-queue.ts';
 
@@ -13,6 +13,7 @@ export interface RerouteParts {
   readonly shard: string;
   readonly topology: Topology;
   readonly hash: Hash;
+  readonly partition: Partition;
   readonly clock: Clock;
   /** How long to wait for batches that are there and not to be had: leased to somebody, or resting after a failure. */
   readonly patienceMs: number;
@@ -123,10 +124,10 @@ async function store(
   return reason;
 }
 
-type Cutting = Pick<RerouteParts, 'topology' | 'hash'>;
+type Cutting = Pick<RerouteParts, 'topology' | 'hash' | 'partition'>;
 
 /** One batch for each new owner, holding all records of the old one; or why it cannot be cut. */
-export function batchesOf(batch: Batch, { topology, hash }: Cutting): Batch[] | string {
+export function batchesOf(batch: Batch, { topology, hash, partition }: Cutting): Batch[] | string {
   const slicesTo = new Map<string, { info: SliceInfo; bytes: Buffer; records: number }[]>();
   let records = 0;
   let at = 0;

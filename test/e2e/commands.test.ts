@@ -152,7 +152,18 @@ describe('otelfan', () => {
   it('shows its commands with --help, and its version', async () => {
     const help = await runCli(['--help']);
     expect(help.exitCode).toBe(0);
-    for (const command of ['up', 'ingest', 'query', 'shard', 'get', 'demo', 'send', 'check-config']) {
+    for (const command of [
+      'up',
+      'ingest',
+      'query',
+      'shard',
+      'get',
+      'demo',
+      'send',
+      'topology',
+      'dead-letter',
+      'check-config',
+    ]) {
       expect(help.stdout).toContain(`  ${command} `);
       const own = await runCli([command, '--help']);
       expect(own.exitCode).toBe(0);

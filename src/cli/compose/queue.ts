@@ -18,7 +18,10 @@ export interface QueueParts {
   readonly logger: Logger;
 }
 
-/** The queue that the configuration names: the one in Redis, or the one in the data folder. */
+/**
+ * The queue that the configuration names: the one in Redis, or the one in the data folder.
+ * @throws UserError when it cannot be used as it is; a Redis that is away is no reason
+ */
 export async function openQueue({ config, shards, logger }: QueueParts): Promise<BatchQueue> {
   const common = { leaseMs: config.delivery.timeout + LEASE_MARGIN_MS, clock: systemClock, logger };
   const { redis, minFreeBytes, maxBytes } = config.queue;

@@ -1,14 +1,15 @@
 import { fetchFailure } from '../fetch-failure.ts';
 
-/** A shard key that an ingest process saw often. */
+/** A shard key that an ingest process saw often lately. */
 export interface HotKey {
   readonly signal: string;
   readonly key: string;
   readonly shard: string;
+  /** Its records of about the last minute, estimated. */
   readonly records: number;
 }
 
-const METRIC = 'otelfan_hot_key_records_total';
+const METRIC = 'otelfan_hot_key_records';
 const TIMEOUT_MS = 2000;
 
 /** The hottest keys that an ingest metrics endpoint tells of, hottest first; or why it told nothing. */
@@ -24,7 +25,7 @@ export async function fetchHotKeys(url: URL): Promise<readonly HotKey[] | string
 }
 
 /** The samples of one metric in the Prometheus text format. */
-export function hotKeysIn(exposition: string): HotKey[] {
+function hotKeysIn(exposition: string): HotKey[] {
   return exposition
     .split('\n')
     .flatMap(line => {

@@ -54,5 +54,5 @@ function hotKeysText({ hotKeys, hotKeysError }: Pick<Overview, 'hotKeys' | 'hotK
     ],
     rows: hotKeys.slice(0, MAX_HOT_KEYS),
   });
-  return `Hottest keys of the ingest process that answered:\n${table}`;
+  return `Hottest keys of the last minute or so, in the ingest process that was asked:\n${table}`;
 }

@@ -1,5 +1,7 @@
+import { createPartition } from '../../ingest/partition/partition.ts';
 import { type RerouteOutcome, type RerouteProgress, rerouteShard } from '../../ingest/reroute.ts';
 import { POSITIVE_DURATION_FORMS, parseDurationMs } from '../../shared/config/units.ts';
+import { createOtlpTypes } from '../../shared/otlp/messages.ts';
 import { systemClock } from '../../shared/time.ts';
 import { withExistingQueue } from '../compose/existing-queue.ts';
 import { EXIT, UserError } from '../exit-codes.ts';
@@ -27,7 +29,7 @@ export async function rerouteBatches(input: TopologyTaskInput): Promise<number> 
   const stop = () => stopping.abort();
   process.once('SIGINT', stop);
   const shards = topology.all.map(({ id }) => id);
-  const parts = { config, shards, logger: createLogger('warn', 'topology') };
+  const parts = { config, shards, logger: createLogger('error', 'topology') };
   const outcome = await withExistingQueue(parts, async (queue, lanes) => {
     if (!lanes.includes(shard)) {
       throw new UserError(`the queue never had a batch for a shard ${shard}; it had for ${lanes.join(', ')}`);
@@ -38,6 +40,7 @@ export async function rerouteBatches(input: TopologyTaskInput): Promise<number> 
       shard,
       topology,
       hash,
+      partition: createPartition(createOtlpTypes()),
       clock: systemClock,
       patienceMs,
       signal: stopping.signal,

@@ -19,7 +19,8 @@ const SIGNAL_OF_METHOD = new Map<string, Signal>(
   SIGNALS.map(signal => [`/${SIGNAL_FACTS[signal].grpcService}/Export`, signal]),
 );
 
-/** How long a call may be silent before its message is whole. */
+/** How long a message may take to arrive, and how long nothing of it may. */
+const MESSAGE_TIMEOUT_MS = 60_000;
 const SILENCE_TIMEOUT_MS = 30_000;
 
 const OK_HEADERS = {
@@ -52,8 +53,7 @@ export class GrpcCall {
     }
     const signal = this.#signal;
     if (signal === undefined) {
-      const methods = [...SIGNAL_OF_METHOD.keys()].join(', ');
-      this.refuse(refuse('notFound', `no method ${this.#headers[':path']}; use ${methods}`));
+      this.refuse(unknownMethod(this.#headers[':path'] ?? ''));
       return;
     }
     const place = this.#door.admission.enter();
@@ -99,7 +99,7 @@ export class GrpcCall {
 
   #accept(signal: Signal, outcome: Extract<ExportOutcome, { kind: 'accepted' }>): void {
     const stream = this.#stream;
-    if (!stream.destroyed) {
+    if (this.#isWaitedFor()) {
       const response = exportResponse(signal, outcome, 'protobuf');
       stream.respond(OK_HEADERS, { waitForTrailers: true });
       stream.once('wantTrailers', () => stream.sendTrailers(OK_TRAILERS));
@@ -118,6 +118,11 @@ export class GrpcCall {
     });
   }
 
+  /** False once the client has cancelled. */
+  #isWaitedFor(): boolean {
+    return !this.#stream.destroyed && !this.#stream.closed;
+  }
+
   #isGrpc(): boolean {
     const type = this.#headers['content-type'] ?? '';
     return this.#headers[':method'] === 'POST' && /^application\/grpc(?:\+proto)?(?:;|$)/.test(type);
@@ -133,7 +138,7 @@ export class GrpcCall {
     const { http } = CONDITIONS[refusal.condition];
     const body = rpcStatus(refusal, 'json');
     const stream = this.#stream;
-    if (!stream.destroyed) {
+    if (this.#isWaitedFor()) {
       stream.respond({ ':status': http, 'content-type': MEDIA_TYPES.json });
       stream.end(body);
       this.#stopReading();
@@ -142,7 +147,7 @@ export class GrpcCall {
   }
 
   #end(refusal: Refusal, headers: http2.OutgoingHttpHeaders): void {
-    if (!this.#stream.destroyed) {
+    if (this.#isWaitedFor()) {
       this.#stream.respond(headers, { endStream: true });
       this.#stopReading();
     }
@@ -169,6 +174,13 @@ export class GrpcCall {
   }
 }
 
+function unknownMethod(path: string): Refusal {
+  const why = path.includes('.profiles.')
+    ? 'profiles are not enabled; this server takes'
+    : `no method ${path}; use`;
+  return refuse('notFound', `${why} ${[...SIGNAL_OF_METHOD.keys()].join(', ')}`);
+}
+
 interface Limits {
   readonly maxRequestBytes: number;
   readonly place: Place;
@@ -189,6 +201,7 @@ function readMessage(
 ): Promise<Message | Refusal | 'aborted'> {
   return new Promise(resolve => {
     const head = Buffer.alloc(PREFIX_BYTES);
+    const giveUpAt = performance.now() + MESSAGE_TIMEOUT_MS;
     let headBytes = 0;
     let prefix: MessagePrefix | undefined;
     let body: BodyBytes | undefined;
@@ -198,7 +211,9 @@ function readMessage(
       stream.setTimeout(0);
       resolve(result);
     };
+    const giveUp = () => stream.close(http2.constants.NGHTTP2_CANCEL);
     const onData = (chunk: Buffer) => {
+      if (performance.now() > giveUpAt) giveUp();
       let rest = chunk;
       if (body === undefined) {
         const copied = chunk.copy(head, headBytes, 0, PREFIX_BYTES - headBytes);
@@ -224,6 +239,6 @@ function readMessage(
     };
     const onClose = () => settle('aborted');
     stream.on('data', onData).on('end', onEnd).on('close', onClose);
-    stream.setTimeout(SILENCE_TIMEOUT_MS, () => stream.close(http2.constants.NGHTTP2_CANCEL));
+    stream.setTimeout(SILENCE_TIMEOUT_MS, giveUp);
   });
 }

@@ -36,7 +36,8 @@ export async function createOtlpGrpcServer(options: OtlpGrpcOptions): Promise<Ht
     sessions.add(session);
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
     const spread = 1 + AGE_SPREAD * (2 * options.random() - 1);
-    const age = setTimeout(() => closeGracefully(session), options.maxConnectionAgeMs * spread).unref();
+    // GOAWAY names the last call that is served; a client repeats one that crossed it by itself, as it was not begun.
+    const age = setTimeout(() => session.close(), options.maxConnectionAgeMs * spread).unref();
     session.once('close', () => {
       clearTimeout(age);
       sessions.delete(session);
@@ -59,7 +60,7 @@ export async function createOtlpGrpcServer(options: OtlpGrpcOptions): Promise<Ht
     port: (server.address() as AddressInfo).port,
     stop: once(async () => {
       const closed = new Promise<void>(resolve => server.close(() => resolve()));
-      for (const session of sessions) closeGracefully(session);
+      for (const session of sessions) session.close();
       const grace = setTimeout(() => {
         for (const session of sessions) session.destroy();
       }, STOP_GRACE_MS);
@@ -67,17 +68,4 @@ export async function createOtlpGrpcServer(options: OtlpGrpcOptions): Promise<Ht
       clearTimeout(grace);
     }),
   };
-}
-
-const LAST_STREAM_ID = 2 ** 31 - 1;
-
-/**
- * Ends a connection without failing a call (RFC 9113, section 6.8): the first GOAWAY tells the client to open no more
- * streams, the second names the last one that is served, a round trip later, when none can be on its way any more.
- */
-function closeGracefully(session: http2.ServerHttp2Session): void {
-  if (session.closed || session.destroyed) return;
-  session.goaway(http2.constants.NGHTTP2_NO_ERROR, LAST_STREAM_ID);
-  const sent = session.ping(() => session.close());
-  if (!sent) session.close();
 }

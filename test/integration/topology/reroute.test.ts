@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createPartition } from '../../../src/ingest/partition/partition.ts';
 import type { Batch } from '../../../src/ingest/queue/batch.ts';
 import type { BatchQueue } from '../../../src/ingest/queue/batch-queue.ts';
 import { batchesOf, type RerouteOutcome, rerouteShard } from '../../../src/ingest/reroute.ts';
+import { createOtlpTypes } from '../../../src/shared/otlp/messages.ts';
 import { createHash } from '../../../src/shared/topology/hash.ts';
 import { createTopology, ownerOf, type Topology } from '../../../src/shared/topology/topology.ts';
 import { traceId } from '../../support/otlp-samples.ts';
@@ -10,6 +12,7 @@ import { shardSpec } from '../../support/stub-shard.ts';
 import { temporaryFolder } from '../../support/systems.ts';
 
 const hash = await createHash();
+const partition = createPartition(createOtlpTypes());
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
 let queue: BatchQueue;
@@ -40,6 +43,7 @@ function reroute({ topology = TWO, patienceMs = 0, signal, onBatch }: Options = 
     shard: 's9',
     topology,
     hash,
+    partition,
     clock: { now: Date.now },
     patienceMs,
     signal: signal ?? new AbortController().signal,
@@ -122,7 +126,9 @@ describe('re-routing a shard', () => {
 
   it('a second attempt after a crash makes the same batches under the same ids', () => {
     const batch = traceBatch({ shard: 's9', slices: [traces(20), traces(5)] });
-    expect(batchesOf(batch, { topology: TWO, hash })).toEqual(batchesOf(batch, { topology: TWO, hash }));
+    expect(batchesOf(batch, { topology: TWO, hash, partition })).toEqual(
+      batchesOf(batch, { topology: TWO, hash, partition }),
+    );
   });
 
   it('another version makes other ids, because it cuts other bytes', async () => {
@@ -149,6 +155,7 @@ describe('re-routing a shard', () => {
         shard: from,
         topology: topologyOf(version, `s8-${version}`),
         hash,
+        partition,
         clock: { now: Date.now },
         patienceMs: 0,
         signal: new AbortController().signal,

@@ -142,9 +142,9 @@ describe('otelfan topology', () => {
 
     it('shows them, hottest first, whatever characters a key has', async () => {
       answer = [
-        '# TYPE otelfan_hot_key_records_total counter',
-        'otelfan_hot_key_records_total{signal="logs",key="a \\"b\\" {c} \\\\ d",shard="s1"} 12',
-        'otelfan_hot_key_records_total{signal="metrics",key="http.server.duration",shard="s0"} 3.5e+03',
+        '# TYPE otelfan_hot_key_records gauge',
+        'otelfan_hot_key_records{signal="logs",key="a \\"b\\" {c} \\\\ d",shard="s1"} 12',
+        'otelfan_hot_key_records{signal="metrics",key="http.server.duration",shard="s0"} 3.5e+03',
         'otelfan_other_total{key="x"} 9',
       ].join('\n');
       const { port } = server.address() as AddressInfo;
