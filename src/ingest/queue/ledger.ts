@@ -40,16 +40,8 @@ export function withAccepted(ledger: Ledger, entry: LedgerEntry): Ledger {
   return { ...withQueued(ledger, entry), accepted: plus(ledger.accepted, entry.signal, entry.records) };
 }
 
-export function withDelivered(ledger: Ledger, entry: LedgerEntry): Ledger {
-  return withDeliveredExcept(ledger, entry, []);
-}
-
-/** The batch was delivered but for the parts, each of which became a dead letter. */
-export function withDeliveredExcept(
-  ledger: Ledger,
-  entry: LedgerEntry,
-  parts: readonly LedgerEntry[],
-): Ledger {
+/** The batch was delivered, but for the parts if any: each of those became a dead letter. */
+export function withDelivered(ledger: Ledger, entry: LedgerEntry, parts: readonly LedgerEntry[]): Ledger {
   const { signal } = entry;
   const refused = parts.reduce((sum, part) => sum + part.records, 0);
   return {
