@@ -9,7 +9,7 @@ import {
   NO_RECORDS,
   withAccepted,
   withDeadLettered,
-  withDelivered,
+  withDeliveredExcept,
   withRerouted,
 } from './ledger.ts';
 import type { DeadEntry, LaneKey, LmdbTables } from './lmdb-tables.ts';
@@ -96,7 +96,7 @@ export function createLmdbStore(tables: LmdbTables): LmdbStore {
             }
             ledgers.putSync(
               shard,
-              withDelivered(
+              withDeliveredExcept(
                 ledger,
                 entry,
                 parts.map(part => part.entry),
