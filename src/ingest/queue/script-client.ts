@@ -32,7 +32,7 @@ export class PartialTransactionError extends Error {
   override readonly name = 'PartialTransactionError';
 }
 
-export type ScriptArgument = string | number | Buffer;
+type ScriptArgument = string | number | Buffer;
 
 interface Script {
   readonly lua: string;

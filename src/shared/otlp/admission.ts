@@ -28,7 +28,7 @@ export interface Place {
 }
 
 /** A bound, and the setting that raises it. */
-export interface Mark {
+interface Mark {
   readonly most: number;
   readonly setting: string;
   /** Told of every request that was refused because of it. */
