@@ -1,4 +1,4 @@
-import { type Batch, encodeBatch } from './batch.ts';
+import { type Batch, encodeBatch, encodeBatchHead } from './batch.ts';
 import type { DeadLetter, LaneAudit, LaneStats, RefusedPart } from './batch-queue.ts';
 import { entryOf, type LedgerEntry, NO_RECORDS, plus, recordCounts, SETTLED_MEMORY_MS } from './ledger.ts';
 import type { RedisClient } from './redis-client.ts';
@@ -94,19 +94,12 @@ export function createRedisAccounts({ shard, client, scripts, clock }: RedisAcco
 
   return {
     accept(transaction, batch, jobKey) {
-      const { acceptedAtMs, signal, records, sizeBytes } = entryOf(batch);
+      const { id, payload, signal, records, acceptedAtMs } = batch;
+      const entry = JSON.stringify(entryOf(batch));
       transaction.run(
         ACCEPT_SCRIPT,
-        [...accountKeys(keys, batch.id), jobKey],
-        [
-          batch.id,
-          encodeBatch(batch),
-          acceptedAtMs,
-          JSON.stringify({ signal, records, acceptedAtMs, sizeBytes } satisfies LedgerEntry),
-          signal,
-          records,
-          sizeBytes,
-        ],
+        [...accountKeys(keys, id), jobKey],
+        [id, acceptedAtMs, entry, signal, records, payload.length, encodeBatchHead(batch), payload],
       );
     },
 
