@@ -38,8 +38,12 @@ export class CorruptBatchError extends Error {
 const VERSION = 1;
 const HEADER_AT = 9;
 
-export function encodeBatch(batch: Batch): Buffer {
-  return Buffer.concat([encodeBatchHead(batch), batch.payload]);
+export function encodeBatch(batch: Batch, allocate: (size: number) => Buffer = Buffer.allocUnsafe): Buffer {
+  const head = encodeBatchHead(batch);
+  const encoded = allocate(head.length + batch.payload.length);
+  head.copy(encoded);
+  batch.payload.copy(encoded, head.length);
+  return encoded;
 }
 
 /** What precedes the payload in the stored form, for a backend that can join the two without a copy of its own. */

@@ -1,10 +1,12 @@
-import type { Batch, BatchInfo, BatchKey } from './batch.ts';
-import { encodeBatch } from './batch.ts';
-import type { ClaimOrder, LaneAudit, LaneStats, RecordCounts, RefusedPart } from './batch-queue.ts';
+import { setImmediate } from 'node:timers/promises';
+import type { Signal } from '../../shared/otlp/signal.ts';
+import { type Batch, type BatchInfo, type BatchKey, encodeBatch } from './batch.ts';
+import type { ClaimOrder, LaneAudit, LaneStats, RefusedPart } from './batch-queue.ts';
 import {
+  EMPTY_LEDGER,
   entryOf,
+  type Ledger,
   NO_RECORDS,
-  plus,
   withAccepted,
   withDeadLettered,
   withDeliveredExcept,
@@ -28,7 +30,7 @@ export interface LmdbStore {
   payload(key: BatchKey): Buffer | undefined;
   shards(): readonly string[];
   stats(shard: string): LaneStats;
-  audit(shard: string): LaneAudit;
+  audit(shard: string): Promise<LaneAudit>;
 }
 
 /** What became of a batch. Nothing happens when it is not in its lane any more. */
@@ -37,31 +39,32 @@ export type Settlement =
   | { readonly kind: 'dead'; readonly atMs: number; readonly reason: string }
   | { readonly kind: 'rerouted'; readonly atMs: number; readonly as: readonly Batch[] };
 
+/** An audit lets others work after this many batches: a few milliseconds. */
+const COUNTED_PER_TURN = 500;
+
 export function createLmdbStore(tables: LmdbTables): LmdbStore {
   const { lanes, payloads, ledgers, dead, deadByAge, ledgerOf } = tables;
+  const scratch = createScratch();
 
-  function isKnown(batch: Batch): boolean {
-    const { shard, id } = batch;
-    // A payload is there as long as its batch or dead letter, unless it was lost.
-    return (
-      payloads.doesExist([shard, id]) ||
-      lanes.doesExist(laneKey(batch)) ||
-      dead.doesExist([shard, id]) ||
-      tables.isSettled(id)
-    );
+  /** A payload is there as long as its batch or its dead letter. */
+  const isKnown = ({ shard, id }: BatchKey) => payloads.doesExist([shard, id]) || tables.isSettled(id);
+
+  function putPayload(batch: Batch): void {
+    payloads.putSync([batch.shard, batch.id], encodeBatch(batch, scratch));
   }
 
-  function put(batch: Batch): boolean {
-    if (isKnown(batch)) return false;
-    const entry = entryOf(batch);
-    payloads.putSync([batch.shard, batch.id], encodeBatch(batch));
-    lanes.putSync(laneKey(batch), entry);
-    ledgers.putSync(batch.shard, withAccepted(ledgerOf(batch.shard), entry));
-    return true;
-  }
-
+  /** Each ledger is read and written once, however many batches its shard gets. */
   function putAll(batches: readonly Batch[]): Set<string> {
-    return new Set(batches.filter(put).map(batch => batch.shard));
+    const changed = new Map<string, Ledger>();
+    for (const batch of batches) {
+      if (isKnown(batch)) continue;
+      const entry = entryOf(batch);
+      putPayload(batch);
+      lanes.putSync(laneKey(batch), entry);
+      changed.set(batch.shard, withAccepted(changed.get(batch.shard) ?? ledgerOf(batch.shard), entry));
+    }
+    for (const [shard, ledger] of changed) ledgers.putSync(shard, ledger);
+    return new Set(changed.keys());
   }
 
   function putDead({ shard, id }: BatchKey, entry: DeadEntry): void {
@@ -88,7 +91,7 @@ export function createLmdbStore(tables: LmdbTables): LmdbStore {
           case 'delivered': {
             const parts = as.except.map(part => ({ ...part, entry: entryOf(part.batch) }));
             for (const { batch, entry: part, reason } of parts) {
-              payloads.putSync([shard, batch.id], encodeBatch(batch));
+              putPayload(batch);
               putDead({ shard, id: batch.id }, { ...part, reason, deadAtMs: as.atMs });
             }
             ledgers.putSync(
@@ -133,13 +136,22 @@ export function createLmdbStore(tables: LmdbTables): LmdbStore {
       return { ...ledgerOf(shard), oldestAcceptedAtMs: oldest?.[1] };
     },
 
-    audit(shard) {
-      let queued: RecordCounts = NO_RECORDS;
-      for (const { value } of lanes.getRange(laneRange(shard))) {
-        queued = plus(queued, value.signal, value.records);
+    async audit(shard) {
+      const transaction = tables.snapshot();
+      try {
+        const queued: Record<Signal, number> = { ...NO_RECORDS };
+        let counted = 0;
+        for (const { value } of lanes.getRange({ ...laneRange(shard), transaction })) {
+          queued[value.signal] += value.records;
+          counted += 1;
+          if (counted % COUNTED_PER_TURN === 0) await setImmediate();
+        }
+        const ledger = ledgers.get(shard, { transaction }) ?? EMPTY_LEDGER;
+        const { accepted, delivered, deadLettered, rerouted } = ledger;
+        return { queued, accepted, delivered, deadLettered, rerouted };
+      } finally {
+        transaction.done();
       }
-      const { accepted, delivered, deadLettered, rerouted } = ledgerOf(shard);
-      return { queued, accepted, delivered, deadLettered, rerouted };
     },
   };
 }
@@ -158,4 +170,13 @@ function laneRange(shard: string): LaneRange {
 
 function backwards({ start, end }: LaneRange) {
   return { start: end, end: start, reverse: true };
+}
+
+/** A record is copied into the file as it is put, so that the buffer it is made in can serve again. */
+function createScratch(): (size: number) => Buffer {
+  let buffer = Buffer.alloc(0);
+  return size => {
+    if (buffer.length < size) buffer = Buffer.allocUnsafe(size);
+    return buffer.subarray(0, size);
+  };
 }
