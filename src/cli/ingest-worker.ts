@@ -5,6 +5,7 @@ import { createTopology } from '../shared/topology/topology.ts';
 import { startDoors } from './compose/ingest.ts';
 import { openQueue } from './compose/queue.ts';
 import type { FromWorker, ToWorker } from './compose/worker-messages.ts';
+import { keepYoungGenerationSmall } from './compose/young-generation.ts';
 import { EXIT, UserError } from './exit-codes.ts';
 import { createLogger } from './serve.ts';
 
@@ -20,6 +21,7 @@ export async function ingestWorkerCommand(): Promise<number> {
   if (process.send === undefined) {
     throw new UserError('ingest-worker is started by otelfan ingest; run that instead', EXIT.usage);
   }
+  keepYoungGenerationSmall();
   // A terminal sends these to every process; the primary is the one that decides.
   for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => {});
   const mail = openMailbox();

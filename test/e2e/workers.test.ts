@@ -11,10 +11,11 @@ import { expectNothingUnaccounted } from '../support/conservation.ts';
 import { seededRandom, startLoad } from '../support/load.ts';
 import { scrape, sumOf } from '../support/metrics.ts';
 import type { Json } from '../support/otlp-arbitraries.ts';
+import { openDataFolderQueue } from '../support/queue-samples.ts';
 import { eventually, get } from '../support/read-api.ts';
 import { cannotControlRedis } from '../support/redis.ts';
 import { openRedisQueue } from '../support/redis-queue.ts';
-import { type SeparateSystem, startSeparate, temporaryFolder } from '../support/systems.ts';
+import { type SeparateSystem, startSeparate, startUp, temporaryFolder } from '../support/systems.ts';
 
 const WORKERS = ['worker-1', 'worker-2'];
 
@@ -87,11 +88,15 @@ const spanIds = async (api: string) => {
   return new Set(((body.spans ?? []) as Json[]).map(span => span.span_id as string));
 };
 
-async function expectDelivered(system: SeparateSystem, acknowledged: ReadonlySet<string>): Promise<void> {
-  await eventually(
-    () => spanIds(system.api),
+function untilStored(api: string, acknowledged: ReadonlySet<string>): Promise<unknown> {
+  return eventually(
+    () => spanIds(api),
     stored => [...acknowledged].every(id => stored.has(id)),
   );
+}
+
+async function expectDelivered(system: SeparateSystem, acknowledged: ReadonlySet<string>): Promise<void> {
+  await untilStored(system.api, acknowledged);
   const queue = await openRedisQueue(system.redisUrl);
   try {
     await expectNothingUnaccounted({ metrics: system.metrics, queue });
@@ -232,6 +237,39 @@ describe.skipIf(cannotControlRedis !== undefined)('ingest with two workers', () 
     for (const id of acknowledged) everyAcknowledged.add(id);
     await system.restartIngest();
     await expectDelivered(system, everyAcknowledged);
+  });
+});
+
+describe('up with two workers on the embedded queue', () => {
+  it('loses nothing that was acknowledged when a worker is killed, and then everything', async () => {
+    const folder = await temporaryFolder();
+    const flags = ['--shards', '2', '--workers', '2', '--log-level', 'info'];
+    const first = await startUp(folder.path, flags);
+    const running = startLoad({
+      http: first.http,
+      random: seededRandom(4),
+      service: 'load',
+      concurrency: 6,
+      persistent: true,
+    });
+    await new Promise(resolve => setTimeout(resolve, 700));
+    process.kill(workerPids(first.process)[1] as number, 'SIGKILL');
+    await new Promise(resolve => setTimeout(resolve, 700));
+    const pids = workerPids(first.process);
+    await first.process.kill();
+    const { acknowledged } = await running.stop();
+    expect(acknowledged.size).toBeGreaterThan(50);
+    await expect.poll(() => pids.filter(isAlive), { timeout: 15_000 }).toEqual([]);
+
+    const second = await startUp(folder.path, flags);
+    try {
+      await untilStored(second.api, acknowledged);
+      const queue = await openDataFolderQueue(folder.path);
+      await expectNothingUnaccounted({ metrics: second.metrics, queue }).finally(() => queue.stop());
+    } finally {
+      await second.stop();
+      await folder.remove();
+    }
   });
 });
 

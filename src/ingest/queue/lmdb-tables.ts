@@ -45,6 +45,7 @@ export function openLmdbTables(dir: string): LmdbTables {
     // Batching by event turn commits through an inner promise whose rejection on a full disk nobody can catch.
     eventTurnBatching: false,
   });
+  const exit = guardExit();
   const ledgers: LmdbTables['ledgers'] = root.openDB({ name: 'ledgers', encoding: 'json' });
   const settled: Database<number, string> = root.openDB({ name: 'settled', encoding: 'json' });
   const settledByAge: Database<true, [atMs: number, id: string]> = root.openDB({
@@ -71,10 +72,32 @@ export function openLmdbTables(dir: string): LmdbTables {
       }
     },
 
-    change: change => durably(root, change),
+    change: change => exit.guard(durably(root, change)),
     refresh: () => root.resetReadTxn(),
     snapshot: () => root.useReadTransaction(),
-    close: () => root.close(),
+    close: () => root.close().finally(exit.unguard),
+  };
+}
+
+/**
+ * Lets the process end in the middle of a change. An exit waits for lmdb's thread, which has the lock that every writer
+ * of every process needs, and waits for this thread to run the change: both would wait for ever. To end as if killed is
+ * as good as any exit here, because nothing was promised yet and the kernel gives the lock back.
+ */
+function guardExit() {
+  let changes = 0;
+  const end = () => {
+    if (changes > 0) process.kill(process.pid, 'SIGKILL');
+  };
+  process.on('exit', end);
+  return {
+    guard<T>(change: Promise<T>): Promise<T> {
+      changes += 1;
+      return change.finally(() => {
+        changes -= 1;
+      });
+    },
+    unguard: () => void process.off('exit', end),
   };
 }
 
