@@ -106,8 +106,14 @@ export async function createIngest(options: IngestOptions): Promise<Ingest> {
   const door = {
     maxRequestBytes: options.maxRequestBytes,
     admission: createAdmission({
-      bytesInFlight: { most: options.maxBytesInFlight, setting: 'ingest.maxBytesInFlight' },
-      requests: { most: options.maxConcurrentRequests, setting: 'ingest.maxConcurrentRequests' },
+      bytesInFlight: {
+        most: options.maxBytesInFlight,
+        remedy: 'raise ingest.maxBytesInFlight or add replicas',
+      },
+      requests: {
+        most: options.maxConcurrentRequests,
+        remedy: 'raise ingest.maxConcurrentRequests or add replicas',
+      },
       reasons: [
         watch.closedReason,
         loopDelayReason(loopDelay, options.maxEventLoopDelayMs, 'ingest.maxEventLoopDelay'),

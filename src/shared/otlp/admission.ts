@@ -24,10 +24,11 @@ export interface Place {
   leave(): void;
 }
 
-/** A bound, and the setting that raises it. */
-export interface Mark {
+/** A bound, and what to do about it. */
+interface Mark {
   readonly most: number;
-  readonly setting: string;
+  /** As in "raise ingest.maxBytesInFlight or add replicas". */
+  readonly remedy: string;
 }
 
 export interface AdmissionOptions {
@@ -41,9 +42,8 @@ export function createAdmission(options: AdmissionOptions): Admission {
   const held: Held = { requests: 0, bytes: 0 };
   return {
     enter() {
-      const { most, setting } = options.requests;
-      if (held.requests >= most)
-        return refuse('unavailable', `${held.requests} requests in hand; raise ${setting} or add replicas`);
+      const { most, remedy } = options.requests;
+      if (held.requests >= most) return refuse('unavailable', `${held.requests} requests in hand; ${remedy}`);
       for (const reason of options.reasons) {
         const why = reason();
         if (why !== undefined) return refuse('unavailable', why);
@@ -75,9 +75,9 @@ class HeldPlace implements Place {
   }
 
   take(sizeBytes: number): Refusal | undefined {
-    const { most, setting } = this.#bound;
+    const { most, remedy } = this.#bound;
     if (this.#all.bytes + sizeBytes > most)
-      return refuse('unavailable', `too many request bytes in memory; raise ${setting} or add replicas`);
+      return refuse('unavailable', `too many request bytes in memory; ${remedy}`);
     this.#all.bytes += sizeBytes;
     this.#bytes += sizeBytes;
     return undefined;
