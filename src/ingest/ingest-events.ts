@@ -1,4 +1,4 @@
-import type { Condition } from '../shared/otlp/conditions.ts';
+import type { AnsweredRequest } from '../shared/otlp/door.ts';
 import type { Signal } from '../shared/otlp/signal.ts';
 
 /**
@@ -7,13 +7,7 @@ import type { Signal } from '../shared/otlp/signal.ts';
  * not told here but asked for when metrics are read.
  */
 export interface IngestEvents {
-  /** A door answered a request. `signal` is absent when the request named none. */
-  answered(event: {
-    readonly transport: 'http' | 'grpc';
-    readonly signal: Signal | undefined;
-    readonly condition: Condition | 'accepted';
-    readonly durationSeconds: number;
-  }): void;
+  answered(event: AnsweredRequest): void;
   /** Records of one request, whatever became of them; the four add up to what it held. */
   received(event: {
     readonly transport: 'http' | 'grpc';

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import { type Component, once, stopAll } from '../shared/lifecycle.ts';
-import { createByteBudget } from '../shared/otlp/byte-budget.ts';
+import { createAdmission } from '../shared/otlp/admission.ts';
 import { createOtlpHttpServer } from '../shared/otlp/http-server.ts';
 import { createJsonTranscoder } from '../shared/otlp/json-transcoder.ts';
 import { createOtlpTypes } from '../shared/otlp/messages.ts';
@@ -45,7 +45,8 @@ export interface Shard extends Component {
 
 const OPEN_TIMEOUT_MS = 10_000;
 /** Requests of the largest size that may be in memory at once. */
-const REQUESTS_IN_FLIGHT = 4;
+const LARGEST_REQUESTS_IN_FLIGHT = 4;
+const MAX_CONCURRENT_REQUESTS = 1000;
 
 /** One shard: an OTLP/HTTP door into a DuckDB file, and the internal read API out of it. */
 export async function createShard(options: ShardOptions): Promise<Shard> {
@@ -75,7 +76,14 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
       await createOtlpHttpServer({
         ...options.otlp,
         maxRequestBytes: options.maxRequestBytes,
-        budget: createByteBudget(REQUESTS_IN_FLIGHT * options.maxRequestBytes),
+        admission: createAdmission({
+          bytesInFlight: {
+            most: LARGEST_REQUESTS_IN_FLIGHT * options.maxRequestBytes,
+            setting: 'ingest.maxRequestBytes',
+          },
+          requests: { most: MAX_CONCURRENT_REQUESTS, setting: 'shards' },
+          reasons: [],
+        }),
         transcoder: createJsonTranscoder(types),
         handle: createShardExportHandler({ decode, writer }),
         logger,

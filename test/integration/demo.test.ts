@@ -10,12 +10,12 @@ import { runDemo, systemClock } from '../../src/cli/demo/run.ts';
 import { createTally } from '../../src/cli/demo/tally.ts';
 import { demoCommand } from '../../src/cli/demo.ts';
 import type { HttpListener } from '../../src/shared/http-listener.ts';
-import { createByteBudget } from '../../src/shared/otlp/byte-budget.ts';
 import { type ExportOutcome, refuse } from '../../src/shared/otlp/door.ts';
 import { createOtlpHttpServer } from '../../src/shared/otlp/http-server.ts';
 import { createJsonTranscoder } from '../../src/shared/otlp/json-transcoder.ts';
 import { createOtlpTypes } from '../../src/shared/otlp/messages.ts';
 import type { Signal } from '../../src/shared/otlp/signal.ts';
+import { admissionOf } from '../support/admission.ts';
 
 interface Attribute {
   readonly key: string;
@@ -59,7 +59,7 @@ async function openDoor(answer: (signal: Signal, requestBytes: number) => Export
     host: '127.0.0.1',
     port: 0,
     maxRequestBytes: 10_000_000,
-    budget: createByteBudget(100_000_000),
+    admission: admissionOf(),
     transcoder: createJsonTranscoder(types),
     logger: pino({ level: 'silent' }),
     handle: ({ signal, body }) => {

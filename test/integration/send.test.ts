@@ -9,11 +9,11 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sendCommand } from '../../src/cli/send.ts';
 import type { HttpListener } from '../../src/shared/http-listener.ts';
-import { createByteBudget } from '../../src/shared/otlp/byte-budget.ts';
 import { type ExportOutcome, type ExportRequest, refuse } from '../../src/shared/otlp/door.ts';
 import { createOtlpHttpServer } from '../../src/shared/otlp/http-server.ts';
 import { createJsonTranscoder } from '../../src/shared/otlp/json-transcoder.ts';
 import { createOtlpTypes } from '../../src/shared/otlp/messages.ts';
+import { admissionOf } from '../support/admission.ts';
 import { logsOf, metricsOf, tracesOf } from '../support/otlp-samples.ts';
 
 const types = createOtlpTypes();
@@ -40,7 +40,7 @@ async function openDoor(outcome: ExportOutcome = ACCEPTED) {
     host: '127.0.0.1',
     port: 0,
     maxRequestBytes: 100_000,
-    budget: createByteBudget(1_000_000),
+    admission: admissionOf(),
     transcoder: createJsonTranscoder(types),
     handle: request => {
       received.push(request);

@@ -176,7 +176,7 @@ describe.each(SIGNALS)('cutting %s', signal => {
         const batch = batchOf(signal, slices);
         const all = recordsOf(signal, batch.payload);
         const isBad = all.map((_, index) => index === 0 || (choices.next().value as boolean));
-        const bad = new Set(all.keys().filter(index => isBad[index]));
+        const bad = new Set([...all.keys()].filter(index => isBad[index]));
         const separated = separate(batch, bad);
         if (separated === undefined) throw new Error('not separated');
         expect(recordsOf(signal, separated.bad.payload)).toEqual(all.filter((_, index) => isBad[index]));

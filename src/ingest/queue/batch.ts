@@ -38,10 +38,10 @@ export class CorruptBatchError extends Error {
 const VERSION = 1;
 const HEADER_AT = 9;
 
-export function encodeBatch(batch: Batch): Buffer {
+export function encodeBatch(batch: Batch, allocate: (size: number) => Buffer = Buffer.allocUnsafe): Buffer {
   const { payload, ...info } = batch;
   const header = Buffer.from(JSON.stringify(info satisfies BatchInfo));
-  const encoded = Buffer.allocUnsafe(HEADER_AT + header.length + payload.length);
+  const encoded = allocate(HEADER_AT + header.length + payload.length);
   encoded.writeUInt8(VERSION, 0);
   encoded.writeUInt32BE(header.length, 5);
   header.copy(encoded, HEADER_AT);

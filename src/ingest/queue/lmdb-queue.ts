@@ -1,4 +1,4 @@
-import { mkdir, rm, statfs } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { once } from '../../shared/lifecycle.ts';
@@ -6,11 +6,13 @@ import type { Clock } from '../../shared/time.ts';
 import { createTurnLog } from '../../shared/turn-log.ts';
 import { type Batch, restoreBatch } from './batch.ts';
 import type { BatchQueue, Claim, ClaimOrder, EnqueueOutcome } from './batch-queue.ts';
+import { createFreeSpace } from './free-space.ts';
 import { HOLDS_FOLDER, type HoldToken, openHolds } from './holds.ts';
 import { createLmdbDeadLetters } from './lmdb-dead-letters.ts';
+import { probeLmdb } from './lmdb-probe.ts';
 import { type BatchPlace, createLmdbStore, type Settlement } from './lmdb-store.ts';
 import { openLmdbTables } from './lmdb-tables.ts';
-import { joinFolder } from './queue-folder.ts';
+import { joinFolder, UnusableQueueError } from './queue-folder.ts';
 
 export interface LmdbQueueOptions {
   /** Folder of the queue. Any number of processes may have it open; one of them at most once. */
@@ -32,14 +34,11 @@ const DEFAULT_MIN_FREE_BYTES = 256 * 1024 ** 2;
 export async function createLmdbQueue(options: LmdbQueueOptions): Promise<BatchQueue> {
   const { dir, leaseMs, clock, logger, minFreeBytes = DEFAULT_MIN_FREE_BYTES } = options;
   await mkdir(dir, { recursive: true });
-  const self = await joinFolder({
-    dir,
-    clock,
-    whenFirst: () => rm(join(dir, HOLDS_FOLDER), { recursive: true, force: true }),
-  });
+  const self = await joinFolder({ dir, clock, whenFirst: () => prepare(dir) });
   const tables = openLmdbTables(dir);
   const store = createLmdbStore(tables);
   const deadLetters = createLmdbDeadLetters(tables);
+  const freeSpace = createFreeSpace({ dir, minFreeBytes, clock });
   const holds = openHolds({ dir, self, leaseMs, clock });
   const listeners: ((shard: string) => void)[] = [];
   const turnLog = createTurnLog<unknown>({
@@ -55,20 +54,13 @@ export async function createLmdbQueue(options: LmdbQueueOptions): Promise<BatchQ
     return await act();
   }
 
-  async function lackOfSpace(neededBytes: number): Promise<string | undefined> {
-    const { bavail, bsize } = await statfs(dir);
-    const free = bavail * bsize;
-    if (free - neededBytes >= minFreeBytes) return undefined;
-    return `the queue's disk has ${free} bytes free, ${minFreeBytes} must stay free (queue.minFreeBytes)`;
-  }
-
   /** Runs a change that stores batches, if there is room for them. A failed commit stores nothing. */
   async function storing(
     batches: readonly Batch[],
     change: () => Promise<ReadonlySet<string>>,
   ): Promise<EnqueueOutcome> {
     try {
-      const reason = await lackOfSpace(batches.reduce((sum, batch) => sum + batch.payload.length, 0));
+      const reason = await freeSpace.take(batches.reduce((sum, batch) => sum + batch.payload.length, 0));
       if (reason !== undefined) return { kind: 'refused', reason };
       const shards = await change();
       turnLog.good();
@@ -127,7 +119,7 @@ export async function createLmdbQueue(options: LmdbQueueOptions): Promise<BatchQ
     shards: () => whenOpen(() => store.shards()),
     stats: shard => whenOpen(() => store.stats(shard)),
     audit: shard => whenOpen(() => store.audit(shard)),
-    unavailableReason: () => whenOpen(() => lackOfSpace(0)),
+    unavailableReason: () => whenOpen(() => freeSpace.take(0)),
 
     onEnqueued(listener) {
       listeners.push(listener);
@@ -140,4 +132,21 @@ export async function createLmdbQueue(options: LmdbQueueOptions): Promise<BatchQ
       await self.leave();
     }),
   };
+}
+
+/** What only the first of the processes on the folder may do, and has to. */
+async function prepare(dir: string): Promise<void> {
+  const damage = await probeLmdb(dir);
+  if (damage !== undefined) {
+    throw new UnusableQueueError(
+      `queue file ${join(dir, 'data.mdb')} is damaged (${damage}). To set it aside and start with an empty queue: mv ${quote(dir)} ${quote(`${dir}.damaged`)}`,
+    );
+  }
+  // Claims of processes that are gone; after a power cut the file may not even be sound.
+  await rm(join(dir, HOLDS_FOLDER), { recursive: true, force: true });
+}
+
+/** As a shell takes it. */
+function quote(path: string): string {
+  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }

@@ -3,6 +3,7 @@ import { encodeBatch } from './batch.ts';
 import type { ClaimOrder, LaneAudit, LaneStats, RecordCounts, RefusedPart } from './batch-queue.ts';
 import {
   entryOf,
+  type Ledger,
   NO_RECORDS,
   plus,
   withAccepted,
@@ -39,29 +40,27 @@ export type Settlement =
 
 export function createLmdbStore(tables: LmdbTables): LmdbStore {
   const { lanes, payloads, ledgers, dead, deadByAge, ledgerOf } = tables;
+  const scratch = createScratch();
 
-  function isKnown(batch: Batch): boolean {
-    const { shard, id } = batch;
-    // A payload is there as long as its batch or dead letter, unless it was lost.
-    return (
-      payloads.doesExist([shard, id]) ||
-      lanes.doesExist(laneKey(batch)) ||
-      dead.doesExist([shard, id]) ||
-      tables.isSettled(id)
-    );
+  /** A payload is there as long as its batch or its dead letter. */
+  const isKnown = ({ shard, id }: BatchKey) => payloads.doesExist([shard, id]) || tables.isSettled(id);
+
+  function putPayload(batch: Batch): void {
+    payloads.putSync([batch.shard, batch.id], encodeBatch(batch, scratch));
   }
 
-  function put(batch: Batch): boolean {
-    if (isKnown(batch)) return false;
-    const entry = entryOf(batch);
-    payloads.putSync([batch.shard, batch.id], encodeBatch(batch));
-    lanes.putSync(laneKey(batch), entry);
-    ledgers.putSync(batch.shard, withAccepted(ledgerOf(batch.shard), entry));
-    return true;
-  }
-
+  /** Each ledger is read and written once, however many batches its shard gets. */
   function putAll(batches: readonly Batch[]): Set<string> {
-    return new Set(batches.filter(put).map(batch => batch.shard));
+    const changed = new Map<string, Ledger>();
+    for (const batch of batches) {
+      if (isKnown(batch)) continue;
+      const entry = entryOf(batch);
+      putPayload(batch);
+      lanes.putSync(laneKey(batch), entry);
+      changed.set(batch.shard, withAccepted(changed.get(batch.shard) ?? ledgerOf(batch.shard), entry));
+    }
+    for (const [shard, ledger] of changed) ledgers.putSync(shard, ledger);
+    return new Set(changed.keys());
   }
 
   function putDead({ shard, id }: BatchKey, entry: DeadEntry): void {
@@ -88,7 +87,7 @@ export function createLmdbStore(tables: LmdbTables): LmdbStore {
           case 'delivered': {
             const parts = as.except.map(part => ({ ...part, entry: entryOf(part.batch) }));
             for (const { batch, entry: part, reason } of parts) {
-              payloads.putSync([shard, batch.id], encodeBatch(batch));
+              putPayload(batch);
               putDead({ shard, id: batch.id }, { ...part, reason, deadAtMs: as.atMs });
             }
             ledgers.putSync(
@@ -158,4 +157,13 @@ function laneRange(shard: string): LaneRange {
 
 function backwards({ start, end }: LaneRange) {
   return { start: end, end: start, reverse: true };
+}
+
+/** A record is copied into the file as it is put, so that the buffer it is made in can serve again. */
+function createScratch(): (size: number) => Buffer {
+  let buffer = Buffer.alloc(0);
+  return size => {
+    if (buffer.length < size) buffer = Buffer.allocUnsafe(size);
+    return buffer.subarray(0, size);
+  };
 }

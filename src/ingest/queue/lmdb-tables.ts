@@ -1,6 +1,5 @@
 import { type Database, open, type RootDatabase } from 'lmdb';
-import type { LedgerEntry } from './ledger.ts';
-import { EMPTY_LEDGER, type Ledger, SETTLED_MEMORY_MS } from './ledger.ts';
+import { EMPTY_LEDGER, type Ledger, type LedgerEntry, SETTLED_MEMORY_MS } from './ledger.ts';
 
 /** By acceptance time, so that the keys of a lane are in the order in which it hands out batches. */
 export type LaneKey = [shard: string, acceptedAtMs: number, id: string];
@@ -76,24 +75,29 @@ export function openLmdbTables(dir: string): LmdbTables {
   };
 }
 
+/** LMDB's name for it: the transaction must be given up. */
+const MDB_BAD_TXN = -30_782;
+/** Saving its list of free pages, lmdb now and then gives up a sound commit by mistake; the next one goes through. */
+const COMMIT_ATTEMPTS = 4;
+
 /** As a child transaction a change is undone as a whole when it throws, whatever else shares the commit. */
-async function durably<T>(root: RootDatabase, change: () => T): Promise<T> {
+async function durably<T>(root: RootDatabase, change: () => T, attempts = COMMIT_ATTEMPTS): Promise<T> {
   try {
     return await root.childTransaction(change);
   } catch (error) {
-    throw await commitError(error);
+    const cause = await causeOf(error);
+    if (attempts > 1 && cause instanceof Error && 'code' in cause && cause.code === MDB_BAD_TXN) {
+      return durably(root, change, attempts - 1);
+    }
+    throw cause;
   }
 }
 
 /** lmdb rejects with a summary whose `commitError` is a promise that rejects with what the disk said. */
-async function commitError(error: unknown): Promise<unknown> {
+async function causeOf(error: unknown): Promise<unknown> {
   if (!(error instanceof Error) || !('commitError' in error)) return error;
-  try {
-    await error.commitError;
-    return error;
-  } catch (cause) {
-    return new Error(`the disk refused a commit: ${cause instanceof Error ? cause.message : cause}`, {
-      cause,
-    });
-  }
+  return Promise.resolve(error.commitError).then(
+    () => error,
+    (cause: unknown) => cause,
+  );
 }

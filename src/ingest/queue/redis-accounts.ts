@@ -5,10 +5,12 @@ import type { RedisClient } from './redis-client.ts';
 import { accountKeys, laneKeys } from './redis-keys.ts';
 import {
   ACCEPT_SCRIPT,
+  AUDIT_SCRIPT,
   JOBLESS_SCRIPT,
   PURGE_SCRIPT,
   REPLAY_SCRIPT,
   SETTLE_SCRIPT,
+  STATS_SCRIPT,
 } from './redis-scripts.ts';
 import type { ScriptClient, ScriptTransaction } from './script-client.ts';
 
@@ -162,17 +164,12 @@ export function createRedisAccounts({ shard, client, scripts, clock }: RedisAcco
     },
 
     async stats() {
-      const replies = await scripts.transact(({ commands }) => {
-        commands
-          .hgetall(keys.counters)
-          .zcard(keys.ledger)
-          .zrange(keys.ledger, '0', '0', 'WITHSCORES')
-          .hlen(keys.dead);
-      });
-      const [counters, batches, oldest, deadBatches] = replies as [Counters, number, string[], number];
+      const reply = await scripts.run(STATS_SCRIPT, [keys.counters, keys.ledger, keys.dead], []);
+      const [flat, batches, oldest, deadBatches] = reply as [string[], number, string[], number];
+      const counters = countersOf(flat);
       return {
         batches,
-        sizeBytes: Number(counters.sizeBytes ?? 0),
+        sizeBytes: counters.get('sizeBytes') ?? 0,
         oldestAcceptedAtMs: oldest[1] === undefined ? undefined : Number(oldest[1]),
         deadBatches,
         ...settledCounts(counters),
@@ -180,22 +177,27 @@ export function createRedisAccounts({ shard, client, scripts, clock }: RedisAcco
     },
 
     async audit() {
-      const replies = await scripts.transact(({ commands }) => {
-        commands.hgetall(keys.counters).hvals(keys.entries);
-      });
-      const [counters, entries] = replies as [Counters, string[]];
+      const reply = await scripts.run(AUDIT_SCRIPT, [keys.counters, keys.entries], []);
+      const [flat, entries] = reply as [string[], string[]];
       const queued = entries
         .map(entry => JSON.parse(entry) as LedgerEntry)
         .reduce((counts, { signal, records }) => plus(counts, signal, records), NO_RECORDS);
-      return { queued, ...settledCounts(counters) };
+      return { queued, ...settledCounts(countersOf(flat)) };
     },
   };
 }
 
-type Counters = Readonly<Record<string, string>>;
+type Counters = ReadonlyMap<string, number>;
+
+/** From a Redis hash as scripts return it: name, value, name, value… */
+function countersOf(flat: readonly string[]): Counters {
+  const counters = new Map<string, number>();
+  for (let at = 0; at < flat.length; at += 2) counters.set(flat[at] as string, Number(flat[at + 1]));
+  return counters;
+}
 
 function settledCounts(counters: Counters): Omit<LaneAudit, 'queued'> {
-  const counts = (name: string) => recordCounts(signal => Number(counters[`${name}:${signal}`] ?? 0));
+  const counts = (name: string) => recordCounts(signal => counters.get(`${name}:${signal}`) ?? 0);
   return {
     accepted: counts('accepted'),
     delivered: counts('delivered'),

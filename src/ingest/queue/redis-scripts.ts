@@ -106,12 +106,30 @@ for _, id in ipairs(ids) do
 end
 return { #ids, jobless }`;
 
+/*
+ * Snapshots are scripts rather than transactions, into which a full Redis lets nothing, not even reads.
+ */
+
+/** KEYS counters ledger dead. The counters as a flat list, batches, the oldest with its score, dead letters. */
+const STATS = `
+return {
+  redis.call('HGETALL', KEYS[1]),
+  redis.call('ZCARD', KEYS[2]),
+  redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES'),
+  redis.call('HLEN', KEYS[3])
+}`;
+
+/** KEYS counters entries. The counters as a flat list, the entry of each batch. */
+const AUDIT = `return { redis.call('HGETALL', KEYS[1]), redis.call('HVALS', KEYS[2]) }`;
+
 export const ACCEPT_SCRIPT = 'otelfanAccept';
 export const SETTLE_SCRIPT = 'otelfanSettle';
 export const REPLAY_SCRIPT = 'otelfanReplay';
 export const PURGE_SCRIPT = 'otelfanPurge';
 export const FRESH_FIRST_SCRIPT = 'otelfanFreshFirst';
 export const JOBLESS_SCRIPT = 'otelfanJobless';
+export const STATS_SCRIPT = 'otelfanStats';
+export const AUDIT_SCRIPT = 'otelfanAudit';
 
 export function defineScripts(client: ScriptClient): void {
   client.defineScript(ACCEPT_SCRIPT, ACCEPT);
@@ -120,4 +138,6 @@ export function defineScripts(client: ScriptClient): void {
   client.defineScript(PURGE_SCRIPT, PURGE);
   client.defineScript(FRESH_FIRST_SCRIPT, FRESH_FIRST);
   client.defineScript(JOBLESS_SCRIPT, JOBLESS);
+  client.defineScript(STATS_SCRIPT, STATS);
+  client.defineScript(AUDIT_SCRIPT, AUDIT);
 }

@@ -24,3 +24,27 @@ export type Condition = keyof typeof CONDITIONS;
 export function isRetryableHttpStatus(status: number): boolean {
   return status === 429 || status === 502 || status === 503 || status === 504;
 }
+
+const CANCELLED = 1;
+const DEADLINE_EXCEEDED = 4;
+const RESOURCE_EXHAUSTED = 8;
+const ABORTED = 10;
+const OUT_OF_RANGE = 11;
+const UNAVAILABLE = 14;
+const DATA_LOSS = 15;
+const RETRYABLE_GRPC = new Set([CANCELLED, DEADLINE_EXCEEDED, ABORTED, OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS]);
+
+/** gRPC statuses that OTLP lets a client retry; RESOURCE_EXHAUSTED is one only with a `RetryInfo`. */
+export function isRetryableGrpcStatus(code: number, hasRetryInfo: boolean): boolean {
+  return RETRYABLE_GRPC.has(code) || (code === RESOURCE_EXHAUSTED && hasRetryInfo);
+}
+
+const RETRY_AFTER_MIN_MS = 1_000;
+/** SDKs give up after ten seconds in all; told to wait longer than they have left, they drop the data at once. */
+const RETRY_AFTER_MAX_MS = 5_000;
+
+/** How long a sender is asked to wait before it repeats; `undefined` when it must not. */
+export function retryDelayMs(condition: Condition, wishMs = RETRY_AFTER_MIN_MS): number | undefined {
+  if (!CONDITIONS[condition].retryable) return undefined;
+  return Math.min(Math.max(wishMs, RETRY_AFTER_MIN_MS), RETRY_AFTER_MAX_MS);
+}

@@ -1,3 +1,5 @@
+import type { Logger } from 'pino';
+import type { Admission } from './admission.ts';
 import type { Condition } from './conditions.ts';
 import type { Signal } from './signal.ts';
 
@@ -35,15 +37,42 @@ export interface Refusal {
   readonly kind: 'refused';
   readonly condition: Condition;
   readonly message: string;
-  /** How long the sender should wait; only for retryable conditions. */
+  /** How long the sender should wait, only for retryable conditions; see `retryDelayMs`. */
   readonly retryAfterMs?: number;
 }
 
 /** Expected failures are outcomes; a rejection of the promise is a bug and is answered as `internal`. */
 export type ExportHandler = (request: ExportRequest) => Promise<ExportOutcome>;
 
+/** A door answered a request. */
+export interface AnsweredRequest {
+  readonly transport: 'http' | 'grpc';
+  /** Absent when the request named none. */
+  readonly signal: Signal | undefined;
+  readonly condition: Condition | 'accepted';
+  readonly durationSeconds: number;
+}
+
+/** What every door is given, whatever its transport. */
+export interface DoorOptions {
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  /** Largest request, before and after decompression. */
+  readonly maxRequestBytes: number;
+  readonly admission: Admission;
+  readonly handle: ExportHandler;
+  readonly onAnswered?: (event: AnsweredRequest) => void;
+  readonly logger: Logger;
+}
+
 export function refuse(condition: Condition, message: string, retryAfterMs?: number): Refusal {
   return retryAfterMs === undefined
     ? { kind: 'refused', condition, message }
     : { kind: 'refused', condition, message, retryAfterMs };
+}
+
+/** Tells a refusal from what was asked for. */
+export function isRefusal(value: object): value is Refusal {
+  return 'condition' in value;
 }

@@ -1,93 +1,71 @@
-import grpc from '@grpc/grpc-js';
-import type { Logger } from 'pino';
+import http2 from 'node:http2';
+import type { AddressInfo } from 'node:net';
 import type { HttpListener } from '../http-listener.ts';
 import { once } from '../lifecycle.ts';
-import { type ByteBudget, overBudget } from './byte-budget.ts';
-import { CONDITIONS } from './conditions.ts';
-import { type ExportHandler, type Refusal, refuse } from './door.ts';
-import { exportResponse, rpcStatus } from './responses.ts';
-import { SIGNAL_FACTS, SIGNALS, type Signal } from './signal.ts';
+import { type DoorOptions, refuse } from './door.ts';
+import { GrpcCall } from './grpc-call.ts';
 
-interface OtlpGrpcOptions {
-  readonly host: string;
-  /** 0 takes any free port. */
-  readonly port: number;
-  readonly maxRequestBytes: number;
-  readonly budget: ByteBudget;
-  readonly handle: ExportHandler;
-  readonly logger: Logger;
+interface OtlpGrpcOptions extends DoorOptions {
+  /** Age at which a connection is asked to be made anew, so that load balancers can spread it. */
+  readonly maxConnectionAgeMs: number;
+  /** From 0 to 1; spreads the ends of connections that began together. */
+  readonly random: () => number;
 }
 
 const STOP_GRACE_MS = 10_000;
+/** How much longer or shorter than asked for a connection may live. */
+const AGE_SPREAD = 0.1;
+/** What a sender may send of a message before it is asked for more. */
+const STREAM_WINDOW_BYTES = 1024 * 1024;
+const CONNECTION_WINDOW_BYTES = 4 * 1024 * 1024;
+/** More wait at the client, which then opens a connection or a balancer's other backend. */
+const MAX_CALLS_PER_CONNECTION = 1000;
 
 /**
- * The OTLP/gRPC door: three unary `Export` methods over raw bytes, because nothing is decoded here. Messages over
- * the limit are refused by the library with RESOURCE_EXHAUSTED and no RetryInfo, which OTLP reads as final.
+ * The OTLP/gRPC door: the three unary `Export` methods on HTTP/2 without TLS. It speaks the little of gRPC that a
+ * unary call is (see `grpc-wire`) by itself, because a gRPC library hands over whole messages: here a call is
+ * admitted or refused by its headers, and a message's bytes are counted before they are kept.
  */
 export async function createOtlpGrpcServer(options: OtlpGrpcOptions): Promise<HttpListener> {
-  const server = new grpc.Server({
-    'grpc.max_receive_message_length': options.maxRequestBytes,
-    'grpc.max_send_message_length': -1,
+  const { logger } = options;
+  const sessions = new Set<http2.ServerHttp2Session>();
+  const server = http2.createServer({
+    settings: { initialWindowSize: STREAM_WINDOW_BYTES, maxConcurrentStreams: MAX_CALLS_PER_CONNECTION },
   });
-  for (const signal of SIGNALS)
-    server.addService(exportService(signal), { Export: exportMethod(options, signal) });
-  const port = await new Promise<number>((resolve, reject) => {
-    const address = `${options.host.includes(':') ? `[${options.host}]` : options.host}:${options.port}`;
-    server.bindAsync(address, grpc.ServerCredentials.createInsecure(), (error, bound) =>
-      error === null ? resolve(bound) : reject(error),
-    );
+  server.on('session', session => {
+    sessions.add(session);
+    session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
+    const spread = 1 + AGE_SPREAD * (2 * options.random() - 1);
+    // GOAWAY names the last call that is served; a client repeats one that crossed it by itself, as it was not begun.
+    const age = setTimeout(() => session.close(), options.maxConnectionAgeMs * spread).unref();
+    session.once('close', () => {
+      clearTimeout(age);
+      sessions.delete(session);
+    });
+  });
+  server.on('sessionError', error => logger.debug({ err: error }, 'gRPC connection failed'));
+  server.on('stream', (stream, headers) => {
+    stream.on('error', error => logger.debug({ err: error }, 'gRPC call broke off'));
+    const call = new GrpcCall(options, stream, headers);
+    call.serve().catch((error: unknown) => {
+      logger.error({ err: error }, 'OTLP request failed');
+      if (!stream.headersSent) call.refuse(refuse('internal', 'internal error'));
+    });
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.port, options.host, resolve);
   });
   return {
-    port,
+    port: (server.address() as AddressInfo).port,
     stop: once(async () => {
-      const grace = setTimeout(() => server.forceShutdown(), STOP_GRACE_MS);
-      await new Promise<void>(resolve => server.tryShutdown(() => resolve()));
+      const closed = new Promise<void>(resolve => server.close(() => resolve()));
+      for (const session of sessions) session.close();
+      const grace = setTimeout(() => {
+        for (const session of sessions) session.destroy();
+      }, STOP_GRACE_MS);
+      await closed;
       clearTimeout(grace);
     }),
   };
-}
-
-function exportService(signal: Signal): grpc.ServiceDefinition {
-  const raw = (bytes: Buffer) => bytes;
-  return {
-    Export: {
-      path: `/${SIGNAL_FACTS[signal].grpcService}/Export`,
-      requestStream: false,
-      responseStream: false,
-      requestSerialize: raw,
-      requestDeserialize: raw,
-      responseSerialize: raw,
-      responseDeserialize: raw,
-    },
-  };
-}
-
-function exportMethod(options: OtlpGrpcOptions, signal: Signal): grpc.handleUnaryCall<Buffer, Buffer> {
-  return (call, callback) => {
-    const body = call.request;
-    if (!options.budget.take(body.length)) {
-      callback(statusOf(overBudget()));
-      return;
-    }
-    const header = (name: string) => call.metadata.get(name)[0]?.toString();
-    options
-      .handle({ signal, body, header, warnings: [] })
-      .then(
-        outcome => {
-          if (outcome.kind === 'refused') callback(statusOf(outcome));
-          else callback(null, exportResponse(signal, outcome, 'protobuf'));
-        },
-        (error: unknown) => {
-          options.logger.error({ err: error }, 'OTLP request failed');
-          callback(statusOf(refuse('internal', 'internal error')));
-        },
-      )
-      .finally(() => options.budget.give(body.length));
-  };
-}
-
-function statusOf(refusal: Refusal): Partial<grpc.StatusObject> {
-  const metadata = new grpc.Metadata();
-  metadata.set('grpc-status-details-bin', rpcStatus(refusal, 'protobuf'));
-  return { code: CONDITIONS[refusal.condition].grpc, details: refusal.message, metadata };
 }

@@ -1,27 +1,27 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { Logger } from 'pino';
 import { type HttpListener, KEEP_ALIVE_MS, listen } from '../http-listener.ts';
-import type { ByteBudget } from './byte-budget.ts';
-import { CONDITIONS } from './conditions.ts';
-import { type ExportHandler, type ExportOutcome, type Refusal, refuse } from './door.ts';
-import { readBody, tooLarge } from './http-body.ts';
+import type { Place } from './admission.ts';
+import { tooLarge } from './body-bytes.ts';
+import { CONDITIONS, type Condition, retryDelayMs } from './conditions.ts';
+import { type CorsPolicy, createCorsPolicy, preflightHeaders } from './cors.ts';
+import { ACCEPTED_ENCODINGS, type Compression, compressionNamed } from './decompress.ts';
+import { type DoorOptions, type ExportOutcome, isRefusal, type Refusal, refuse } from './door.ts';
+import { plainBody, readBody, startBody } from './http-body.ts';
+import { answerBrokenRequest } from './http-broken-request.ts';
 import type { JsonTranscoder } from './json-transcoder.ts';
 import { type Encoding, exportResponse, MEDIA_TYPES, rpcStatus } from './responses.ts';
 import { SIGNAL_FACTS, SIGNALS, type Signal } from './signal.ts';
 
-export interface OtlpHttpOptions {
-  readonly host: string;
-  /** 0 takes any free port. */
-  readonly port: number;
-  readonly maxRequestBytes: number;
-  readonly budget: ByteBudget;
+export interface OtlpHttpOptions extends DoorOptions {
   readonly transcoder: JsonTranscoder;
-  readonly handle: ExportHandler;
-  readonly logger: Logger;
+  /** Origins whose pages may post, as `ingest.corsOrigins` has them; none when left out. */
+  readonly corsOrigins?: string;
 }
 
 const SIGNAL_OF_PATH = new Map<string, Signal>(SIGNALS.map(signal => [SIGNAL_FACTS[signal].path, signal]));
 
+/** How long a request may take to arrive. */
+const REQUEST_TIMEOUT_MS = 60_000;
 /** How long a refused upload may go on so that its sender reads the answer instead of a reset. */
 const DRAIN_REFUSED_MS = 5_000;
 const STOP_GRACE_MS = 10_000;
@@ -31,46 +31,173 @@ const STOP_GRACE_MS = 10_000;
  * and every error a `google.rpc.Status` (OTLP specification, "OTLP/HTTP").
  */
 export async function createOtlpHttpServer(options: OtlpHttpOptions): Promise<HttpListener> {
-  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
-    void answer(options, request, response).catch((error: unknown) => {
-      options.logger.error({ err: error }, 'OTLP request failed');
-      if (!response.headersSent) sendRefusal(request, response, refuse('internal', 'internal error'));
-    });
-  });
+  const door: Door = { ...options, cors: createCorsPolicy(options.corsOrigins ?? '') };
+  const server = createServer(
+    { keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: REQUEST_TIMEOUT_MS },
+    (request, response) => {
+      const exchange = new Exchange(door, request, response);
+      exchange.serve().catch((error: unknown) => {
+        options.logger.error({ err: error }, 'OTLP request failed');
+        if (!response.headersSent) exchange.refuse(refuse('internal', 'internal error'));
+      });
+    },
+  );
+  // Node would ask for the body of such a request by itself; it is asked for once the request is admitted.
+  server.on('checkContinue', (request, response) => server.emit('request', request, response));
+  server.on('checkExpectation', (request, response) => server.emit('request', request, response));
+  server.on('clientError', answerBrokenRequest);
   return listen(server, { host: options.host, port: options.port, stopGraceMs: STOP_GRACE_MS });
 }
 
-async function answer(
-  options: OtlpHttpOptions,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  const route = routeOf(request);
-  if ('kind' in route) {
-    sendRefusal(request, response, route);
-    return;
-  }
-  const body = await readBody(request, options);
-  if (body.kind === 'aborted') return;
-  if (body.kind === 'refused') {
-    sendRefusal(request, response, body);
-    return;
-  }
-  try {
-    const outcome = await exportBody(options, request, { ...route, bytes: body.bytes });
-    sendOutcome(request, response, { ...route, outcome });
-  } finally {
-    body.release();
-  }
+interface Door extends OtlpHttpOptions {
+  readonly cors: CorsPolicy | undefined;
 }
 
 interface Route {
   readonly signal: Signal;
   readonly encoding: Encoding;
+  readonly compression: Compression | 'identity';
 }
 
+/** One request and its answer. */
+class Exchange {
+  readonly #door: Door;
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #startedAt = performance.now();
+
+  constructor(door: Door, request: IncomingMessage, response: ServerResponse) {
+    this.#door = door;
+    this.#request = request;
+    this.#response = response;
+  }
+
+  async serve(): Promise<void> {
+    if (this.#door.cors !== undefined && this.#answerPreflight(this.#door.cors)) return;
+    const route = routeOf(this.#request);
+    if (isRefusal(route)) {
+      this.refuse(route);
+      return;
+    }
+    const place = this.#door.admission.enter();
+    if (place.kind === 'refused') {
+      this.refuse(place);
+      return;
+    }
+    try {
+      const outcome = await this.#export(route, place);
+      if (outcome === 'aborted') return;
+      if (outcome.kind === 'refused') this.refuse(outcome);
+      else this.#accept(route, outcome);
+    } finally {
+      place.leave();
+    }
+  }
+
+  /** `aborted`: the client left, nobody waits for an answer. */
+  async #export(route: Route, place: Place): Promise<ExportOutcome | 'aborted'> {
+    const request = this.#request;
+    const limits = { maxRequestBytes: this.#door.maxRequestBytes, place };
+    const body = startBody(request, limits);
+    if (isRefusal(body)) return body;
+    if (request.headers.expect !== undefined) this.#response.writeContinue();
+    const arrival = await readBody(request, body);
+    if (arrival !== 'whole') return arrival;
+    const bytes = await plainBody(body, route.compression, limits);
+    if (isRefusal(bytes)) return bytes;
+    const plain =
+      route.encoding === 'json' ? this.#transcode(route.signal, bytes, place) : { body: bytes, warnings: [] };
+    if (isRefusal(plain)) return plain;
+    return this.#door.handle({
+      signal: route.signal,
+      transport: 'http',
+      deadlineMs: undefined,
+      body: plain.body,
+      header: name => headerOf(request, name),
+      warnings: plain.warnings,
+    });
+  }
+
+  #transcode(
+    signal: Signal,
+    json: Buffer,
+    place: Place,
+  ): { readonly body: Buffer; readonly warnings: readonly string[] } | Refusal {
+    const { maxRequestBytes, transcoder } = this.#door;
+    const transcoded = transcoder.toProtobuf(signal, json);
+    if (transcoded.kind === 'malformed') return refuse('malformed', transcoded.reason);
+    const { length } = transcoded.body;
+    // Lists of small numbers are longer in protobuf, and the limit is also that of whoever takes the data next.
+    if (length > maxRequestBytes) return tooLarge(length, maxRequestBytes);
+    place.give(json.length);
+    return place.take(length) ?? transcoded;
+  }
+
+  #accept({ signal, encoding }: Route, outcome: Extract<ExportOutcome, { kind: 'accepted' }>): void {
+    const body = exportResponse(signal, outcome, encoding);
+    this.#answer(
+      'accepted',
+      200,
+      { 'content-type': MEDIA_TYPES[encoding], 'content-length': body.length },
+      body,
+    );
+  }
+
+  /** A sender whose encoding is unknown is most likely a person with curl, so it gets JSON. */
+  refuse(refusal: Refusal): void {
+    const request = this.#request;
+    const encoding = encodingOf(request) ?? 'json';
+    const body = rpcStatus(refusal, encoding);
+    const headers: Headers = { 'content-type': MEDIA_TYPES[encoding], 'content-length': body.length };
+    const delayMs = retryDelayMs(refusal.condition, refusal.retryAfterMs);
+    if (delayMs !== undefined) headers['retry-after'] = Math.ceil(delayMs / 1000);
+    if (refusal.condition === 'methodNotAllowed') headers.allow = 'POST';
+    if (refusal.condition === 'unsupportedEncoding') headers['accept-encoding'] = ACCEPTED_ENCODINGS;
+    if (!request.complete) this.#letGo(headers);
+    this.#answer(refusal.condition, CONDITIONS[refusal.condition].http, headers, body);
+  }
+
+  /** Closing at once would reset the connection under a sender that is still writing; it would not see the answer. */
+  #letGo(headers: Headers): void {
+    const request = this.#request;
+    // Whether a sender that waited for our "continue" sends its body after all is not known, so nothing may follow it.
+    if (request.headers.expect !== undefined) headers.connection = 'close';
+    const drain = setTimeout(() => request.destroy(), DRAIN_REFUSED_MS).unref();
+    request.once('close', () => clearTimeout(drain)).resume();
+  }
+
+  #answer(condition: Condition | 'accepted', status: number, headers: Headers, body: Buffer): void {
+    const { origin } = this.#request.headers;
+    if (origin !== undefined) Object.assign(headers, this.#door.cors?.headersFor(origin));
+    this.#response.writeHead(status, headers);
+    this.#response.end(body);
+    this.#door.onAnswered?.({
+      transport: 'http',
+      signal: SIGNAL_OF_PATH.get(pathOf(this.#request)),
+      condition,
+      durationSeconds: (performance.now() - this.#startedAt) / 1000,
+    });
+  }
+
+  /** False when it is no preflight, or not one of an origin and a path that we serve. */
+  #answerPreflight(cors: CorsPolicy): boolean {
+    const { method, headers } = this.#request;
+    if (method !== 'OPTIONS' || headers.origin === undefined) return false;
+    const allowed = cors.headersFor(headers.origin);
+    if (allowed === undefined || !SIGNAL_OF_PATH.has(pathOf(this.#request))) return false;
+    this.#response.writeHead(204, {
+      ...allowed,
+      ...preflightHeaders(headerOf(this.#request, 'access-control-request-headers')),
+    });
+    this.#response.end();
+    return true;
+  }
+}
+
+type Headers = Record<string, string | number>;
+
 function routeOf(request: IncomingMessage): Route | Refusal {
-  const path = (request.url ?? '').split('?', 1)[0] ?? '';
+  const path = pathOf(request);
   const signal = SIGNAL_OF_PATH.get(path);
   if (signal === undefined) {
     const why =
@@ -89,63 +216,27 @@ function routeOf(request: IncomingMessage): Route | Refusal {
       `Content-Type "${given}" is not one of ${Object.values(MEDIA_TYPES).join(', ')}`,
     );
   }
-  return { signal, encoding };
+  const given = request.headers['content-encoding'];
+  const compression = given === undefined ? 'identity' : compressionNamed(given.trim().toLowerCase());
+  if (compression === undefined)
+    return refuse('unsupportedEncoding', `Content-Encoding "${given}" is not one of ${ACCEPTED_ENCODINGS}`);
+  return { signal, encoding, compression };
+}
+
+function pathOf({ url = '' }: IncomingMessage): string {
+  const query = url.indexOf('?');
+  return query === -1 ? url : url.slice(0, query);
 }
 
 function encodingOf(request: IncomingMessage): Encoding | undefined {
-  const mediaType = (request.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase();
+  const type = request.headers['content-type'];
+  if (type === MEDIA_TYPES.protobuf) return 'protobuf';
+  const mediaType = (type ?? '').split(';', 1)[0]?.trim().toLowerCase();
   if (mediaType === MEDIA_TYPES.protobuf) return 'protobuf';
   return mediaType === MEDIA_TYPES.json ? 'json' : undefined;
 }
 
-async function exportBody(
-  options: OtlpHttpOptions,
-  request: IncomingMessage,
-  { signal, encoding, bytes }: Route & { bytes: Buffer },
-): Promise<ExportOutcome> {
-  const header = (name: string) => {
-    const value = request.headers[name];
-    return Array.isArray(value) ? value[0] : value;
-  };
-  if (encoding === 'protobuf') return options.handle({ signal, body: bytes, header, warnings: [] });
-  const transcoded = options.transcoder.toProtobuf(signal, bytes);
-  if (transcoded.kind === 'malformed') return refuse('malformed', transcoded.reason);
-  // Lists of small numbers are longer in protobuf, and the limit is also that of whoever takes the data next.
-  if (transcoded.body.length > options.maxRequestBytes)
-    return tooLarge(transcoded.body.length, options.maxRequestBytes);
-  return options.handle({ signal, body: transcoded.body, header, warnings: transcoded.warnings });
-}
-
-function sendOutcome(
-  request: IncomingMessage,
-  response: ServerResponse,
-  { signal, encoding, outcome }: Route & { outcome: ExportOutcome },
-): void {
-  if (outcome.kind === 'refused') {
-    sendRefusal(request, response, outcome);
-    return;
-  }
-  const body = exportResponse(signal, outcome, encoding);
-  response.writeHead(200, { 'content-type': MEDIA_TYPES[encoding], 'content-length': body.length });
-  response.end(body);
-}
-
-/** A sender whose encoding is unknown is most likely a person with curl, so it gets JSON. */
-function sendRefusal(request: IncomingMessage, response: ServerResponse, refusal: Refusal): void {
-  const encoding = encodingOf(request) ?? 'json';
-  const body = rpcStatus(refusal, encoding);
-  const headers: Record<string, string | number> = {
-    'content-type': MEDIA_TYPES[encoding],
-    'content-length': body.length,
-  };
-  if (refusal.retryAfterMs !== undefined)
-    headers['retry-after'] = Math.max(1, Math.ceil(refusal.retryAfterMs / 1000));
-  if (refusal.condition === 'methodNotAllowed') headers.allow = 'POST';
-  if (!request.complete) {
-    // Closing now would reset the connection under a sender that is still writing; it would never see the answer.
-    const drain = setTimeout(() => request.destroy(), DRAIN_REFUSED_MS).unref();
-    request.once('close', () => clearTimeout(drain)).resume();
-  }
-  response.writeHead(CONDITIONS[refusal.condition].http, headers);
-  response.end(body);
+function headerOf(request: IncomingMessage, name: string): string | undefined {
+  const value = request.headers[name];
+  return Array.isArray(value) ? value[0] : value;
 }

@@ -1,5 +1,5 @@
 import protobuf from 'protobufjs';
-import { CONDITIONS } from './conditions.ts';
+import { CONDITIONS, type Condition, retryDelayMs } from './conditions.ts';
 import type { ExportOutcome, Refusal } from './door.ts';
 import { SIGNAL_FACTS, type Signal } from './signal.ts';
 
@@ -9,6 +9,21 @@ export const MEDIA_TYPES: Readonly<Record<Encoding, string>> = {
   protobuf: 'application/x-protobuf',
   json: 'application/json',
 };
+
+/** OTLP allows an answer 4 MiB, but Collectors read 64 KiB of one. */
+const PARTIAL_SUCCESS_CHARACTERS = 10_000;
+/** A gRPC status travels in headers, of which some clients take 8 KiB, and has its message twice. */
+const STATUS_CHARACTERS = 500;
+
+/** The text as answers give it: bounded, and valid Unicode. */
+function shortened(text: string, characters: number): string {
+  return text.length <= characters ? text.toWellFormed() : `${text.slice(0, characters - 1).toWellFormed()}…`;
+}
+
+/** The message of a refusal as its answer gives it. */
+export function statusMessage({ message }: Refusal): string {
+  return shortened(message, STATUS_CHARACTERS);
+}
 
 type Accepted = Extract<ExportOutcome, { kind: 'accepted' }>;
 
@@ -20,17 +35,18 @@ type Accepted = Extract<ExportOutcome, { kind: 'accepted' }>;
  */
 export function exportResponse(signal: Signal, outcome: Accepted, encoding: Encoding): Buffer {
   const isPartial = outcome.rejected > 0 || outcome.message !== '';
+  const message = shortened(outcome.message, PARTIAL_SUCCESS_CHARACTERS);
   if (encoding === 'json') {
     if (!isPartial) return Buffer.from('{}');
     const { rejectedField } = SIGNAL_FACTS[signal];
-    const partialSuccess = { [rejectedField]: String(outcome.rejected), errorMessage: outcome.message };
+    const partialSuccess = { [rejectedField]: String(outcome.rejected), errorMessage: message };
     return Buffer.from(JSON.stringify({ partialSuccess }));
   }
   const writer = protobuf.Writer.create();
   if (isPartial) {
     writer.uint32(tag(1)).fork();
     if (outcome.rejected > 0) writer.uint32(tag(1, VARINT)).int64(outcome.rejected);
-    writer.uint32(tag(2)).string(outcome.message).ldelim();
+    writer.uint32(tag(2)).string(message).ldelim();
   }
   return Buffer.from(writer.finish());
 }
@@ -41,13 +57,14 @@ export function exportResponse(signal: Signal, outcome: Accepted, encoding: Enco
  */
 export function rpcStatus(refusal: Refusal, encoding: Encoding): Buffer {
   const code = CONDITIONS[refusal.condition].grpc;
-  const detail = statusDetail(refusal);
+  const message = statusMessage(refusal);
+  const detail = statusDetail(refusal.condition, message, refusal.retryAfterMs);
   if (encoding === 'json') {
     const details = detail === undefined ? {} : { details: [{ '@type': detail.type, ...detail.json }] };
-    return Buffer.from(JSON.stringify({ code, message: refusal.message, ...details }));
+    return Buffer.from(JSON.stringify({ code, message, ...details }));
   }
   const writer = protobuf.Writer.create();
-  writer.uint32(tag(1, VARINT)).int32(code).uint32(tag(2)).string(refusal.message);
+  writer.uint32(tag(1, VARINT)).int32(code).uint32(tag(2)).string(message);
   if (detail !== undefined) {
     writer.uint32(tag(3)).fork();
     writer.uint32(tag(1)).string(detail.type).uint32(tag(2)).bytes(detail.bytes).ldelim();
@@ -61,9 +78,14 @@ interface StatusDetail {
   readonly bytes: Uint8Array;
 }
 
-function statusDetail(refusal: Refusal): StatusDetail | undefined {
-  if (refusal.retryAfterMs !== undefined) return retryInfo(refusal.retryAfterMs);
-  return refusal.condition === 'malformed' ? badRequest(refusal.message) : undefined;
+function statusDetail(
+  condition: Condition,
+  message: string,
+  wishMs: number | undefined,
+): StatusDetail | undefined {
+  const delayMs = retryDelayMs(condition, wishMs);
+  if (delayMs !== undefined) return retryInfo(delayMs);
+  return condition === 'malformed' ? badRequest(message) : undefined;
 }
 
 /** `RetryInfo { Duration retry_delay = 1; }`, `Duration { int64 seconds = 1; int32 nanos = 2; }`. */

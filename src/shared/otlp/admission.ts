@@ -1,0 +1,103 @@
+import { type Refusal, refuse } from './door.ts';
+
+/**
+ * Who may come in: asked by every door of a process before it reads a body, so that a process under load says "come
+ * back" at the cost of a header. Everything is answered at once from what is known; nothing is waited for.
+ */
+export interface Admission {
+  /** A place for one request, or why there is none. */
+  enter(): Place | Refusal;
+  /** Requests in hand, for metrics. */
+  requests(): number;
+  /** Request bytes in memory, for metrics. */
+  bytes(): number;
+}
+
+/** What one request holds while it is in hand: itself, and the bytes it takes. */
+export interface Place {
+  readonly kind: 'admitted';
+  /** Takes bytes that are about to be kept, or says why they may not be. */
+  take(sizeBytes: number): Refusal | undefined;
+  /** Gives back some of the bytes taken. */
+  give(sizeBytes: number): void;
+  /** Gives back the place with all of its bytes. A second call changes nothing. */
+  leave(): void;
+}
+
+/** A bound, and the setting that raises it. */
+export interface Mark {
+  readonly most: number;
+  readonly setting: string;
+  /** Told of every request that was refused because of it. */
+  readonly onRefused?: () => void;
+}
+
+export interface AdmissionOptions {
+  readonly bytesInFlight: Mark;
+  readonly requests: Mark;
+  /** Why nothing can be taken now, for reasons that lie behind the doors; `undefined` while there is none. */
+  readonly reasons: readonly (() => string | undefined)[];
+}
+
+export function createAdmission(options: AdmissionOptions): Admission {
+  const held: Held = { requests: 0, bytes: 0 };
+  return {
+    enter() {
+      const { most, setting, onRefused } = options.requests;
+      if (held.requests >= most) {
+        onRefused?.();
+        return refuse('unavailable', `${held.requests} requests in hand; raise ${setting} or add replicas`);
+      }
+      for (const reason of options.reasons) {
+        const why = reason();
+        if (why !== undefined) return refuse('unavailable', why);
+      }
+      return new HeldPlace(held, options.bytesInFlight);
+    },
+    requests: () => held.requests,
+    bytes: () => held.bytes,
+  };
+}
+
+/** What all requests of the process hold together. */
+interface Held {
+  requests: number;
+  bytes: number;
+}
+
+class HeldPlace implements Place {
+  readonly kind = 'admitted';
+  readonly #all: Held;
+  readonly #bound: Mark;
+  #bytes = 0;
+  #isLeft = false;
+
+  constructor(all: Held, bound: Mark) {
+    this.#all = all;
+    this.#bound = bound;
+    all.requests++;
+  }
+
+  take(sizeBytes: number): Refusal | undefined {
+    const { most, setting, onRefused } = this.#bound;
+    if (this.#all.bytes + sizeBytes > most) {
+      onRefused?.();
+      return refuse('unavailable', `too many request bytes in memory; raise ${setting} or add replicas`);
+    }
+    this.#all.bytes += sizeBytes;
+    this.#bytes += sizeBytes;
+    return undefined;
+  }
+
+  give(sizeBytes: number): void {
+    this.#all.bytes -= sizeBytes;
+    this.#bytes -= sizeBytes;
+  }
+
+  leave(): void {
+    if (this.#isLeft) return;
+    this.#isLeft = true;
+    this.give(this.#bytes);
+    this.#all.requests--;
+  }
+}

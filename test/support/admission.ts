@@ -1,0 +1,20 @@
+import { type Admission, createAdmission } from '../../src/shared/otlp/admission.ts';
+
+interface Marks {
+  readonly bytes?: number;
+  readonly requests?: number;
+  readonly reasons?: readonly (() => string | undefined)[];
+}
+
+/** Admission that lets in what a test sends, except where the test sets a mark. */
+export function admissionOf({
+  bytes = 1_000_000_000,
+  requests = 10_000,
+  reasons = [],
+}: Marks = {}): Admission {
+  return createAdmission({
+    bytesInFlight: { most: bytes, setting: 'ingest.maxBytesInFlight' },
+    requests: { most: requests, setting: 'ingest.maxConcurrentRequests' },
+    reasons,
+  });
+}
