@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { BatchQueue } from '../../src/ingest/queue/batch-queue.ts';
@@ -11,7 +11,7 @@ import { type Answers, ok, type StubOtlpShard, startStubOtlpShard } from '../sup
 
 const LEASE_MS = 3_000;
 const BATCHES = 60;
-const LANE_CHILD = join(import.meta.dirname, '..', 'support', 'lane-child.ts');
+const LANE_CHILD = fileURLToPath(new URL('../support/lane-child.ts', import.meta.url));
 
 describe('replicas that share a lane', () => {
   const shard = uniqueName('s');

@@ -13,7 +13,7 @@ import { newBatch } from '../conformance/new-batch.ts';
 const silent = pino({ level: 'silent' });
 
 /** Short pauses, so that a test sees many of them. */
-export const quick: LaneOptions = {
+const quick: LaneOptions = {
   concurrency: 4,
   retryInitialMs: 20,
   retryMaxMs: 80,

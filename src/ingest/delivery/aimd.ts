@@ -13,7 +13,7 @@ export interface Concurrency {
 }
 
 /** Ends with one of these, or with none when it was given up. */
-export interface Sent {
+interface Sent {
   succeeded(): void;
   failed(): void;
 }

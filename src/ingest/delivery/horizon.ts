@@ -24,7 +24,7 @@ export interface HorizonOptions {
   readonly clock: Clock;
 }
 
-export const MIN_FAILURES = 3;
+const MIN_FAILURES = 3;
 /** Batches past the horizon that fail one by one on a shard that takes others; the longest known is forgotten. */
 const MAX_REMEMBERED = 10_000;
 

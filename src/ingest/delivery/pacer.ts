@@ -14,7 +14,7 @@ export interface Pacer {
   end(): void;
 }
 
-export interface Look {
+interface Look {
   /** Waits until the next look is due, ever longer while nothing is found. */
   foundNothing(): Promise<void>;
   foundSomething(): void;

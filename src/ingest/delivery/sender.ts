@@ -16,7 +16,7 @@ export interface SenderOptions {
 }
 
 /** Of a refusal, this much is kept as the reason. */
-export const MAX_REASON_CHARS = 500;
+const MAX_REASON_CHARS = 500;
 
 /** What a shard said, fit for a log line and a dead letter. */
 export function readable(text: string): string {
