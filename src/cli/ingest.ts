@@ -3,6 +3,7 @@ import { createHash } from '../shared/topology/hash.ts';
 import { startIngest, workerCount } from './compose/ingest.ts';
 import { readyLine, urlOf } from './compose/ready-line.ts';
 import { openTopology } from './compose/topology.ts';
+import { keepYoungGenerationSmall } from './compose/young-generation.ts';
 import { configFrom, helpText, parseFlags, SERVE_FLAGS } from './flags.ts';
 import type { Io } from './io.ts';
 import { createLogger, serve } from './serve.ts';
@@ -54,6 +55,7 @@ export async function ingestCommand(argv: readonly string[], io: Io): Promise<nu
     io.stdout.write(helpText(HELP));
     return 0;
   }
+  keepYoungGenerationSmall();
   const settings = configFrom(parsed, FLAGS, io.env);
   const { config, warnings } = settings;
   const logger = createLogger(config.logLevel, 'ingest');

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { BufferPool } from '../shared/buffer-pool.ts';
 import { MAX_SLICES_PER_BATCH, type SliceInfo } from '../shared/otlp/batch-header.ts';
 import type { Signal } from '../shared/otlp/signal.ts';
 import type { Clock } from '../shared/time.ts';
@@ -43,6 +44,7 @@ interface BatcherOptions {
   readonly batchBytes: number;
   /** A new UUIDv7. */
   readonly newId: () => string;
+  readonly buffers: BufferPool;
   readonly clock: Clock;
 }
 
@@ -130,7 +132,10 @@ class GroupCommit implements Batcher {
     let open = group;
     for (let pauseMs = RETRY_FIRST_MS; ; pauseMs = Math.min(2 * pauseMs, RETRY_MAX_MS)) {
       const outcome = await this.#enqueue(batches);
-      if (outcome.kind === 'stored') return answerAll(open, outcome);
+      if (outcome.kind === 'stored') {
+        for (const { slices, payload } of batches) if (slices.length > 1) this.#options.buffers.give(payload);
+        return answerAll(open, outcome);
+      }
       if (outcome.kind === 'refused') return answerAll(open, { kind: 'unavailable', reason: outcome.reason });
       const isUnknown = ({ shard }: { readonly shard: string }) => outcome.shards.has(shard);
       batches = batches.filter(isUnknown);
@@ -175,7 +180,7 @@ interface Draft {
 /** One batch per shard, signal and topology version, or several where one would be too large. */
 function batchesOf(
   group: readonly Waiting[],
-  { batchBytes, newId, clock }: Pick<BatcherOptions, 'batchBytes' | 'newId' | 'clock'>,
+  { batchBytes, newId, buffers, clock }: Omit<BatcherOptions, 'queue'>,
 ): Batch[] {
   const drafts: Draft[] = [];
   const open = new Map<string, Draft>();
@@ -207,6 +212,12 @@ function batchesOf(
     acceptedAtMs,
     topologyVersion,
     slices,
-    payload: parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts, sizeBytes),
+    payload: parts.length === 1 ? (parts[0] as Buffer) : concat(parts, buffers.take(sizeBytes)),
   }));
+}
+
+function concat(parts: readonly Buffer[], target: Buffer): Buffer {
+  let at = 0;
+  for (const part of parts) at += part.copy(target, at);
+  return target;
 }

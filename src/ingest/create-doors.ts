@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { createBufferPool } from '../shared/buffer-pool.ts';
 import { type Component, once, stopAll } from '../shared/lifecycle.ts';
 import { createLoopDelay, loopDelayReason } from '../shared/loop-delay.ts';
 import { createAdmission } from '../shared/otlp/admission.ts';
@@ -60,6 +61,8 @@ export interface Doors extends Component {
 }
 
 const QUEUE_LOOK_INTERVAL_MS = 500;
+/** Kept for requests to come: what a worker at full speed has in hand. */
+const MAX_POOLED_BYTES = 32 * 1024 ** 2;
 
 /**
  * The half of ingest that takes requests and ends at the queue; there is one in each worker. Rejects when an address
@@ -78,6 +81,7 @@ export async function createDoors(options: DoorsOptions): Promise<Doors> {
   const loopDelay = createLoopDelay(() => performance.now());
   const lateReason = loopDelayReason(loopDelay, options.maxEventLoopDelayMs, 'ingest.maxEventLoopDelay');
   const refusals = countRefusals(telemetry);
+  const buffers = createBufferPool(MAX_POOLED_BYTES);
   const admission = createAdmission({
     bytesInFlight: {
       most: options.maxBytesInFlight,
@@ -93,12 +97,14 @@ export async function createDoors(options: DoorsOptions): Promise<Doors> {
       refusals.counted('queue', watch.closedReason),
       refusals.counted('event_loop_delay', lateReason),
     ],
+    buffers,
   });
   telemetry.onSnapshot(admissionMetrics({ admission, loopDelay, process: telemetry.process }));
   const batcher = createBatcher({
     queue: countStored(queue, watch),
     batchBytes: options.batchBytes,
     newId: options.newId,
+    buffers,
     clock,
   });
   const types = createOtlpTypes();
@@ -114,6 +120,7 @@ export async function createDoors(options: DoorsOptions): Promise<Doors> {
     storeTimeoutMs: options.storeTimeoutMs,
     events: telemetry.events,
     hotKeys,
+    buffers,
     clock,
   });
   const door = {

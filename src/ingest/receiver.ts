@@ -1,3 +1,4 @@
+import type { BufferPool } from '../shared/buffer-pool.ts';
 import { type ExportHandler, type ExportOutcome, type ExportRequest, refuse } from '../shared/otlp/door.ts';
 import { SIGNAL_FACTS, type Signal } from '../shared/otlp/signal.ts';
 import type { Clock } from '../shared/time.ts';
@@ -24,6 +25,7 @@ interface ReceiverOptions {
   readonly storeTimeoutMs: number;
   readonly events: Pick<IngestEvents, 'received' | 'shed'>;
   readonly hotKeys: Pick<HotKeys, 'add'>;
+  readonly buffers: BufferPool;
   readonly clock: Clock;
 }
 
@@ -54,7 +56,7 @@ interface Accepted {
  * recognise the slices of its repeat that they have by then.
  */
 export function createReceiver(options: ReceiverOptions): ExportHandler {
-  const { partition, hash, batcher, events, clock } = options;
+  const { partition, hash, batcher, buffers, events, clock } = options;
   const recordsUntilLook: Record<Signal, number> = { traces: 1, logs: 1, metrics: 1 };
 
   function split({ signal, body }: ExportRequest, topology: Topology): PartitionOutcome {
@@ -66,7 +68,7 @@ export function createReceiver(options: ReceiverOptions): ExportHandler {
       },
     };
     const shardOf = (key: Uint8Array) => topology.owners[hash.slot(key)] as number;
-    const outcome = partition({ signal, request: body, shardOf, sampler });
+    const outcome = partition({ signal, request: body, shardOf, sampler, allocate: buffers.take });
     recordsUntilLook[signal] = sampler.countdown;
     return outcome;
   }
@@ -131,7 +133,9 @@ export function createReceiver(options: ReceiverOptions): ExportHandler {
       deadlineMs: request.deadlineMs ?? clock.now() + options.storeTimeoutMs,
       slices: kept,
     });
+    // Of what is not known to be stored, the queue may still have the bytes in hand.
     if (outcome.kind === 'unavailable') return refuseAll(request, parts, outcome.reason);
+    buffers.give(parts.memory);
     return accept(request, { parts, kept, full });
   };
 }

@@ -3,8 +3,8 @@ import { runCli } from '../support/cli.ts';
 import { expectNothingUnaccounted } from '../support/conservation.ts';
 import { seededRandom, startLoad } from '../support/load.ts';
 import type { Json } from '../support/otlp-arbitraries.ts';
-import { openRedisQueue } from '../support/queues.ts';
 import { eventually, get } from '../support/read-api.ts';
+import { openRedisQueue } from '../support/redis-queue.ts';
 import { type SeparateSystem, startSeparate } from '../support/systems.ts';
 
 let system: SeparateSystem;

@@ -1,17 +1,19 @@
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import grpc from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SIGNAL_FACTS } from '../../src/shared/otlp/signal.ts';
-import { type RunningCli, startCli } from '../support/cli.ts';
+import { type RunningCli, runCli, startCli } from '../support/cli.ts';
 import { expectNothingUnaccounted } from '../support/conservation.ts';
 import { seededRandom, startLoad } from '../support/load.ts';
 import { scrape, sumOf } from '../support/metrics.ts';
 import type { Json } from '../support/otlp-arbitraries.ts';
-import { openRedisQueue } from '../support/queues.ts';
 import { eventually, get } from '../support/read-api.ts';
 import { cannotControlRedis } from '../support/redis.ts';
+import { openRedisQueue } from '../support/redis-queue.ts';
 import { type SeparateSystem, startSeparate, temporaryFolder } from '../support/systems.ts';
 
 const WORKERS = ['worker-1', 'worker-2'];
@@ -233,7 +235,26 @@ describe.skipIf(cannotControlRedis !== undefined)('ingest with two workers', () 
   });
 });
 
-describe.skipIf(cannotControlRedis !== undefined)('a change of the topology', () => {
+describe('ingest whose port is taken', () => {
+  it('says so in one line, once for all workers, and ends them', async () => {
+    const taken = createServer().listen(0, '127.0.0.1');
+    await once(taken, 'listening');
+    const { port } = taken.address() as AddressInfo;
+    const folder = await temporaryFolder();
+    const flags = ['--workers', '2', '--data-dir', folder.path, '--http-port', String(port)];
+    const others = ['--grpc-port', '0', '--health-port', '0', '--metrics-port', '0'];
+    const { exitCode, stderr } = await runCli(['ingest', ...flags, ...others], {
+      OTELFAN_TOPOLOGY: '{ shards: [{ id: s0, otlp: "http://127.0.0.1:9", read: "http://127.0.0.1:9" }] }',
+      OTELFAN_LOG_LEVEL: 'error',
+    });
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(new RegExp(`^otelfan: address 127.0.0.1:${port} is in use; .*\n$`));
+    taken.close();
+    await folder.remove();
+  });
+});
+
+describe('a change of the topology', () => {
   it('reaches every worker: the primary reads it and hands it on', async () => {
     const folder = await temporaryFolder();
     const file = join(folder.path, 'otelfan.yaml');

@@ -1,5 +1,5 @@
 /** Small exports whose ids never repeat: each record is sent once, whatever becomes of it. */
-export interface LoadResult {
+interface LoadResult {
   /** Span ids of every export that was answered with 200. */
   readonly acknowledged: Set<string>;
   /** Span ids of every export, whatever the answer. */

@@ -10,6 +10,10 @@ export async function scrape(baseUrl: string): Promise<Series[]> {
   const response = await fetch(`${baseUrl}/metrics`);
   const text = await response.text();
   if (response.status !== 200) throw new Error(`/metrics answered ${response.status}: ${text}`);
+  return parseMetrics(text);
+}
+
+export function parseMetrics(text: string): Series[] {
   return text
     .split('\n')
     .filter(line => line !== '' && !line.startsWith('#'))

@@ -1,12 +1,8 @@
 import { pino } from 'pino';
 import type { HttpListener } from '../../src/shared/http-listener.ts';
 import type { Admission } from '../../src/shared/otlp/admission.ts';
-import type {
-  AnsweredRequest,
-  DoorOptions,
-  ExportOutcome,
-  ExportRequest,
-} from '../../src/shared/otlp/door.ts';
+import type { AnsweredRequest, ExportOutcome, ExportRequest } from '../../src/shared/otlp/door.ts';
+import type { DoorOptions } from '../../src/shared/otlp/door-options.ts';
 import { createOtlpGrpcServer } from '../../src/shared/otlp/grpc-server.ts';
 import { createOtlpHttpServer } from '../../src/shared/otlp/http-server.ts';
 import { createJsonTranscoder } from '../../src/shared/otlp/json-transcoder.ts';

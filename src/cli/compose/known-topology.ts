@@ -35,7 +35,6 @@ export function knownTopology(config: Config, hash: Hash): KnownTopology {
 
 /**
  * The topology of an earlier version. Of its shards only the ids are known, so their present weights are assumed.
- * `undefined` when it cannot be told.
  */
 export function previousTopology(
   { version, shards: ids }: TopologyConfig['previous'][number],

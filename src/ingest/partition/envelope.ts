@@ -88,15 +88,15 @@ function fieldSize(contentBytes: number): number {
   return 1 + lengthBytes + contentBytes;
 }
 
-/** Writes ranges of one request one after the other. */
+/** Writes ranges of one request one after the other into a buffer that has room for them. */
 export class RangeWriter {
   readonly bytes: Buffer;
   at = 0;
   readonly #source: Buffer;
 
-  constructor(source: Buffer, sizeBytes: number) {
+  constructor(source: Buffer, target: Buffer) {
     this.#source = source;
-    this.bytes = Buffer.allocUnsafe(sizeBytes);
+    this.bytes = target;
   }
 
   header(tag: number, contentBytes: number): void {

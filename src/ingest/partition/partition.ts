@@ -35,6 +35,8 @@ export interface Slice {
 export type PartitionOutcome =
   | {
       readonly kind: 'partitioned';
+      /** What the slices are views of, as `allocate` gave it. */
+      readonly memory: Buffer;
       /** One per shard that owns records, by shard index. */
       readonly slices: readonly Slice[];
       /** Records that no store can keep. */
@@ -51,6 +53,8 @@ interface PartitionInput {
   readonly request: Buffer;
   /** Owner of a shard key. Called with bytes of `request`, which it must not keep. */
   readonly shardOf: (key: Uint8Array) => number;
+  /** Room for the slices. Default: a new buffer. */
+  readonly allocate?: (sizeBytes: number) => Buffer;
   readonly sampler?: KeySampler;
 }
 
@@ -84,25 +88,32 @@ function repeated(type: protobuf.Type, id: number): protobuf.Type {
   return resolvedType;
 }
 
-function split({ signal, request, shardOf, sampler }: PartitionInput, shapes: Shapes): PartitionOutcome {
+function split(input: PartitionInput, shapes: Shapes): PartitionOutcome {
+  const { signal, request, shardOf, sampler, allocate = Buffer.allocUnsafe } = input;
   const splitter = new Splitter(request, { shapes, sampler });
   const records = createRecordReader(signal, { request, walk: splitter.walk, shape: shapes.record, shardOf });
   const extras = splitter.split(records);
+  const memory = allocate(sizeOf(splitter.builders, extras));
+  const writer = new RangeWriter(request, memory);
   return {
     kind: 'partitioned',
-    slices: write(request, splitter.builders, extras),
+    memory,
+    slices: write(writer, splitter.builders, extras),
     ...summary(splitter.reasons),
   };
 }
 
-/** All slices in one buffer: with many shards, one for each would cost more than its content. */
-function write(request: Buffer, builders: readonly SliceBuilder[], extras: Readonly<Ranges>): Slice[] {
+function sizeOf(builders: readonly SliceBuilder[], extras: Readonly<Ranges>): number {
   let sizeBytes = 0;
   const extraBytes = rangesSize(extras);
   builders.forEach(builder => {
     sizeBytes += extraBytes + builder.measure();
   });
-  const writer = new RangeWriter(request, sizeBytes);
+  return sizeBytes;
+}
+
+/** All slices in one buffer: with many shards, one for each would cost more than its content. */
+function write(writer: RangeWriter, builders: readonly SliceBuilder[], extras: Readonly<Ranges>): Slice[] {
   const slices: Slice[] = [];
   builders.forEach((builder, shard) => {
     const start = writer.at;

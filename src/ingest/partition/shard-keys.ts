@@ -41,7 +41,7 @@ export interface RecordReaderParts {
 }
 
 /** Where a record lies in `Export*ServiceRequest`: request 0, group 1, scope 2. */
-export const RECORD_DEPTH = 3;
+const RECORD_DEPTH = 3;
 
 export function createRecordReader(signal: Signal, parts: RecordReaderParts): RecordReader {
   switch (signal) {

@@ -51,7 +51,7 @@ export interface Jobs {
   removeFailed(transaction: ScriptTransaction, id: string): void;
 }
 
-export interface FailedJob {
+interface FailedJob {
   readonly id: string;
   readonly reason: string;
 }
@@ -95,7 +95,7 @@ export function createJobs({ root, scripts }: BullmqBackend, shard: string): Job
 
     async addTo(transaction, id, kind) {
       // Also makes a full or read-only Redis refuse the transaction as a whole.
-      transaction.commands.hset(key('meta'), 'opts.maxLenEvents', MAX_EVENTS);
+      transaction.call('hset', key('meta'), 'opts.maxLenEvents', MAX_EVENTS);
       const priority = kind === 'fresh' ? FRESH_PRIORITY : RELEASED_PRIORITY;
       const job = { name: 'batch', data: '{}', timestamp: Date.now(), opts: { priority } } as JobJson;
       await backend.addJobToTransaction(transaction.bullmq as IRedisTransaction, job, id);
@@ -133,9 +133,9 @@ export function createJobs({ root, scripts }: BullmqBackend, shard: string): Job
       );
     },
 
-    removeFailed({ commands }, id) {
-      commands.zrem(key('failed'), id);
-      commands.del(key(id));
+    removeFailed(transaction, id) {
+      transaction.call('zrem', key('failed'), id);
+      transaction.call('del', key(id));
     },
   };
 }

@@ -1,3 +1,4 @@
+import { appendFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Database, open } from 'lmdb';
 import type { Clock } from '../../shared/time.ts';
@@ -39,14 +40,33 @@ interface Hold {
 }
 
 /** Where holds live below the queue's folder. They need not outlive the last process that has the queue open. */
-export const HOLDS_FOLDER = 'holds';
+const HOLDS_FOLDER = 'holds';
+
+/** Room for some thousand claims. */
+const RESERVED_BYTES = 1024 ** 2;
+
+/**
+ * Makes an empty file for holds, for the first process on the folder. Its space is taken from the disk at once: a full
+ * disk must not stop deliveries, as only they make room again.
+ */
+export async function resetHolds(dir: string): Promise<void> {
+  const path = join(dir, HOLDS_FOLDER);
+  await rm(path, { recursive: true, force: true });
+  await openFile(dir).close();
+  const file = join(path, 'data.mdb');
+  const { size } = await stat(file);
+  await appendFile(file, Buffer.alloc(Math.max(0, RESERVED_BYTES - size)));
+}
+
+const openFile = (dir: string) =>
+  open({ path: join(dir, HOLDS_FOLDER), noSubdir: false, maxDbs: 2, noSync: true });
 
 /**
  * A claim is not synced to the disk, so it costs microseconds instead of a commit: it must outlive the process that
  * made it, for the others to see, but not a power cut. That is why holds have an LMDB file of their own.
  */
 export function openHolds({ dir, self, leaseMs, clock }: HoldsOptions): Holds {
-  const root = open({ path: join(dir, HOLDS_FOLDER), noSubdir: false, maxDbs: 2, noSync: true });
+  const root = openFile(dir);
   const holds: Database<Hold, [shard: string, id: string]> = root.openDB({ name: 'holds', encoding: 'json' });
   let claims = 0;
 

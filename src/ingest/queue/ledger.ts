@@ -40,10 +40,6 @@ export function withAccepted(ledger: Ledger, entry: LedgerEntry): Ledger {
   return { ...withQueued(ledger, entry), accepted: plus(ledger.accepted, entry.signal, entry.records) };
 }
 
-export function withDelivered(ledger: Ledger, entry: LedgerEntry): Ledger {
-  return withDeliveredExcept(ledger, entry, []);
-}
-
 /** The batch was delivered but for the parts, each of which became a dead letter. */
 export function withDeliveredExcept(
   ledger: Ledger,

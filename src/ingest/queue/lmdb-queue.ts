@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { once } from '../../shared/lifecycle.ts';
@@ -7,11 +7,12 @@ import { createTurnLog } from '../../shared/turn-log.ts';
 import { type Batch, restoreBatch } from './batch.ts';
 import type { BatchQueue, Claim, ClaimOrder, EnqueueOutcome } from './batch-queue.ts';
 import { createFreeSpace } from './free-space.ts';
-import { HOLDS_FOLDER, type HoldToken, openHolds } from './holds.ts';
+import { type HoldToken, openHolds, resetHolds } from './holds.ts';
 import { createLmdbDeadLetters } from './lmdb-dead-letters.ts';
 import { probeLmdb } from './lmdb-probe.ts';
 import { type BatchPlace, createLmdbStore, type Settlement } from './lmdb-store.ts';
 import { openLmdbTables } from './lmdb-tables.ts';
+import { networkDisk } from './network-disk.ts';
 import { joinFolder, UnusableQueueError } from './queue-folder.ts';
 
 export interface LmdbQueueOptions {
@@ -33,8 +34,8 @@ const DEFAULT_MIN_FREE_BYTES = 256 * 1024 ** 2;
  */
 export async function createLmdbQueue(options: LmdbQueueOptions): Promise<BatchQueue> {
   const { dir, leaseMs, clock, logger, minFreeBytes = DEFAULT_MIN_FREE_BYTES } = options;
-  await mkdir(dir, { recursive: true });
   const self = await joinFolder({ dir, clock, whenFirst: () => prepare(dir) });
+  await warnOfNetworkDisk(dir, logger);
   const tables = openLmdbTables(dir);
   const store = createLmdbStore(tables);
   const deadLetters = createLmdbDeadLetters(tables);
@@ -45,13 +46,22 @@ export async function createLmdbQueue(options: LmdbQueueOptions): Promise<BatchQ
     bad: error => logger.error({ err: error }, "the queue's disk does not store batches"),
     good: () => logger.info("the queue's disk stores batches again"),
   });
+  const calls = new Set<Promise<unknown>>();
   let stopped = false;
 
   /** Reads see what any process committed before the call. */
-  async function whenOpen<T>(act: () => T | Promise<T>): Promise<T> {
+  async function run<T>(act: () => T | Promise<T>): Promise<T> {
     if (stopped) throw new Error('the queue is stopped');
     tables.refresh();
     return await act();
+  }
+
+  function whenOpen<T>(act: () => T | Promise<T>): Promise<T> {
+    const call = run(act);
+    const end = () => calls.delete(call);
+    calls.add(call);
+    call.then(end, end);
+    return call;
   }
 
   /** Runs a change that stores batches, if there is room for them. A failed commit stores nothing. */
@@ -127,11 +137,21 @@ export async function createLmdbQueue(options: LmdbQueueOptions): Promise<BatchQ
 
     stop: once(async () => {
       stopped = true;
+      await Promise.allSettled(calls);
       await tables.close();
       await holds.close();
       await self.leave();
     }),
   };
+}
+
+async function warnOfNetworkDisk(dir: string, logger: Logger): Promise<void> {
+  const fileSystem = networkDisk((await statfs(dir)).type);
+  if (fileSystem === undefined) return;
+  logger.warn(
+    { dir, fileSystem },
+    'LMDB can lose data on a network file system: put the data folder on a local disk, or use Redis',
+  );
 }
 
 /** What only the first of the processes on the folder may do, and has to. */
@@ -143,7 +163,7 @@ async function prepare(dir: string): Promise<void> {
     );
   }
   // Claims of processes that are gone; after a power cut the file may not even be sound.
-  await rm(join(dir, HOLDS_FOLDER), { recursive: true, force: true });
+  await resetHolds(dir);
 }
 
 /** As a shell takes it. */

@@ -1,11 +1,12 @@
-import type { Batch, BatchInfo, BatchKey } from './batch.ts';
-import { encodeBatch } from './batch.ts';
-import type { ClaimOrder, LaneAudit, LaneStats, RecordCounts, RefusedPart } from './batch-queue.ts';
+import { setImmediate } from 'node:timers/promises';
+import type { Signal } from '../../shared/otlp/signal.ts';
+import { type Batch, type BatchInfo, type BatchKey, encodeBatch } from './batch.ts';
+import type { ClaimOrder, LaneAudit, LaneStats, RefusedPart } from './batch-queue.ts';
 import {
+  EMPTY_LEDGER,
   entryOf,
   type Ledger,
   NO_RECORDS,
-  plus,
   withAccepted,
   withDeadLettered,
   withDeliveredExcept,
@@ -29,7 +30,7 @@ export interface LmdbStore {
   payload(key: BatchKey): Buffer | undefined;
   shards(): readonly string[];
   stats(shard: string): LaneStats;
-  audit(shard: string): LaneAudit;
+  audit(shard: string): Promise<LaneAudit>;
 }
 
 /** What became of a batch. Nothing happens when it is not in its lane any more. */
@@ -37,6 +38,9 @@ export type Settlement =
   | { readonly kind: 'delivered'; readonly atMs: number; readonly except: readonly RefusedPart[] }
   | { readonly kind: 'dead'; readonly atMs: number; readonly reason: string }
   | { readonly kind: 'rerouted'; readonly atMs: number; readonly as: readonly Batch[] };
+
+/** An audit lets others work after this many batches: a few milliseconds. */
+const COUNTED_PER_TURN = 500;
 
 export function createLmdbStore(tables: LmdbTables): LmdbStore {
   const { lanes, payloads, ledgers, dead, deadByAge, ledgerOf } = tables;
@@ -132,13 +136,22 @@ export function createLmdbStore(tables: LmdbTables): LmdbStore {
       return { ...ledgerOf(shard), oldestAcceptedAtMs: oldest?.[1] };
     },
 
-    audit(shard) {
-      let queued: RecordCounts = NO_RECORDS;
-      for (const { value } of lanes.getRange(laneRange(shard))) {
-        queued = plus(queued, value.signal, value.records);
+    async audit(shard) {
+      const transaction = tables.snapshot();
+      try {
+        const queued: Record<Signal, number> = { ...NO_RECORDS };
+        let counted = 0;
+        for (const { value } of lanes.getRange({ ...laneRange(shard), transaction })) {
+          queued[value.signal] += value.records;
+          counted += 1;
+          if (counted % COUNTED_PER_TURN === 0) await setImmediate();
+        }
+        const ledger = ledgers.get(shard, { transaction }) ?? EMPTY_LEDGER;
+        const { accepted, delivered, deadLettered, rerouted } = ledger;
+        return { queued, accepted, delivered, deadLettered, rerouted };
+      } finally {
+        transaction.done();
       }
-      const { accepted, delivered, deadLettered, rerouted } = ledgerOf(shard);
-      return { queued, accepted, delivered, deadLettered, rerouted };
     },
   };
 }

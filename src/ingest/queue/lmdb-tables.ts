@@ -1,10 +1,10 @@
-import { type Database, open, type RootDatabase } from 'lmdb';
+import { type Database, open, type RootDatabase, type Transaction } from 'lmdb';
 import { EMPTY_LEDGER, type Ledger, type LedgerEntry, SETTLED_MEMORY_MS } from './ledger.ts';
 
 /** By acceptance time, so that the keys of a lane are in the order in which it hands out batches. */
 export type LaneKey = [shard: string, acceptedAtMs: number, id: string];
 
-export type PayloadKey = [shard: string, id: string];
+type PayloadKey = [shard: string, id: string];
 
 export interface DeadEntry extends LedgerEntry {
   readonly reason: string;
@@ -27,6 +27,8 @@ export interface LmdbTables {
   change<T>(change: () => T): Promise<T>;
   /** From here on reads see what any process committed. */
   refresh(): void;
+  /** The last commit, held until `done`. */
+  snapshot(): Transaction;
   close(): Promise<void>;
 }
 
@@ -71,6 +73,7 @@ export function openLmdbTables(dir: string): LmdbTables {
 
     change: change => durably(root, change),
     refresh: () => root.resetReadTxn(),
+    snapshot: () => root.useReadTransaction(),
     close: () => root.close(),
   };
 }

@@ -27,19 +27,20 @@ interface JoinOptions {
 }
 
 const GATE_POLL_MS = 20;
+/** Who leaves and who cleans up after the dead may remove the same folder at the same time. */
+const REMOVAL = { recursive: true, force: true, maxRetries: 3 };
 /** A member that was found alive is believed for this long. */
 const ALIVE_FOR_MS = 500;
 
 /**
- * @throws UnusableQueueError when the folder cannot be written to.
- * @throws whatever `whenFirst` throws.
+ * @throws UnusableQueueError when the folder cannot be written to, or `whenFirst` fails.
  */
 export async function joinFolder({ dir, clock, whenFirst }: JoinOptions): Promise<Member> {
   const members = join(dir, 'members');
   await mkdir(members, { recursive: true }).catch(unusable(dir));
   const gate = await enter(join(dir, 'gate'));
   try {
-    if (await isEmptied(members)) await whenFirst();
+    if (await isEmptied(members)) await whenFirst().catch(unusable(dir));
     return become(members, clock);
   } finally {
     gate.release();
@@ -62,7 +63,7 @@ async function isEmptied(members: string): Promise<boolean> {
   let alive = 0;
   for (const id of await readdir(members)) {
     if (isLocked(join(members, id))) alive += 1;
-    else await rm(join(members, id), { recursive: true });
+    else await rm(join(members, id), REMOVAL);
   }
   return alive === 0;
 }
@@ -88,7 +89,7 @@ function become(members: string, clock: Clock): Member {
     },
     async leave() {
       lock.release();
-      await rm(join(members, id), { recursive: true, force: true });
+      await rm(join(members, id), REMOVAL);
     },
   };
 }
@@ -102,6 +103,7 @@ function isLocked(member: string): boolean {
 
 function unusable(dir: string): (error: Error) => never {
   return error => {
+    if (error instanceof UnusableQueueError) throw error;
     throw new UnusableQueueError(`queue folder ${dir} cannot be used: ${error.message}`);
   };
 }

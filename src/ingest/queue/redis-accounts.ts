@@ -1,6 +1,7 @@
-import { type Batch, encodeBatch } from './batch.ts';
+import type { Signal } from '../../shared/otlp/signal.ts';
+import { type Batch, encodeBatch, encodeBatchHead } from './batch.ts';
 import type { DeadLetter, LaneAudit, LaneStats, RefusedPart } from './batch-queue.ts';
-import { entryOf, type LedgerEntry, NO_RECORDS, plus, recordCounts, SETTLED_MEMORY_MS } from './ledger.ts';
+import { entryOf, type LedgerEntry, NO_RECORDS, recordCounts, SETTLED_MEMORY_MS } from './ledger.ts';
 import type { RedisClient } from './redis-client.ts';
 import { accountKeys, laneKeys } from './redis-keys.ts';
 import {
@@ -37,7 +38,7 @@ export interface RedisAccounts {
   audit(): Promise<LaneAudit>;
 }
 
-export interface Look {
+interface Look {
   readonly from: number;
   readonly limit: number;
   readonly jobKeyPrefix: string;
@@ -94,19 +95,12 @@ export function createRedisAccounts({ shard, client, scripts, clock }: RedisAcco
 
   return {
     accept(transaction, batch, jobKey) {
-      const { acceptedAtMs, signal, records, sizeBytes } = entryOf(batch);
+      const { id, payload, signal, records, acceptedAtMs } = batch;
+      const entry = JSON.stringify(entryOf(batch));
       transaction.run(
         ACCEPT_SCRIPT,
-        [...accountKeys(keys, batch.id), jobKey],
-        [
-          batch.id,
-          encodeBatch(batch),
-          acceptedAtMs,
-          JSON.stringify({ signal, records, acceptedAtMs, sizeBytes } satisfies LedgerEntry),
-          signal,
-          records,
-          sizeBytes,
-        ],
+        [...accountKeys(keys, id), jobKey],
+        [id, acceptedAtMs, entry, signal, records, payload.length, encodeBatchHead(batch), payload],
       );
     },
 
@@ -179,9 +173,11 @@ export function createRedisAccounts({ shard, client, scripts, clock }: RedisAcco
     async audit() {
       const reply = await scripts.run(AUDIT_SCRIPT, [keys.counters, keys.entries], []);
       const [flat, entries] = reply as [string[], string[]];
-      const queued = entries
-        .map(entry => JSON.parse(entry) as LedgerEntry)
-        .reduce((counts, { signal, records }) => plus(counts, signal, records), NO_RECORDS);
+      const queued: Record<Signal, number> = { ...NO_RECORDS };
+      for (const entry of entries) {
+        const { signal, records } = JSON.parse(entry) as LedgerEntry;
+        queued[signal] += records;
+      }
       return { queued, ...settledCounts(countersOf(flat)) };
     },
   };

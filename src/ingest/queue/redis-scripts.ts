@@ -11,17 +11,17 @@ const NEEDS_JOB = `
 if redis.call('EXISTS', KEYS[8]) == 0 then return redis.error_reply('NOJOB the job was not added') end`;
 
 /**
- * KEYS accounts job | ARGV id encoded acceptedAtMs entry signal records sizeBytes. 1 when the batch was not known.
+ * KEYS accounts job | ARGV id acceptedAtMs entry signal records sizeBytes head payload. 1 when the batch was not known.
  * Refuses a batch without its job, so that a transaction in which adding the job failed stores nothing.
  */
 const ACCEPT = `${NEEDS_JOB}
 if redis.call('HEXISTS', KEYS[3], ARGV[1]) == 1 or redis.call('HEXISTS', KEYS[6], ARGV[1]) == 1
   or redis.call('ZSCORE', KEYS[5], ARGV[1]) then return 0 end
-redis.call('SET', KEYS[1], ARGV[2])
-redis.call('ZADD', KEYS[2], ARGV[3], ARGV[1])
-redis.call('HSET', KEYS[3], ARGV[1], ARGV[4])
-redis.call('HINCRBY', KEYS[4], 'accepted:' .. ARGV[5], ARGV[6])
-redis.call('HINCRBY', KEYS[4], 'sizeBytes', ARGV[7])
+redis.call('SET', KEYS[1], ARGV[7] .. ARGV[8])
+redis.call('ZADD', KEYS[2], ARGV[2], ARGV[1])
+redis.call('HSET', KEYS[3], ARGV[1], ARGV[3])
+redis.call('HINCRBY', KEYS[4], 'accepted:' .. ARGV[4], ARGV[5])
+redis.call('HINCRBY', KEYS[4], 'sizeBytes', ARGV[6])
 return 1`;
 
 /**

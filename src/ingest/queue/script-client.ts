@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { createIORedisClient, type IRedisClient, type IRedisTransaction } from 'bullmq';
-import type { ChainableCommander, Cluster, Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
+import type { RedisClient } from './redis-client.ts';
+import { executeCalls, type RedisArgument, type RedisCall } from './redis-transaction.ts';
 
 /**
  * A Redis client that runs scripts by their hash. ioredis has that, too, but copies every script that it knows into
@@ -10,7 +12,7 @@ export interface ScriptClient {
   /** The same client for BullMQ, whose scripts then go the same way. */
   readonly bullmq: IRedisClient;
   defineScript(name: string, lua: string): void;
-  run(name: string, keys: readonly string[], args: readonly ScriptArgument[]): Promise<unknown>;
+  run(name: string, keys: readonly string[], args: readonly RedisArgument[]): Promise<unknown>;
   /**
    * Executes what `build` puts into a transaction, all of whose keys have one hash tag. Resolves to the replies.
    * `build` is called again when a server did not know a script, so its commands may be executed twice.
@@ -21,18 +23,15 @@ export interface ScriptClient {
 }
 
 export interface ScriptTransaction {
-  /** For plain commands. */
-  readonly commands: ChainableCommander;
+  call(...call: RedisCall): void;
   /** For BullMQ, which can put its scripts into the transaction of somebody else. */
   readonly bullmq: Pick<IRedisTransaction, 'runCommand'>;
-  run(name: string, keys: readonly string[], args: readonly ScriptArgument[]): void;
+  run(name: string, keys: readonly string[], args: readonly RedisArgument[]): void;
 }
 
 export class PartialTransactionError extends Error {
   override readonly name = 'PartialTransactionError';
 }
-
-export type ScriptArgument = string | number | Buffer;
 
 interface Script {
   readonly lua: string;
@@ -40,7 +39,7 @@ interface Script {
 }
 
 /** `nodes` are connections to all servers that may get a transaction. */
-export function createScriptClient(client: Redis | Cluster, nodes: () => readonly Redis[]): ScriptClient {
+export function createScriptClient(client: RedisClient, nodes: () => readonly Redis[]): ScriptClient {
   const scripts = new Map<string, Script>();
   /** BullMQ says how many keys a script has when it defines it, not when it runs it. */
   const keyCounts = new Map<string, number>();
@@ -56,7 +55,7 @@ export function createScriptClient(client: Redis | Cluster, nodes: () => readonl
     return script;
   }
 
-  async function runScript(name: string, keyCount: number, args: ScriptArgument[]): Promise<unknown> {
+  async function runScript(name: string, keyCount: number, args: RedisArgument[]): Promise<unknown> {
     const { sha, lua } = scriptOf(name);
     try {
       return await client.evalsha(sha, keyCount, ...args);
@@ -66,13 +65,13 @@ export function createScriptClient(client: Redis | Cluster, nodes: () => readonl
     }
   }
 
-  function transactionOn(commands: ChainableCommander): ScriptTransaction {
-    const add = (name: string, keyCount: number, args: ScriptArgument[]) => {
+  function transactionOf(calls: RedisCall[]): ScriptTransaction {
+    const add = (name: string, keyCount: number, args: RedisArgument[]) => {
       usedInTransactions.add(name);
-      commands.evalsha(scriptOf(name).sha, keyCount, ...args);
+      calls.push(['evalsha', scriptOf(name).sha, keyCount, ...args]);
     };
     return {
-      commands,
+      call: (...call) => calls.push(call),
       bullmq: {
         runCommand(name, args) {
           add(name, keyCounts.get(name) ?? 0, args);
@@ -89,9 +88,9 @@ export function createScriptClient(client: Redis | Cluster, nodes: () => readonl
   }
 
   async function attempt(build: Parameters<ScriptClient['transact']>[0]): Promise<unknown[]> {
-    const commands = client.multi();
-    await build(transactionOn(commands));
-    const replies = (await commands.exec()) ?? [];
+    const calls: RedisCall[] = [];
+    await build(transactionOf(calls));
+    const replies = await executeCalls(client, calls);
     return replies.map(([error, reply]) => {
       if (error !== null) throw new PartialTransactionError(error.message, { cause: error });
       return reply;
@@ -107,7 +106,7 @@ export function createScriptClient(client: Redis | Cluster, nodes: () => readonl
         },
       },
       runCommand: {
-        value: (name: string, args: ScriptArgument[]) => runScript(name, keyCounts.get(name) ?? 0, args),
+        value: (name: string, args: RedisArgument[]) => runScript(name, keyCounts.get(name) ?? 0, args),
       },
     }) as IRedisClient,
     defineScript,

@@ -46,6 +46,7 @@ export function queueMetrics(options: QueueMetricsOptions): (metrics: Metrics) =
       setStats(metrics, { shard, stats, nowMs: clock.now() });
       metrics.otelcol_exporter_queue_capacity.set({ exporter: exporterOf(shard) }, options.maxShardBytes);
     }
+    if (lanes === undefined) return;
     for (const [shard, audit] of audits.latest()) setAudit(metrics, shard, audit);
   };
 }

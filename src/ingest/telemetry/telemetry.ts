@@ -35,12 +35,12 @@ export function createTelemetry(process: string): Telemetry {
     events: countEvents(metrics, process),
     onSnapshot: collect => void collectors.push(collect),
     async snapshot() {
-      await Promise.all(collectors.map(collect => collect(metrics)));
+      await Promise.all(collectors.map(async collect => collect(metrics)));
       const [own, ofProcess] = await Promise.all([
         registry.getMetricsAsJSON(),
         processRegistry.getMetricsAsJSON(),
       ]);
-      return [...own, ...ofProcess] as unknown as MetricsSnapshot;
+      return [...own, ...ofProcess];
     },
   };
 }

@@ -1,3 +1,4 @@
+import type { BufferPool } from '../buffer-pool.ts';
 import { type Refusal, refuse } from './door.ts';
 
 /**
@@ -20,12 +21,14 @@ export interface Place {
   take(sizeBytes: number): Refusal | undefined;
   /** Gives back some of the bytes taken. */
   give(sizeBytes: number): void;
-  /** Gives back the place with all of its bytes. A second call changes nothing. */
+  /** A buffer that is the request's until it leaves. Its bytes are taken by themselves. */
+  allocate(sizeBytes: number): Buffer;
+  /** Gives back the place with all of its bytes and buffers. A second call changes nothing. */
   leave(): void;
 }
 
 /** A bound, and the setting that raises it. */
-export interface Mark {
+interface Mark {
   readonly most: number;
   readonly setting: string;
   /** Told of every request that was refused because of it. */
@@ -37,6 +40,8 @@ export interface AdmissionOptions {
   readonly requests: Mark;
   /** Why nothing can be taken now, for reasons that lie behind the doors; `undefined` while there is none. */
   readonly reasons: readonly (() => string | undefined)[];
+  /** Where the buffers of requests come from and go to. Nobody keeps a body beyond its answer. */
+  readonly buffers: BufferPool;
 }
 
 export function createAdmission(options: AdmissionOptions): Admission {
@@ -52,7 +57,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
         const why = reason();
         if (why !== undefined) return refuse('unavailable', why);
       }
-      return new HeldPlace(held, options.bytesInFlight);
+      return new HeldPlace(held, options.bytesInFlight, options.buffers);
     },
     requests: () => held.requests,
     bytes: () => held.bytes,
@@ -69,12 +74,15 @@ class HeldPlace implements Place {
   readonly kind = 'admitted';
   readonly #all: Held;
   readonly #bound: Mark;
+  readonly #pool: BufferPool;
+  readonly #buffers: Buffer[] = [];
   #bytes = 0;
   #isLeft = false;
 
-  constructor(all: Held, bound: Mark) {
+  constructor(all: Held, bound: Mark, pool: BufferPool) {
     this.#all = all;
     this.#bound = bound;
+    this.#pool = pool;
     all.requests++;
   }
 
@@ -94,10 +102,17 @@ class HeldPlace implements Place {
     this.#bytes -= sizeBytes;
   }
 
+  allocate(sizeBytes: number): Buffer {
+    const buffer = this.#pool.take(sizeBytes);
+    this.#buffers.push(buffer);
+    return buffer;
+  }
+
   leave(): void {
     if (this.#isLeft) return;
     this.#isLeft = true;
     this.give(this.#bytes);
+    for (const buffer of this.#buffers) this.#pool.give(buffer);
     this.#all.requests--;
   }
 }

@@ -1,5 +1,3 @@
-import type { Logger } from 'pino';
-import type { Admission } from './admission.ts';
 import type { Condition } from './conditions.ts';
 import type { Signal } from './signal.ts';
 
@@ -51,19 +49,6 @@ export interface AnsweredRequest {
   readonly signal: Signal | undefined;
   readonly condition: Condition | 'accepted';
   readonly durationSeconds: number;
-}
-
-/** What every door is given, whatever its transport. */
-export interface DoorOptions {
-  readonly host: string;
-  /** 0 takes any free port. */
-  readonly port: number;
-  /** Largest request, before and after decompression. */
-  readonly maxRequestBytes: number;
-  readonly admission: Admission;
-  readonly handle: ExportHandler;
-  readonly onAnswered?: (event: AnsweredRequest) => void;
-  readonly logger: Logger;
 }
 
 export function refuse(condition: Condition, message: string, retryAfterMs?: number): Refusal {

@@ -3,7 +3,8 @@ import type { Place } from './admission.ts';
 import { BodyBytes } from './body-bytes.ts';
 import { CONDITIONS, type Condition } from './conditions.ts';
 import { ACCEPTED_ENCODINGS, compressionNamed, decompressWithin } from './decompress.ts';
-import { type DoorOptions, type ExportOutcome, isRefusal, type Refusal, refuse } from './door.ts';
+import { type ExportOutcome, isRefusal, type Refusal, refuse } from './door.ts';
+import type { DoorOptions } from './door-options.ts';
 import {
   frameMessage,
   type MessagePrefix,

@@ -2,7 +2,8 @@ import http2 from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import type { HttpListener } from '../http-listener.ts';
 import { once } from '../lifecycle.ts';
-import { type DoorOptions, refuse } from './door.ts';
+import { refuse } from './door.ts';
+import type { DoorOptions } from './door-options.ts';
 import { GrpcCall } from './grpc-call.ts';
 
 interface OtlpGrpcOptions extends DoorOptions {

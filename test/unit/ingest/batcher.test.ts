@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createBatcher, type PendingExport } from '../../../src/ingest/batcher.ts';
 import type { Batch } from '../../../src/ingest/queue/batch.ts';
 import type { EnqueueOutcome } from '../../../src/ingest/queue/batch-queue.ts';
+import { NO_POOL } from '../../../src/shared/buffer-pool.ts';
 import { MAX_SLICES_PER_BATCH } from '../../../src/shared/otlp/batch-header.ts';
 
 /** A queue whose commits end when the test says so: the batcher's only dependency is `enqueue`. */
@@ -22,7 +23,13 @@ function controlledQueue() {
 
 let nextId = 0;
 function batcherOf(queue: ReturnType<typeof controlledQueue>['queue'], batchBytes = 1_000_000) {
-  return createBatcher({ queue, batchBytes, newId: () => `batch-${nextId++}`, clock: { now: () => 42 } });
+  return createBatcher({
+    queue,
+    batchBytes,
+    newId: () => `batch-${nextId++}`,
+    buffers: NO_POOL,
+    clock: { now: () => 42 },
+  });
 }
 
 interface Change extends Partial<Omit<PendingExport, 'slices'>> {

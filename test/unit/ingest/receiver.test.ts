@@ -3,6 +3,7 @@ import type { Batcher, PendingExport, StoreOutcome } from '../../../src/ingest/b
 import type { IngestEvents } from '../../../src/ingest/ingest-events.ts';
 import { createPartition } from '../../../src/ingest/partition/partition.ts';
 import { createReceiver } from '../../../src/ingest/receiver.ts';
+import { NO_POOL } from '../../../src/shared/buffer-pool.ts';
 import { createOtlpTypes } from '../../../src/shared/otlp/messages.ts';
 import { createHash } from '../../../src/shared/topology/hash.ts';
 import { createTopology, type ShardSpec } from '../../../src/shared/topology/topology.ts';
@@ -58,6 +59,7 @@ function receiverWith({
     storeTimeoutMs: 4000,
     events: { received: event => received.push(event), shed: event => shed.push(event) },
     hotKeys: { add: seen => sampled.push(seen) },
+    buffers: NO_POOL,
     clock: { now: () => 1_000_000 },
   });
   const send = (body: Buffer, change: { warnings?: readonly string[]; deadlineMs?: number } = {}) =>

@@ -1,7 +1,6 @@
 import { pino } from 'pino';
 import type { BatchQueue } from '../../src/ingest/queue/batch-queue.ts';
 import { createBullmqQueue } from '../../src/ingest/queue/bullmq-queue.ts';
-import { createLmdbQueue } from '../../src/ingest/queue/lmdb-queue.ts';
 import { systemClock } from '../../src/shared/time.ts';
 
 const logger = pino({ level: 'silent' });
@@ -10,9 +9,4 @@ const LEASE_MS = 15_000;
 /** The queue in a Redis, opened beside the processes that use it, to look at its accounts. */
 export function openRedisQueue(url: string): Promise<BatchQueue> {
   return createBullmqQueue({ url, shards: [], leaseMs: LEASE_MS, clock: systemClock, logger });
-}
-
-/** The same for the embedded queue of a data folder. */
-export function openEmbeddedQueue(dataDir: string): Promise<BatchQueue> {
-  return createLmdbQueue({ dir: `${dataDir}/queue`, leaseMs: LEASE_MS, clock: systemClock, logger });
 }

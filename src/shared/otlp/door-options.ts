@@ -1,0 +1,16 @@
+import type { Logger } from 'pino';
+import type { Admission } from './admission.ts';
+import type { AnsweredRequest, ExportHandler } from './door.ts';
+
+/** What every door is given, whatever its transport. */
+export interface DoorOptions {
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  /** Largest request, before and after decompression. */
+  readonly maxRequestBytes: number;
+  readonly admission: Admission;
+  readonly handle: ExportHandler;
+  readonly onAnswered?: (event: AnsweredRequest) => void;
+  readonly logger: Logger;
+}
