@@ -85,12 +85,12 @@ export async function createDoors(options: DoorsOptions): Promise<Doors> {
   const admission = createAdmission({
     bytesInFlight: {
       most: options.maxBytesInFlight,
-      setting: 'ingest.maxBytesInFlight',
+      remedy: 'raise ingest.maxBytesInFlight or add replicas',
       onRefused: () => refusals.add('bytes_in_flight'),
     },
     requests: {
       most: options.maxConcurrentRequests,
-      setting: 'ingest.maxConcurrentRequests',
+      remedy: 'raise ingest.maxConcurrentRequests or add replicas',
       onRefused: () => refusals.add('requests'),
     },
     reasons: [

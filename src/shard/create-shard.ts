@@ -80,9 +80,9 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
         admission: createAdmission({
           bytesInFlight: {
             most: LARGEST_REQUESTS_IN_FLIGHT * options.maxRequestBytes,
-            setting: 'ingest.maxRequestBytes',
+            remedy: 'send less at once or raise ingest.maxRequestBytes',
           },
-          requests: { most: MAX_CONCURRENT_REQUESTS, setting: 'shards' },
+          requests: { most: MAX_CONCURRENT_REQUESTS, remedy: 'send less at once' },
           reasons: [],
           // Decoded records may be views of the body they came in.
           buffers: NO_POOL,

@@ -106,6 +106,24 @@ describe('a lane', () => {
       expect(oldest).toBe(Math.floor(orders.length / 4));
     });
 
+    it('so that fresh batches do not wait behind a backlog, nor the backlog for ever behind them', async () => {
+      const hourAgo = Date.now() - 3_600_000;
+      const backlog = Array.from({ length: 60 }, (_, index) =>
+        newBatch('s0', { acceptedAtMs: hourAgo + index }),
+      );
+      await harness.enqueue(backlog);
+      const fresh = await harness.enqueue(60);
+      const shard = await shardThat(() => ok);
+      laneTo(shard.url, { concurrency: 1 });
+      await harness.statsWhen({ batches: 0 });
+      const isFresh = new Set(fresh.map(({ id }) => id));
+      const freshOfFirst = shard
+        .ids()
+        .slice(0, 60)
+        .filter(id => isFresh.has(id)).length;
+      expect(freshOfFirst).toBe(45);
+    });
+
     it('without spinning while the queue hands nothing out, and goes on after', async () => {
       const shard = await shardThat(() => ok);
       await harness.enqueue(2);
@@ -204,7 +222,7 @@ describe('a lane', () => {
       expect(lane.state()).toMatchObject({ concurrency: 1, lastFailure: { reason: 'HTTP 503' } });
       isUp = true;
       await harness.statsWhen({ batches: 0 });
-      expect(lane.state()).toMatchObject({ breaker: 'closed', inFlight: 0 });
+      await expect.poll(() => lane.state()).toMatchObject({ breaker: 'closed', inFlight: 0 });
       expect(lane.state().concurrency).toBeGreaterThan(1);
     });
 
@@ -244,7 +262,7 @@ describe('a lane', () => {
       expect(await harness.deadLetters()).toMatchObject([
         { id: old.id, reason: 'not delivered within 5000 ms; last: HTTP 503' },
       ]);
-      expect(dead).toEqual([{ shard: 's0', signal: 'traces', records: 1 }]);
+      await expect.poll(() => dead).toEqual([{ shard: 's0', signal: 'traces', records: 1 }]);
       await harness.expectAccounted();
     });
 

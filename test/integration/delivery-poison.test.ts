@@ -99,7 +99,7 @@ describe('a batch that its shard refuses', () => {
     });
     expect(namesIn(letter?.batch.payload as Buffer)).toEqual([expect.stringMatching(/^poison /)]);
     expect(shard.deliveries.length).toBeLessThan(26);
-    expect(dead).toEqual([{ shard: 's0', signal: 'traces', records: 1 }]);
+    await expect.poll(() => dead).toEqual([{ shard: 's0', signal: 'traces', records: 1 }]);
     const delivered = sent.filter(({ outcome }) => outcome === 'delivered');
     expect(delivered.reduce((sum, { records }) => sum + records, 0)).toBe(1000);
     await harness.expectAccounted();

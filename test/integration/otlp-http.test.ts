@@ -30,7 +30,7 @@ const JSON_TYPE = { 'content-type': 'application/json' };
 
 const traces = types.request('traces');
 const sample = {
-  resourceSpans: [{ scopeSpans: [{ spans: [{ name: 'a', traceId: '0AF7651916cd43dd8448eb211c80319c' }] }] }],
+  resourceSpans: [{ scopeSpans: [{ spans: [{ traceId: '0AF7651916cd43dd8448eb211c80319c', name: 'a' }] }] }],
 };
 const sampleBytes = Buffer.from(
   traces

@@ -14,8 +14,8 @@ export function admissionOf({
   reasons = [],
 }: Marks = {}): Admission {
   return createAdmission({
-    bytesInFlight: { most: bytes, setting: 'ingest.maxBytesInFlight' },
-    requests: { most: requests, setting: 'ingest.maxConcurrentRequests' },
+    bytesInFlight: { most: bytes, remedy: 'raise ingest.maxBytesInFlight or add replicas' },
+    requests: { most: requests, remedy: 'raise ingest.maxConcurrentRequests or add replicas' },
     reasons,
     buffers: createBufferPool(1_000_000),
   });

@@ -22,44 +22,46 @@ export function halve(batch: Batch): readonly [Batch, Batch] | undefined {
 
 function halveSlices(batch: Batch): readonly [Batch, Batch] {
   const middle = Math.ceil(batch.slices.length / 2);
-  const [left, right] = [batch.slices.slice(0, middle), batch.slices.slice(middle)];
-  const leftBytes = left.reduce((sum, slice) => sum + slice.sizeBytes, 0);
-  return pairOf(batch, [
-    { slices: left, payload: batch.payload.subarray(0, leftBytes) },
-    { slices: right, payload: batch.payload.subarray(leftBytes) },
-  ]);
+  const slices = [batch.slices.slice(0, middle), batch.slices.slice(middle)] as const;
+  const leftBytes = slices[0].reduce((sum, slice) => sum + slice.sizeBytes, 0);
+  const payloads = [batch.payload.subarray(0, leftBytes), batch.payload.subarray(leftBytes)] as const;
+  const left = count(batch.signal, payloads[0]);
+  const right = count(batch.signal, payloads[1]);
+  return [
+    partOf(batch, { first: 0, ...left, slices: slices[0], payload: payloads[0] }),
+    partOf(batch, { first: left.total, ...right, slices: slices[1], payload: payloads[1] }),
+  ];
 }
 
 function halveRecords(batch: Batch): readonly [Batch, Batch] | undefined {
   const { signal, payload, slices } = batch;
-  const { total } = count(signal, payload);
-  const middle = Math.ceil(total / 2);
-  const range = (first: number, end: number): Contents => {
-    const bytes = selectRecords(signal, payload, index => index >= first && index < end);
-    return {
+  const { total, uncounted } = count(signal, payload);
+  if (total < 2) return undefined;
+  const range = (first: number, end: number): Batch => {
+    const isInside = (index: number) => index >= first && index < end;
+    const bytes = selectRecords(signal, payload, isInside);
+    return partOf(batch, {
+      first,
+      total: end - first,
+      uncounted: uncounted.filter(isInside),
       slices: slices.map(slice => derived(slice, `${first}-${end - 1}`, bytes)),
       payload: bytes,
-    };
+    });
   };
-  return total < 2 ? undefined : pairOf(batch, [range(0, middle), range(middle, total)]);
+  const middle = Math.ceil(total / 2);
+  return [range(0, middle), range(middle, total)];
 }
 
-type Contents = Pick<Batch, 'slices' | 'payload'>;
+interface Part extends Count, Pick<Batch, 'slices' | 'payload'> {
+  /** Number of its first record in the batch. */
+  readonly first: number;
+}
 
-function pairOf(batch: Batch, [left, right]: readonly [Contents, Contents]): readonly [Batch, Batch] {
-  const leftCount = count(batch.signal, left.payload);
-  const rightCount = count(batch.signal, right.payload);
-  const { parent, first } = originOf(batch.id);
-  const middle = first + leftCount.total;
-  return [
-    { ...batch, ...left, id: `${parent}.${first}-${middle - 1}`, records: leftCount.records },
-    {
-      ...batch,
-      ...right,
-      id: `${parent}.${middle}-${middle + rightCount.total - 1}`,
-      records: rightCount.records,
-    },
-  ];
+function partOf(batch: Batch, { first, total, uncounted, slices, payload }: Part): Batch {
+  const origin = originOf(batch.id);
+  const from = origin.first + first;
+  const id = `${origin.parent}.${from}-${from + total - 1}`;
+  return { ...batch, id, slices, payload, records: total - uncounted.length };
 }
 
 /** The batch that a part was cut from, and its first record there. */
@@ -68,14 +70,21 @@ function originOf(id: string): { parent: string; first: number } {
   return match === null ? { parent: id, first: 0 } : { parent: match[1] as string, first: Number(match[2]) };
 }
 
-/** `total` numbers the records as cutting does; `records` is what of them the ledger counts. */
-function count(signal: Signal, request: Buffer): { total: number; records: number } {
-  const counts = { total: 0, records: 0 };
+interface Count {
+  /** Records as cutting numbers them. */
+  readonly total: number;
+  /** Numbers of those that the ledger does not count. */
+  readonly uncounted: readonly number[];
+}
+
+function count(signal: Signal, request: Buffer): Count {
+  const uncounted: number[] = [];
+  let total = 0;
   forEachRecord(signal, request, record => {
-    counts.total += 1;
-    counts.records += record.count;
+    total += 1;
+    if (record.count === 0) uncounted.push(record.index);
   });
-  return counts;
+  return { total, uncounted };
 }
 
 export interface Separated {
@@ -120,8 +129,9 @@ type Pieces = { readonly slice: SliceInfo; readonly bytes: Buffer }[];
 
 function assemble(batch: Batch, name: string, pieces: Pieces): Batch {
   const payload = Buffer.concat(pieces.map(piece => piece.bytes));
-  const { records } = count(batch.signal, payload);
-  return { ...batch, id: `${batch.id}.${name}`, records, slices: pieces.map(piece => piece.slice), payload };
+  const { total, uncounted } = count(batch.signal, payload);
+  const slices = pieces.map(piece => piece.slice);
+  return { ...batch, id: `${batch.id}.${name}`, records: total - uncounted.length, slices, payload };
 }
 
 function derived(slice: SliceInfo, part: string, bytes: Buffer): SliceInfo {

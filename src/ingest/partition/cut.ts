@@ -61,45 +61,76 @@ export function selectRecords(signal: Signal, request: Buffer, keep: (index: num
   let index = 0;
   const select = (start: number, end: number, depth: number): Selection => {
     const first = index;
-    const selection: Selection = { chunks: [], sizeBytes: 0, hasRecords: false };
-    const copy = (from: number, to: number) => add(selection, request.subarray(from, to));
+    const selection = new Selection(request);
     const fields = path[depth] as ReadonlySet<number>;
     const reader = new WireReader(request, start, end);
     while (reader.next()) {
       const { field, fieldStart, fieldEnd, valueStart } = reader;
       if (!fields.has(field) || reader.wireType !== LENGTH_DELIMITED) {
-        copy(fieldStart, fieldEnd);
+        selection.copy(fieldStart, fieldEnd);
       } else if (depth === path.length - 1) {
         if (!keep(index++)) continue;
-        copy(fieldStart, fieldEnd);
+        selection.copy(fieldStart, fieldEnd);
         selection.hasRecords = true;
       } else {
         const inner = select(valueStart, fieldEnd, depth + 1);
         if (inner.hasRecords) selection.hasRecords = true;
-        if (inner.hasRecords || depth === METRIC_DEPTH) addMessage(selection, field, inner);
+        if (inner.hasRecords || depth === METRIC_DEPTH) selection.message(field, inner);
       }
     }
     if (depth === METRIC_DEPTH && index === first) selection.hasRecords = keep(index++);
     return selection;
   };
-  const { chunks, sizeBytes } = select(0, request.length, 0);
-  return Buffer.concat(chunks, sizeBytes);
+  return select(0, request.length, 0).bytes();
 }
 
-interface Selection {
-  readonly chunks: Uint8Array[];
-  sizeBytes: number;
-  hasRecords: boolean;
-}
+/** The content of one message, put together from pieces of the request; neighbours that touch are one piece. */
+class Selection {
+  hasRecords = false;
+  readonly #request: Buffer;
+  readonly #chunks: Uint8Array[] = [];
+  #sizeBytes = 0;
+  #from = 0;
+  #to = 0;
 
-function add(to: Selection, chunk: Uint8Array): void {
-  to.chunks.push(chunk);
-  to.sizeBytes += chunk.length;
-}
+  constructor(request: Buffer) {
+    this.#request = request;
+  }
 
-function addMessage(to: Selection, field: number, inner: Selection): void {
-  add(to, Uint8Array.from([...varint(field * 8 + LENGTH_DELIMITED), ...varint(inner.sizeBytes)]));
-  for (const chunk of inner.chunks) add(to, chunk);
+  copy(from: number, to: number): void {
+    if (from !== this.#to) {
+      this.#endPiece();
+      this.#from = from;
+    }
+    this.#to = to;
+  }
+
+  message(field: number, content: Selection): void {
+    content.#endPiece();
+    this.#add(Uint8Array.from([...varint(field * 8 + LENGTH_DELIMITED), ...varint(content.#sizeBytes)]));
+    for (const chunk of content.#chunks) this.#add(chunk);
+  }
+
+  bytes(): Buffer {
+    this.#endPiece();
+    return Buffer.concat(this.#chunks, this.#sizeBytes);
+  }
+
+  #add(chunk: Uint8Array): void {
+    this.#endPiece();
+    this.#push(chunk);
+  }
+
+  #endPiece(): void {
+    if (this.#to > this.#from) this.#push(this.#request.subarray(this.#from, this.#to));
+    this.#from = 0;
+    this.#to = 0;
+  }
+
+  #push(chunk: Uint8Array): void {
+    this.#chunks.push(chunk);
+    this.#sizeBytes += chunk.length;
+  }
 }
 
 function varint(value: number): number[] {

@@ -113,6 +113,7 @@ export const configSchema = z.strictObject({
       ),
       corsOrigins: z
         .string()
+        .regex(/^(?:\s*(?:\*|https?:\/\/[^\s,/]+)\s*(?:,|$))*$/)
         .default('')
         .meta({ forms: 'origins separated by commas, "*" for any; a host may begin with "*."' })
         .describe('Origins whose browser pages may post OTLP; empty for none.'),

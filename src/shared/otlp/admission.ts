@@ -27,10 +27,11 @@ export interface Place {
   leave(): void;
 }
 
-/** A bound, and the setting that raises it. */
+/** A bound, and what to do about it. */
 interface Mark {
   readonly most: number;
-  readonly setting: string;
+  /** As in "raise ingest.maxBytesInFlight or add replicas". */
+  readonly remedy: string;
   /** Told of every request that was refused because of it. */
   readonly onRefused?: () => void;
 }
@@ -48,10 +49,10 @@ export function createAdmission(options: AdmissionOptions): Admission {
   const held: Held = { requests: 0, bytes: 0 };
   return {
     enter() {
-      const { most, setting, onRefused } = options.requests;
+      const { most, remedy, onRefused } = options.requests;
       if (held.requests >= most) {
         onRefused?.();
-        return refuse('unavailable', `${held.requests} requests in hand; raise ${setting} or add replicas`);
+        return refuse('unavailable', `${held.requests} requests in hand; ${remedy}`);
       }
       for (const reason of options.reasons) {
         const why = reason();
@@ -87,10 +88,10 @@ class HeldPlace implements Place {
   }
 
   take(sizeBytes: number): Refusal | undefined {
-    const { most, setting, onRefused } = this.#bound;
+    const { most, remedy, onRefused } = this.#bound;
     if (this.#all.bytes + sizeBytes > most) {
       onRefused?.();
-      return refuse('unavailable', `too many request bytes in memory; raise ${setting} or add replicas`);
+      return refuse('unavailable', `too many request bytes in memory; ${remedy}`);
     }
     this.#all.bytes += sizeBytes;
     this.#bytes += sizeBytes;

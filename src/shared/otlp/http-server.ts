@@ -171,7 +171,8 @@ class Exchange {
     const { origin } = this.#request.headers;
     if (origin !== undefined) Object.assign(headers, this.#door.cors?.headersFor(origin));
     this.#response.writeHead(status, headers);
-    this.#response.end(body);
+    // Node writes head and body at once when the body is text.
+    this.#response.end(body.toString('latin1'), 'latin1');
     this.#door.onAnswered?.({
       transport: 'http',
       signal: SIGNAL_OF_PATH.get(pathOf(this.#request)),

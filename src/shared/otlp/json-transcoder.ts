@@ -1,6 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import protobuf from 'protobufjs';
+import { JSON_VALUES, type JsonValue, NotThisValue } from './json-values.ts';
 import type { OtlpTypes } from './messages.ts';
+import { ProtoWriter } from './proto-writer.ts';
 import type { Signal } from './signal.ts';
 
 /**
@@ -20,18 +22,13 @@ type Transcoded =
 const MAX_DEPTH = 64;
 
 export function createJsonTranscoder(types: OtlpTypes): JsonTranscoder {
+  const plans = new Map<protobuf.Type, MessagePlan>();
+  const writing = new Writing();
   return {
     toProtobuf(signal, json) {
-      const state: State = { sawSnakeCase: false };
+      const plan = planOf(types.request(signal), plans);
       try {
-        const type = types.request(signal);
-        const message = readMessage(type, parseLossless(json), { path: '', depth: 0, state });
-        const { buffer, byteOffset, byteLength } = type.encode(message).finish();
-        const body = Buffer.from(buffer, byteOffset, byteLength);
-        const warnings = state.sawSnakeCase
-          ? ['OTLP/JSON member names are lowerCamelCase; snake_case was accepted']
-          : [];
-        return { kind: 'body', body, warnings };
+        return writing.request(plan, parseLossless(json));
       } catch (error) {
         if (error instanceof SyntaxError)
           return { kind: 'malformed', reason: `invalid OTLP/JSON: ${error.message}` };
@@ -39,16 +36,6 @@ export function createJsonTranscoder(types: OtlpTypes): JsonTranscoder {
       }
     },
   };
-}
-
-interface State {
-  sawSnakeCase: boolean;
-}
-
-interface Place {
-  readonly path: string;
-  readonly depth: number;
-  readonly state: State;
 }
 
 /** Outside a string, where a double may be too short for it; inside one, a false alarm that costs only time. */
@@ -71,112 +58,142 @@ function parseLossless(json: Buffer): unknown {
   );
 }
 
-function readMessage(type: protobuf.Type, value: unknown, place: Place): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw expected('an object', value, place);
-  if (place.depth > MAX_DEPTH) throw new SyntaxError(`${place.path}: nested deeper than ${MAX_DEPTH} levels`);
-  const message: Record<string, unknown> = {};
-  for (const [name, member] of Object.entries(value)) {
-    const field = fieldNamed(type, name, place.state);
-    if (field === undefined || member === null) continue;
-    const memberPlace = {
-      ...place,
-      path: place.path === '' ? name : `${place.path}.${name}`,
-      depth: place.depth + 1,
+/** How the JSON of one message type becomes protobuf: a field by each name that a member of it may have. */
+interface MessagePlan {
+  readonly fields: Map<string, FieldPlan>;
+}
+
+interface FieldPlan {
+  readonly tag: number;
+  readonly isRepeated: boolean;
+  /** A list of numbers is one length-delimited value. */
+  readonly isPacked: boolean;
+  /** Only in snake_case, which the warning is for. */
+  readonly isSnakeCase: boolean;
+  readonly message: MessagePlan | undefined;
+  readonly value: JsonValue | undefined;
+}
+
+/** Types contain each other, so a plan is known before it is filled. */
+function planOf(type: protobuf.Type, plans: Map<protobuf.Type, MessagePlan>): MessagePlan {
+  const known = plans.get(type);
+  if (known !== undefined) return known;
+  const plan: MessagePlan = { fields: new Map() };
+  plans.set(type, plan);
+  for (const field of type.fieldsArray) {
+    const message =
+      field.resolvedType instanceof protobuf.Type ? planOf(field.resolvedType, plans) : undefined;
+    const value = message === undefined ? scalarOf(field) : undefined;
+    const isPacked = field.repeated && value !== undefined && value.wireType !== LENGTH_DELIMITED;
+    const wireType = isPacked || value === undefined ? LENGTH_DELIMITED : value.wireType;
+    const fieldPlan = {
+      tag: (field.id << 3) | wireType,
+      isRepeated: field.repeated,
+      isPacked,
+      message,
+      value,
     };
-    message[field.name] = field.repeated
-      ? readList(field, member, memberPlace)
-      : readOne(field, member, memberPlace);
+    const snakeCase = field.name.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`);
+    plan.fields.set(snakeCase, { ...fieldPlan, isSnakeCase: true });
+    plan.fields.set(field.name, { ...fieldPlan, isSnakeCase: false });
   }
-  return message;
+  return plan;
 }
 
-function fieldNamed(type: protobuf.Type, name: string, state: State): protobuf.Field | undefined {
-  if (Object.hasOwn(type.fields, name)) return type.fields[name];
-  if (!name.includes('_')) return undefined;
-  const camelCase = name.replace(/_([a-z])/g, (_match, letter: string) => letter.toUpperCase());
-  if (!Object.hasOwn(type.fields, camelCase)) return undefined;
-  state.sawSnakeCase = true;
-  return type.fields[camelCase];
+const LENGTH_DELIMITED = 2;
+
+function scalarOf(field: protobuf.Field): JsonValue {
+  const isId = field.type === 'bytes' && /^(?:trace|span|parentSpan)Id$/.test(field.name);
+  const value = JSON_VALUES[isId ? 'id' : field.type];
+  if (value === undefined) throw new Error(`no OTLP field has type ${field.type}`);
+  return value;
 }
 
-function readList(field: protobuf.Field, value: unknown, place: Place): unknown[] {
-  if (!Array.isArray(value)) throw expected('an array', value, place);
-  return value.map((item, index) => readOne(field, item, { ...place, path: `${place.path}[${index}]` }));
-}
+/** One request being written. Where it is at is kept in arrays, so that a path is only built when it is needed. */
+class Writing {
+  readonly #writer = new ProtoWriter();
+  readonly #names: string[] = [];
+  /** -1 where a member is no list. */
+  readonly #indexes: number[] = [];
+  #sawSnakeCase = false;
 
-function readOne(field: protobuf.Field, value: unknown, place: Place): unknown {
-  if (field.resolvedType instanceof protobuf.Type) return readMessage(field.resolvedType, value, place);
-  switch (field.type) {
-    case 'string':
-      if (typeof value !== 'string') throw expected('a string', value, place);
-      return value;
-    case 'bool':
-      if (typeof value !== 'boolean') throw expected('true or false', value, place);
-      return value;
-    case 'bytes':
-      return /^(?:trace|span|parentSpan)Id$/.test(field.name)
-        ? readHex(value, place)
-        : readBase64(value, place);
-    case 'double':
-      return readDouble(value, place);
-    case 'int32':
-    case 'sint32':
-      return Number(readInteger(value, { min: -(2n ** 31n), max: 2n ** 31n - 1n }, place));
-    case 'uint32':
-    case 'fixed32':
-      return Number(readInteger(value, { min: 0n, max: 2n ** 32n - 1n }, place));
-    case 'int64':
-    case 'sfixed64':
-      return toLong(readInteger(value, { min: -(2n ** 63n), max: 2n ** 63n - 1n }, place));
-    case 'uint64':
-    case 'fixed64':
-      return toLong(readInteger(value, { min: 0n, max: 2n ** 64n - 1n }, place));
-    default:
-      throw new Error(`no OTLP field has type ${field.type}`);
+  request(plan: MessagePlan, value: unknown): Transcoded {
+    this.#writer.reset();
+    this.#sawSnakeCase = false;
+    this.#message(plan, value, 0);
+    const warnings = this.#sawSnakeCase
+      ? ['OTLP/JSON member names are lowerCamelCase; snake_case was accepted']
+      : [];
+    return { kind: 'body', body: this.#writer.finish(), warnings };
   }
-}
 
-function readHex(value: unknown, place: Place): Buffer {
-  if (typeof value !== 'string' || !/^(?:[0-9a-fA-F]{2})*$/.test(value))
-    throw expected('hex digits', value, place);
-  return Buffer.from(value, 'hex');
-}
-
-function readBase64(value: unknown, place: Place): Buffer {
-  if (typeof value !== 'string' || !/^[A-Za-z0-9+/_-]*={0,2}$/.test(value))
-    throw expected('base64', value, place);
-  return Buffer.from(value, 'base64');
-}
-
-function readDouble(value: unknown, place: Place): number {
-  if (typeof value === 'number') return value;
-  const isNumeric =
-    typeof value === 'string' && /^(?:NaN|-?Infinity|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)$/.test(value);
-  if (!isNumeric) throw expected('a number, "NaN", "Infinity" or "-Infinity"', value, place);
-  return Number(value);
-}
-
-function readInteger(value: unknown, { min, max }: { min: bigint; max: bigint }, place: Place): bigint {
-  const isInteger =
-    (typeof value === 'number' && Number.isInteger(value)) ||
-    (typeof value === 'string' && /^-?\d{1,20}$/.test(value));
-  const integer = isInteger ? BigInt(value) : undefined;
-  if (integer === undefined || integer < min || integer > max) {
-    throw expected(`an integer from ${min} to ${max}`, value, place);
+  /** Last member first: the writer goes backwards, and of two members of a oneof the last counts. */
+  #message(plan: MessagePlan, value: unknown, depth: number): void {
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      throw this.#expected('an object', value, depth);
+    if (depth > MAX_DEPTH)
+      throw new SyntaxError(`${this.#path(depth)}: nested deeper than ${MAX_DEPTH} levels`);
+    const members = value as Readonly<Record<string, unknown>>;
+    const names = Object.keys(members);
+    for (let at = names.length - 1; at >= 0; at--) {
+      const name = names[at] as string;
+      const field = plan.fields.get(name);
+      if (field === undefined) continue;
+      const member = members[name];
+      if (member === null) continue;
+      if (field.isSnakeCase) this.#sawSnakeCase = true;
+      this.#names[depth] = name;
+      this.#indexes[depth] = -1;
+      if (field.isRepeated) this.#list(field, member, depth);
+      else this.#field(field, member, depth);
+    }
   }
-  return integer;
-}
 
-/** The form in which protobufjs writes 64-bit integers without loss. */
-function toLong(value: bigint): { low: number; high: number } {
-  return { low: Number(BigInt.asIntN(32, value)), high: Number(BigInt.asIntN(32, value >> 32n)) };
-}
+  #field(field: FieldPlan, value: unknown, depth: number): void {
+    if (field.message === undefined) {
+      this.#scalar(field, value, depth);
+    } else {
+      const before = this.#writer.sizeBytes;
+      this.#message(field.message, value, depth + 1);
+      this.#writer.varint(this.#writer.sizeBytes - before);
+    }
+    this.#writer.varint(field.tag);
+  }
 
-function expected(what: string, value: unknown, place: Place): SyntaxError {
-  return new SyntaxError(
-    `${place.path === '' ? 'body' : place.path}: expected ${what}, got ${excerpt(value)}`,
-  );
+  #list(field: FieldPlan, value: unknown, depth: number): void {
+    if (!Array.isArray(value)) throw this.#expected('an array', value, depth + 1);
+    const before = this.#writer.sizeBytes;
+    for (let index = value.length - 1; index >= 0; index--) {
+      this.#indexes[depth] = index;
+      if (field.isPacked) this.#scalar(field, value[index], depth);
+      else this.#field(field, value[index], depth);
+    }
+    if (!field.isPacked || value.length === 0) return;
+    this.#writer.varint(this.#writer.sizeBytes - before);
+    this.#writer.varint(field.tag);
+  }
+
+  #scalar(field: FieldPlan, value: unknown, depth: number): void {
+    try {
+      (field.value as JsonValue).write(this.#writer, value);
+    } catch (error) {
+      if (error instanceof NotThisValue) throw this.#expected(error.expected, value, depth + 1);
+      throw error;
+    }
+  }
+
+  #expected(what: string, value: unknown, depth: number): SyntaxError {
+    return new SyntaxError(`${this.#path(depth)}: expected ${what}, got ${excerpt(value)}`);
+  }
+
+  #path(depth: number): string {
+    if (depth === 0) return 'body';
+    const steps = this.#names.slice(0, depth).map((name, level) => {
+      const index = this.#indexes[level] as number;
+      return index === -1 ? name : `${name}[${index}]`;
+    });
+    return steps.join('.');
+  }
 }
 
 /** Nothing is serialised whole: the value may be nested deeper than the stack. */

@@ -1,7 +1,9 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createJsonTranscoder } from '../../../../src/shared/otlp/json-transcoder.ts';
 import { createOtlpTypes } from '../../../../src/shared/otlp/messages.ts';
 import type { Signal } from '../../../../src/shared/otlp/signal.ts';
+import { otlpRequests } from '../../../support/otlp-requests.ts';
 
 const types = createOtlpTypes();
 const transcoder = createJsonTranscoder(types);
@@ -121,6 +123,45 @@ describe('OTLP/JSON', () => {
     [span('"name":7'), 'name: expected a string, got 7'],
   ])('%s is malformed, and the reason names the member, the value and what is expected', (json, reason) => {
     expect(reasonFor('traces', json)).toContain(reason);
+  });
+
+  it('every field of every signal is what protobufjs makes of it', () => {
+    for (const signal of ['traces', 'logs', 'metrics'] as const) {
+      fc.assert(
+        fc.property(otlpRequests[signal], request => {
+          const type = types.request(signal);
+          // protobufjs reads base64 where OTLP/JSON has hex.
+          const asBase64 = JSON.parse(JSON.stringify(request), (name, value: unknown) =>
+            /^(?:trace|span|parentSpan)Id$/.test(name)
+              ? Buffer.from(value as string, 'hex').toString('base64')
+              : value,
+          ) as Record<string, unknown>;
+          const expected = type.toObject(type.decode(type.encode(type.fromObject(asBase64)).finish()), {
+            longs: String,
+            bytes: String,
+            json: true,
+          });
+          expect(decoded(signal, JSON.stringify(request))).toEqual(expected);
+        }),
+      );
+    }
+  });
+
+  it('of two members of a oneof the last counts', () => {
+    const value = (members: string) => span(`"attributes":[{"key":"a","value":{${members}}}]`);
+    const kept = (members: object) => spanOf({ attributes: [{ key: 'a', value: members }] });
+    expect(decoded('traces', value('"stringValue":"s","boolValue":true'))).toEqual(kept({ boolValue: true }));
+    expect(decoded('traces', value('"boolValue":true,"stringValue":"s"'))).toEqual(
+      kept({ stringValue: 's' }),
+    );
+  });
+
+  it('the place of an error is named in lists of lists', () => {
+    const json = span('"name":"a"},{"events":[{},{"attributes":[{"key":"k","value":{"intValue":{}}}]}]');
+    expect(reasonFor('traces', json)).toBe(
+      'invalid OTLP/JSON: resourceSpans[0].scopeSpans[0].spans[1].events[1].attributes[0].value.intValue: ' +
+        'expected an integer from -9223372036854775808 to 9223372036854775807, got an object',
+    );
   });
 
   it('a body that is not UTF-8 is malformed', () => {
