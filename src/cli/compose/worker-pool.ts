@@ -133,7 +133,11 @@ export async function startWorkers(options: WorkerPoolOptions): Promise<FrontDoo
     isStopping = true;
     for (const { timer } of seats) clearTimeout(timer);
     const workers = running();
-    for (const worker of workers) worker.tell({ type: 'stop' });
+    for (const worker of workers) {
+      // One that does not listen yet has nothing in hand, and may not hear.
+      if (worker.isListening()) worker.tell({ type: 'stop' });
+      else worker.kill();
+    }
     const grace = setTimeout(() => {
       for (const worker of running()) worker.kill();
     }, STOP_GRACE_MS);
@@ -173,7 +177,6 @@ export async function startWorkers(options: WorkerPoolOptions): Promise<FrontDoo
       stop,
     };
   } catch (error) {
-    for (const worker of running()) worker.kill();
     await stop();
     throw error;
   }

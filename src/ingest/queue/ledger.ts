@@ -90,7 +90,7 @@ export function recordCounts(countOf: (signal: Signal) => number): RecordCounts 
   return Object.fromEntries(SIGNALS.map(signal => [signal, countOf(signal)])) as Record<Signal, number>;
 }
 
-export function plus(counts: RecordCounts, signal: Signal, records: number): RecordCounts {
+function plus(counts: RecordCounts, signal: Signal, records: number): RecordCounts {
   return { ...counts, [signal]: counts[signal] + records };
 }
 
