@@ -128,7 +128,7 @@ export const METRICS = {
   otelfan_admission_refused_total: counter(
     ['process', 'reason'],
     'requests',
-    'Requests that were turned away before their body was read, by what was over its mark: `bytes_in_flight`, `requests`, `queue`, `event_loop_delay`.',
+    'Requests that were turned away before their body was taken in, by what was over its mark: `bytes_in_flight`, `requests`, `queue`, `event_loop_delay`.',
     { alert: 'its rate stays above zero: more is sent than this replica can take' },
   ),
   otelfan_bytes_in_flight: gauge(['process'], 'bytes', 'Request bytes in memory.'),
