@@ -61,7 +61,7 @@ async function isEmptied(members: string): Promise<boolean> {
   let alive = 0;
   for (const id of await readdir(members)) {
     if (isLocked(join(members, id))) alive += 1;
-    else await rm(join(members, id), { recursive: true });
+    else await rm(join(members, id), { recursive: true, force: true });
   }
   return alive === 0;
 }
