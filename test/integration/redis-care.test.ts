@@ -85,6 +85,21 @@ describe('a lane whose BullMQ queue somebody meddles with', () => {
     expect(await queue.stats(shard)).toMatchObject({ deadBatches: 0, delivered: { traces: 1 } });
   });
 
+  it('replays a dead letter whose job was made to fail', async () => {
+    const batch = newBatch(shard);
+    await queue.enqueue([batch]);
+    const claim = await queue.claim(shard, 'oldest');
+    if (claim !== undefined) await queue.deadLetter(claim, 'no');
+    await plain.add('batch', {}, { jobId: batch.id, delay: 60_000 });
+    await client
+      .multi()
+      .zrem(`otelfan:${laneName(shard)}:delayed`, batch.id)
+      .zadd(`otelfan:${laneName(shard)}:failed`, 1, batch.id)
+      .exec();
+    expect(await queue.replay(batch)).toBe(true);
+    expect((await queue.claim(shard, 'oldest'))?.batch).toEqual(batch);
+  });
+
   it('gives batches new jobs when the queue was obliterated', async () => {
     const batches = Array.from({ length: 8 }, () => newBatch(shard));
     await queue.enqueue(batches);

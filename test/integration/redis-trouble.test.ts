@@ -136,6 +136,21 @@ describe('the queue in a Redis that is in trouble', () => {
     await expectRecovery();
   });
 
+  it('that answers while this process is busy: keeps its connection', async () => {
+    await begin();
+    const admin = adminOf(own);
+    const connections = async () =>
+      Number(/total_connections_received:(\d+)/.exec(await admin.info('stats'))?.[1]);
+    const before = await connections();
+    for (let round = 0; round < 3; round += 1) {
+      for (const until = performance.now() + 900; performance.now() < until; );
+      await sleep(50);
+    }
+    await sleep(600);
+    expect(await connections()).toBe(before);
+    expect(await kindOf()).toBe('stored');
+  });
+
   it('that is full: refuses before it is too full to be drained', async () => {
     await begin({ args: ['--maxmemory', '16mb'] });
     const payload = Buffer.alloc(256 * 1024, 'x');

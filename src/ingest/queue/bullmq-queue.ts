@@ -19,7 +19,7 @@ export interface BullmqQueueOptions {
   readonly url: string;
   /** Whether it is a Redis Cluster. Default false. */
   readonly cluster?: boolean;
-  /** Lanes to look after from the start; others are opened when they are first used. */
+  /** Lanes to look after from the start; others are looked after when they are first claimed from. */
   readonly shards: readonly string[];
   /** The same in every process of a deployment. */
   readonly leaseMs: number;
@@ -80,6 +80,8 @@ export async function createBullmqQueue(options: BullmqQueueOptions): Promise<Ba
   defineScripts(scripts);
   const backend = createBullmqBackend(scripts, leaseMs);
   const lanes = new Map<string, Lane>();
+  /** In a process that only enqueues, none: looking after a lane is for those who claim from it. */
+  const caredFor = new Map<string, Lane>();
   /** Shards that Redis was told of over the present connection. */
   const announced = new Set<string>();
   const listeners: ((shard: string) => void)[] = [];
@@ -171,9 +173,9 @@ export async function createBullmqQueue(options: BullmqQueueOptions): Promise<Ba
   };
 
   client.on('ready', () => announced.clear());
-  for (const shard of options.shards) laneOf(shard);
+  for (const shard of options.shards) caredFor.set(shard, laneOf(shard));
   const isReady = () => client.status === 'ready';
-  const stopCare = startLaneCare({ lanes, scripts, leaseMs, isReady, logger });
+  const stopCare = startLaneCare({ lanes: caredFor, scripts, leaseMs, isReady, logger });
   const stop = once(async () => {
     stopped = true;
     stopCare();
@@ -195,7 +197,9 @@ export async function createBullmqQueue(options: BullmqQueueOptions): Promise<Ba
 
     async claim(shard, order) {
       throwIfStopped();
-      const { jobs, accounts } = laneOf(shard);
+      const lane = laneOf(shard);
+      const { jobs, accounts } = lane;
+      caredFor.set(shard, lane);
       const backlogUntilMs = order === 'newest' ? clock.now() - backlogAgeMs : undefined;
       for (;;) {
         const lockToken = randomUUID();
@@ -250,7 +254,10 @@ export async function createBullmqQueue(options: BullmqQueueOptions): Promise<Ba
       const { accounts, jobs } = laneOf(shard);
       const letter = await accounts.deadLetter(id);
       if (letter === undefined) return false;
+      const isFailed = await jobs.isFailed(id);
       const replies = await scripts.transact(async transaction => {
+        // BullMQ adds nothing under the id of a job that failed.
+        if (isFailed) jobs.removeFailed(transaction, id);
         await jobs.addTo(transaction, id, 'released');
         accounts.replay(transaction, letter, jobs.jobKey(id));
       });
