@@ -151,8 +151,8 @@ describe('a lane whose BullMQ queue somebody meddles with', () => {
   });
 });
 
-describe('connections', () => {
-  it('one, however many lanes there are', async ({ skip }) => {
+describe('many lanes', () => {
+  it('share one connection', async ({ skip }) => {
     // Others come and go on a server that is shared.
     if (cannotControlRedis !== undefined) skip(cannotControlRedis);
     const redis = await startRedis();
@@ -174,6 +174,34 @@ describe('connections', () => {
       await queue.enqueue(shards.map(shard => newBatch(shard)));
       await Promise.all(shards.map(shard => queue.claim(shard, 'newest')));
       expect((await clients()) - before).toBe(1);
+    } finally {
+      await queue.stop();
+      admin.disconnect();
+      await redis.stop();
+    }
+  });
+
+  it('a process that never claims leaves looking after lanes to others', async ({ skip }) => {
+    if (cannotControlRedis !== undefined) skip(cannotControlRedis);
+    const redis = await startRedis();
+    const admin = new Redis(redis.url);
+    const shards = Array.from({ length: 50 }, () => uniqueName('s'));
+    const queue = await createBullmqQueue({
+      url: redis.url,
+      shards,
+      claims: false,
+      leaseMs: LEASE_MS,
+      clock: systemClock,
+      logger: pino({ level: 'silent' }),
+    });
+    try {
+      const commands = async () =>
+        Number(/total_commands_processed:(\d+)/.exec(await admin.info('stats'))?.[1]);
+      const before = await commands();
+      await sleep(1000);
+      // The heartbeat and a question a second; looking after fifty lanes would take a thousand.
+      expect((await commands()) - before).toBeLessThan(50);
+      expect(await queue.enqueue(shards.map(shard => newBatch(shard)))).toEqual({ kind: 'stored' });
     } finally {
       await queue.stop();
       admin.disconnect();

@@ -52,7 +52,7 @@ export interface Jobs {
   removeFailed(transaction: ScriptTransaction, id: string): void;
 }
 
-export interface FailedJob {
+interface FailedJob {
   readonly id: string;
   readonly reason: string;
 }

@@ -19,8 +19,10 @@ export interface BullmqQueueOptions {
   readonly url: string;
   /** Whether it is a Redis Cluster. Default false. */
   readonly cluster?: boolean;
-  /** Lanes to look after from the start; others are looked after when they are first claimed from. */
+  /** Lanes to look after from the start; others are opened when they are first used. */
   readonly shards: readonly string[];
+  /** False in a process that never claims: it leaves looking after lanes to those who do. Default true. */
+  readonly claims?: boolean;
   /** The same in every process of a deployment. */
   readonly leaseMs: number;
   /** Age from which a waiting batch is backlog. Default 10 s. */
@@ -80,8 +82,6 @@ export async function createBullmqQueue(options: BullmqQueueOptions): Promise<Ba
   defineScripts(scripts);
   const backend = createBullmqBackend(scripts, leaseMs);
   const lanes = new Map<string, Lane>();
-  /** In a process that only enqueues, none: looking after a lane is for those who claim from it. */
-  const caredFor = new Map<string, Lane>();
   /** Shards that Redis was told of over the present connection. */
   const announced = new Set<string>();
   const listeners: ((shard: string) => void)[] = [];
@@ -173,9 +173,10 @@ export async function createBullmqQueue(options: BullmqQueueOptions): Promise<Ba
   };
 
   client.on('ready', () => announced.clear());
-  for (const shard of options.shards) caredFor.set(shard, laneOf(shard));
+  for (const shard of options.shards) laneOf(shard);
   const isReady = () => client.status === 'ready';
-  const stopCare = startLaneCare({ lanes: caredFor, scripts, leaseMs, isReady, logger });
+  const care = { lanes, scripts, leaseMs, isReady, logger };
+  const stopCare = options.claims === false ? () => undefined : startLaneCare(care);
   const stop = once(async () => {
     stopped = true;
     stopCare();
@@ -197,9 +198,7 @@ export async function createBullmqQueue(options: BullmqQueueOptions): Promise<Ba
 
     async claim(shard, order) {
       throwIfStopped();
-      const lane = laneOf(shard);
-      const { jobs, accounts } = lane;
-      caredFor.set(shard, lane);
+      const { jobs, accounts } = laneOf(shard);
       const backlogUntilMs = order === 'newest' ? clock.now() - backlogAgeMs : undefined;
       for (;;) {
         const lockToken = randomUUID();

@@ -38,7 +38,7 @@ export interface RedisAccounts {
   audit(): Promise<LaneAudit>;
 }
 
-export interface Look {
+interface Look {
   readonly from: number;
   readonly limit: number;
   readonly jobKeyPrefix: string;
