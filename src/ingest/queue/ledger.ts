@@ -40,10 +40,6 @@ export function withAccepted(ledger: Ledger, entry: LedgerEntry): Ledger {
   return { ...withQueued(ledger, entry), accepted: plus(ledger.accepted, entry.signal, entry.records) };
 }
 
-export function withDelivered(ledger: Ledger, entry: LedgerEntry): Ledger {
-  return withDeliveredExcept(ledger, entry, []);
-}
-
 /** The batch was delivered but for the parts, each of which became a dead letter. */
 export function withDeliveredExcept(
   ledger: Ledger,
@@ -94,7 +90,7 @@ export function recordCounts(countOf: (signal: Signal) => number): RecordCounts 
   return Object.fromEntries(SIGNALS.map(signal => [signal, countOf(signal)])) as Record<Signal, number>;
 }
 
-function plus(counts: RecordCounts, signal: Signal, records: number): RecordCounts {
+export function plus(counts: RecordCounts, signal: Signal, records: number): RecordCounts {
   return { ...counts, [signal]: counts[signal] + records };
 }
 

@@ -4,7 +4,7 @@ import { EMPTY_LEDGER, type Ledger, type LedgerEntry, SETTLED_MEMORY_MS } from '
 /** By acceptance time, so that the keys of a lane are in the order in which it hands out batches. */
 export type LaneKey = [shard: string, acceptedAtMs: number, id: string];
 
-export type PayloadKey = [shard: string, id: string];
+type PayloadKey = [shard: string, id: string];
 
 export interface DeadEntry extends LedgerEntry {
   readonly reason: string;

@@ -31,15 +31,14 @@ const GATE_POLL_MS = 20;
 const ALIVE_FOR_MS = 500;
 
 /**
- * @throws UnusableQueueError when the folder cannot be written to.
- * @throws whatever `whenFirst` throws.
+ * @throws UnusableQueueError when the folder cannot be written to, or `whenFirst` fails.
  */
 export async function joinFolder({ dir, clock, whenFirst }: JoinOptions): Promise<Member> {
   const members = join(dir, 'members');
   await mkdir(members, { recursive: true }).catch(unusable(dir));
   const gate = await enter(join(dir, 'gate'));
   try {
-    if (await isEmptied(members)) await whenFirst();
+    if (await isEmptied(members)) await whenFirst().catch(unusable(dir));
     return become(members, clock);
   } finally {
     gate.release();
@@ -102,6 +101,7 @@ function isLocked(member: string): boolean {
 
 function unusable(dir: string): (error: Error) => never {
   return error => {
+    if (error instanceof UnusableQueueError) throw error;
     throw new UnusableQueueError(`queue folder ${dir} cannot be used: ${error.message}`);
   };
 }
