@@ -85,6 +85,21 @@ describe('a lane whose BullMQ queue somebody meddles with', () => {
     expect(await queue.stats(shard)).toMatchObject({ deadBatches: 0, delivered: { traces: 1 } });
   });
 
+  it('replays a dead letter whose job was made to fail', async () => {
+    const batch = newBatch(shard);
+    await queue.enqueue([batch]);
+    const claim = await queue.claim(shard, 'oldest');
+    if (claim !== undefined) await queue.deadLetter(claim, 'no');
+    await plain.add('batch', {}, { jobId: batch.id, delay: 60_000 });
+    await client
+      .multi()
+      .zrem(`otelfan:${laneName(shard)}:delayed`, batch.id)
+      .zadd(`otelfan:${laneName(shard)}:failed`, 1, batch.id)
+      .exec();
+    expect(await queue.replay(batch)).toBe(true);
+    expect((await queue.claim(shard, 'oldest'))?.batch).toEqual(batch);
+  });
+
   it('gives batches new jobs when the queue was obliterated', async () => {
     const batches = Array.from({ length: 8 }, () => newBatch(shard));
     await queue.enqueue(batches);
@@ -136,8 +151,8 @@ describe('a lane whose BullMQ queue somebody meddles with', () => {
   });
 });
 
-describe('connections', () => {
-  it('one, however many lanes there are', async ({ skip }) => {
+describe('many lanes', () => {
+  it('share one connection', async ({ skip }) => {
     // Others come and go on a server that is shared.
     if (cannotControlRedis !== undefined) skip(cannotControlRedis);
     const redis = await startRedis();
@@ -159,6 +174,34 @@ describe('connections', () => {
       await queue.enqueue(shards.map(shard => newBatch(shard)));
       await Promise.all(shards.map(shard => queue.claim(shard, 'newest')));
       expect((await clients()) - before).toBe(1);
+    } finally {
+      await queue.stop();
+      admin.disconnect();
+      await redis.stop();
+    }
+  });
+
+  it('a process that never claims leaves looking after lanes to others', async ({ skip }) => {
+    if (cannotControlRedis !== undefined) skip(cannotControlRedis);
+    const redis = await startRedis();
+    const admin = new Redis(redis.url);
+    const shards = Array.from({ length: 50 }, () => uniqueName('s'));
+    const queue = await createBullmqQueue({
+      url: redis.url,
+      shards,
+      claims: false,
+      leaseMs: LEASE_MS,
+      clock: systemClock,
+      logger: pino({ level: 'silent' }),
+    });
+    try {
+      const commands = async () =>
+        Number(/total_commands_processed:(\d+)/.exec(await admin.info('stats'))?.[1]);
+      const before = await commands();
+      await sleep(1000);
+      // The heartbeat and a question a second; looking after fifty lanes would take a thousand.
+      expect((await commands()) - before).toBeLessThan(50);
+      expect(await queue.enqueue(shards.map(shard => newBatch(shard)))).toEqual({ kind: 'stored' });
     } finally {
       await queue.stop();
       admin.disconnect();

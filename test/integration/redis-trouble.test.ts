@@ -136,6 +136,21 @@ describe('the queue in a Redis that is in trouble', () => {
     await expectRecovery();
   });
 
+  it('that answers while this process is busy: keeps its connection', async () => {
+    await begin();
+    const admin = adminOf(own);
+    const connections = async () =>
+      Number(/total_connections_received:(\d+)/.exec(await admin.info('stats'))?.[1]);
+    const before = await connections();
+    for (let round = 0; round < 3; round += 1) {
+      for (const until = performance.now() + 900; performance.now() < until; );
+      await sleep(50);
+    }
+    await sleep(600);
+    expect(await connections()).toBe(before);
+    expect(await kindOf()).toBe('stored');
+  });
+
   it('that is full: refuses before it is too full to be drained', async () => {
     await begin({ args: ['--maxmemory', '16mb'] });
     const payload = Buffer.alloc(256 * 1024, 'x');
@@ -162,11 +177,10 @@ describe('the queue in a Redis that is in trouble', () => {
     await queue.enqueue(batches);
     const claims = [await queue.claim('s0', 'oldest'), await queue.claim('s0', 'oldest')];
     const admin = adminOf(own);
-    let filled = 0;
-    for (const size of [1_000_000, 10_000, 100]) {
-      const fill = () => admin.set(`foreign:${filled++}`, Buffer.alloc(size));
-      while ((await fill().catch(() => 'full')) !== 'full');
-    }
+    const keys = Array.from({ length: 12 }, (_, index) => `foreign:${index}`);
+    for (const key of keys) await admin.set(key, Buffer.alloc(1_000_000));
+    // Above the mark by more than what buffers come and go.
+    await admin.config('SET', 'maxmemory', '8mb');
     expect(await kindOf()).toBe('refused');
     for (const order of ['oldest', 'newest'] as const) {
       const { result, ms } = await timed(() => queue.claim('s0', order).catch(() => 'rejected'));
@@ -185,7 +199,7 @@ describe('the queue in a Redis that is in trouble', () => {
     await sleep(1000);
     expect((await commands()) - before).toBeLessThan(200);
 
-    await admin.del(Array.from({ length: 20 }, (_, index) => `foreign:${index}`));
+    await admin.del(keys);
     await expect
       .poll(() => queue.claim('s0', 'oldest').catch(() => undefined), { timeout: 5000 })
       .toBeDefined();

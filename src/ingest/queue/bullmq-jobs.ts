@@ -47,6 +47,7 @@ export interface Jobs {
   recoverStalled(): Promise<void>;
   /** Jobs that somebody else has made fail, which nothing of ours does, with what they say about it. */
   failed(): Promise<FailedJob[]>;
+  isFailed(id: string): Promise<boolean>;
   /** Removes a failed job in the transaction. */
   removeFailed(transaction: ScriptTransaction, id: string): void;
 }
@@ -132,6 +133,8 @@ export function createJobs({ root, scripts }: BullmqBackend, shard: string): Job
         ids.map(async id => ({ id, reason: (await scripts.bullmq.hget(key(id), 'failedReason')) ?? '' })),
       );
     },
+
+    isFailed: id => backend.isJobInState('failed', id),
 
     removeFailed(transaction, id) {
       transaction.call('zrem', key('failed'), id);

@@ -21,6 +21,8 @@ export interface BullmqQueueOptions {
   readonly cluster?: boolean;
   /** Lanes to look after from the start; others are opened when they are first used. */
   readonly shards: readonly string[];
+  /** False in a process that never claims: it leaves looking after lanes to those who do. Default true. */
+  readonly claims?: boolean;
   /** The same in every process of a deployment. */
   readonly leaseMs: number;
   /** Age from which a waiting batch is backlog. Default 10 s. */
@@ -173,7 +175,8 @@ export async function createBullmqQueue(options: BullmqQueueOptions): Promise<Ba
   client.on('ready', () => announced.clear());
   for (const shard of options.shards) laneOf(shard);
   const isReady = () => client.status === 'ready';
-  const stopCare = startLaneCare({ lanes, scripts, leaseMs, isReady, logger });
+  const care = { lanes, scripts, leaseMs, isReady, logger };
+  const stopCare = options.claims === false ? () => undefined : startLaneCare(care);
   const stop = once(async () => {
     stopped = true;
     stopCare();
@@ -250,7 +253,10 @@ export async function createBullmqQueue(options: BullmqQueueOptions): Promise<Ba
       const { accounts, jobs } = laneOf(shard);
       const letter = await accounts.deadLetter(id);
       if (letter === undefined) return false;
+      const isFailed = await jobs.isFailed(id);
       const replies = await scripts.transact(async transaction => {
+        // BullMQ adds nothing under the id of a job that failed.
+        if (isFailed) jobs.removeFailed(transaction, id);
         await jobs.addTo(transaction, id, 'released');
         accounts.replay(transaction, letter, jobs.jobKey(id));
       });

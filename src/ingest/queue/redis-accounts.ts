@@ -2,7 +2,7 @@ import type { Signal } from '../../shared/otlp/signal.ts';
 import { type Batch, encodeBatch, encodeBatchHead } from './batch.ts';
 import type { DeadLetter, LaneAudit, LaneStats, RefusedPart } from './batch-queue.ts';
 import { entryOf, type LedgerEntry, NO_RECORDS, recordCounts, SETTLED_MEMORY_MS } from './ledger.ts';
-import type { RedisClient } from './redis-client.ts';
+import { gatherWrites, type RedisClient } from './redis-client.ts';
 import { accountKeys, laneKeys } from './redis-keys.ts';
 import {
   ACCEPT_SCRIPT,
@@ -121,6 +121,7 @@ export function createRedisAccounts({ shard, client, scripts, clock }: RedisAcco
     },
 
     async find(id) {
+      gatherWrites(client);
       const [isQueued, encoded] = await Promise.all([
         client.hexists(keys.entries, id),
         client.getBuffer(keys.payload(id)),

@@ -27,6 +27,18 @@ export function writableNodes(client: RedisClient): readonly Redis[] {
   return client instanceof Cluster ? client.nodes('master') : [client];
 }
 
+/**
+ * Lets everything that is sent until the end of this turn of the event loop leave in one write: for small commands,
+ * the writes cost more than the rest of them.
+ */
+export function gatherWrites(client: RedisClient): void {
+  if (client instanceof Cluster) return;
+  const { stream } = client;
+  if (stream === undefined || stream.writableCorked > 0) return;
+  stream.cork();
+  setImmediate(() => stream.uncork());
+}
+
 const retryStrategy = (attempts: number) => Math.min(50 * attempts, MAX_RECONNECT_DELAY_MS);
 
 function connectionOptions({ connectTimeoutMs }: RedisAddress) {

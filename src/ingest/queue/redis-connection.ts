@@ -33,6 +33,8 @@ export interface RedisConnectionOptions extends Omit<RedisAddress, 'connectTimeo
   readonly logger: Logger;
 }
 
+const UNJUDGED = 'Redis, which holds the queue, has not told yet whether it is durable';
+
 const PROBE_INTERVAL_MS = 1000;
 const BEATS_PER_SILENCE = 2;
 
@@ -67,9 +69,8 @@ export function connectRedis(options: RedisConnectionOptions): RedisConnection {
   client.on('error', error => logger.debug({ err: error }, 'Redis connection error'));
 
   function unsafeReason(): string | undefined {
-    if (!requireDurable || !isReady()) return undefined;
-    if (verdicts === undefined) return 'Redis, which holds the queue, has not told yet whether it is durable';
-    const risk = verdicts.flatMap(({ risks }) => risks)[0];
+    if (!requireDurable) return undefined;
+    const risk = verdicts?.flatMap(({ risks }) => risks)[0];
     return (
       risk &&
       `Redis, which holds the queue, may lose batches, which queue.redis.requireDurable forbids: ${risk}`
@@ -78,6 +79,7 @@ export function connectRedis(options: RedisConnectionOptions): RedisConnection {
 
   function reason(key?: string): string | undefined {
     if (!isReady()) return UNREACHABLE;
+    if (requireDurable && verdicts === undefined) return UNJUDGED;
     const refusal = verdicts?.find(verdict => verdict.refusal !== undefined)?.refusal;
     return refusal ?? unsafeReason() ?? (key === undefined ? undefined : troubledKeys.get(key));
   }
@@ -89,7 +91,16 @@ export function connectRedis(options: RedisConnectionOptions): RedisConnection {
     return judgeRedis({ info: info.join('\n'), appendFsync, maxQueueBytes: options.maxQueueBytes });
   }
 
-  async function probe(): Promise<string | undefined> {
+  let probing: Promise<string | undefined> | undefined;
+  /** Whoever asks while the servers are being asked gets the same answer. */
+  function probe(): Promise<string | undefined> {
+    probing ??= askAll().finally(() => {
+      probing = undefined;
+    });
+    return probing;
+  }
+
+  async function askAll(): Promise<string | undefined> {
     if (isReplica && client instanceof Redis) client.disconnect(true);
     isReplica = false;
     if (!isReady()) return UNREACHABLE;

@@ -1,5 +1,5 @@
 import { Cluster, Command, type Redis } from 'ioredis';
-import type { RedisClient } from './redis-client.ts';
+import { gatherWrites, type RedisClient } from './redis-client.ts';
 
 export type RedisArgument = string | number | Buffer;
 
@@ -33,12 +33,10 @@ async function executeOn(server: Redis, calls: readonly RedisCall[]): Promise<Re
     const queued = server.sendCommand(new UncopiedCommand(name, args)) as Promise<unknown>;
     queued.catch((error: unknown) => previousErrors.push(error));
   };
-  const { stream } = server;
-  stream?.cork();
+  gatherWrites(server);
   send(['multi']);
   calls.forEach(send);
   const replies = server.exec();
-  process.nextTick(() => stream?.uncork());
   try {
     return await replies;
   } catch (error) {

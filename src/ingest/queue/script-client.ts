@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createIORedisClient, type IRedisClient, type IRedisTransaction } from 'bullmq';
 import type { Redis } from 'ioredis';
-import type { RedisClient } from './redis-client.ts';
+import { gatherWrites, type RedisClient } from './redis-client.ts';
 import { executeCalls, type RedisArgument, type RedisCall } from './redis-transaction.ts';
 
 /**
@@ -57,6 +57,7 @@ export function createScriptClient(client: RedisClient, nodes: () => readonly Re
 
   async function runScript(name: string, keyCount: number, args: RedisArgument[]): Promise<unknown> {
     const { sha, lua } = scriptOf(name);
+    gatherWrites(client);
     try {
       return await client.evalsha(sha, keyCount, ...args);
     } catch (error) {
