@@ -172,7 +172,7 @@ class Exchange {
     if (origin !== undefined) Object.assign(headers, this.#door.cors?.headersFor(origin));
     this.#response.writeHead(status, headers);
     // Node writes head and body at once when the body is text.
-    this.#response.end(body.latin1Slice(), 'latin1');
+    this.#response.end(body.toString('latin1'), 'latin1');
     this.#door.onAnswered?.({
       transport: 'http',
       signal: SIGNAL_OF_PATH.get(pathOf(this.#request)),
