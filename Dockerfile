@@ -15,6 +15,6 @@ COPY src ./src
 RUN mkdir /data && chown node:node /data
 USER node
 VOLUME /data
-EXPOSE 4317 4318 7701 7800 13133
+EXPOSE 4317 4318 7701 7800 8888 13133
 ENTRYPOINT ["node", "/app/bin/otelfan.mjs"]
 CMD ["--help"]

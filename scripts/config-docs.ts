@@ -1,6 +1,7 @@
 // Writes docs/CONFIG.md from the schema of the configuration: node scripts/config-docs.ts
 import { writeFileSync } from 'node:fs';
 import { type Leaf, leavesOf, schemaAt } from '../src/shared/config/leaves.ts';
+import { table } from './markdown-table.ts';
 
 const DOCS_FILE = new URL('../docs/CONFIG.md', import.meta.url);
 
@@ -86,17 +87,6 @@ function fallbackOf({ fallback }: Leaf): string {
 
 function code(text: string): string {
   return `\`${text}\``;
-}
-
-/** Aligned as the formatter would, so that the file is the same after it. */
-function table(titles: readonly string[], rows: readonly (readonly string[])[]): string {
-  const lines = [titles, ...rows].map(cells => cells.map(cell => cell.replaceAll('|', '\\|')));
-  const widths = titles.map((_, column) => Math.max(3, ...lines.map(cells => cells[column]?.length ?? 0)));
-  const [head = '', ...body] = lines.map(
-    cells => `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |\n`,
-  );
-  const rule = `| ${widths.map(width => '-'.repeat(width)).join(' | ')} |\n`;
-  return [head, rule, ...body].join('');
 }
 
 if (import.meta.main) writeFileSync(DOCS_FILE, configDocs());

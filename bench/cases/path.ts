@@ -1,19 +1,19 @@
-import { readFileSync } from 'node:fs';
+import { createOtlpTypes } from '../../src/shared/otlp/messages.ts';
+import { cpuSeconds } from '../../test/support/process-usage.ts';
 import { eventually, get } from '../../test/support/read-api.ts';
 import { startUp, temporaryFolder } from '../../test/support/systems.ts';
 import type { Figures } from '../figures.ts';
-import { tracesRequest } from '../traces.ts';
+import { protobufRequest } from '../requests.ts';
 
 const SPANS = 512;
 const SENDERS = 4;
-/** Linux counts CPU time in hundredths of a second. */
-const TICKS_PER_SECOND = 100;
 
 /** The whole path on one machine: durable OTLP/HTTP acknowledgements from `otelfan up`, then until all of it is stored. */
 export async function benchPath({ quick }: { quick: boolean }): Promise<Figures> {
   const count = quick ? 200 : 1000;
+  const types = createOtlpTypes();
   const requests = Array.from({ length: count }, (_, seed) =>
-    tracesRequest({ spans: SPANS, spansPerTrace: 10, seed }),
+    protobufRequest(types, { signal: 'traces', records: SPANS, recordsPerKey: 10, seed }),
   );
   const folder = await temporaryFolder();
   const system = await startUp(folder.path);
@@ -54,10 +54,4 @@ export async function benchPath({ quick }: { quick: boolean }): Promise<Figures>
     await system.stop();
     await folder.remove();
   }
-}
-
-/** User and system time of a process so far, from the operating system. */
-function cpuSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }

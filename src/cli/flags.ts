@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { loadConfig } from '../shared/config/load.ts';
+import { type LoadedConfig, loadConfig } from '../shared/config/load.ts';
 import type { Config } from '../shared/config/schema.ts';
 import { EXIT, UserError } from './exit-codes.ts';
 
@@ -11,6 +11,8 @@ interface Flag {
   readonly about: string;
   /** Path of the configuration leaf that the flag overrides. */
   readonly sets?: string;
+  /** May be given more than once. */
+  readonly multiple?: true;
 }
 
 export type Flags = Readonly<Record<string, Flag>>;
@@ -35,17 +37,35 @@ export const SERVE_FLAGS = {
 
 export interface ParsedFlags {
   readonly text: (name: string) => string | undefined;
+  /** Every value of a flag that may be given more than once. */
+  readonly texts: (name: string) => readonly string[];
   readonly isSet: (name: string) => boolean;
+  /** What is not a flag, in order. */
+  readonly words: readonly string[];
 }
 
-/** @throws UserError with the exit code for usage when an argument is not one of the flags */
-export function parseFlags(command: string, argv: readonly string[], flags: Flags): ParsedFlags {
+/**
+ * @param maxWords arguments that are not flags
+ * @throws UserError with the exit code for usage when an argument is not one of the flags
+ */
+export function parseFlags(
+  command: string,
+  argv: readonly string[],
+  flags: Flags,
+  maxWords = 0,
+): ParsedFlags {
   try {
-    const options = Object.fromEntries(Object.entries(flags).map(([name, { type }]) => [name, { type }]));
-    const { values } = parseArgs({ args: [...argv], options, strict: true, allowPositionals: false });
+    const options = Object.fromEntries(
+      Object.entries(flags).map(([name, { type, multiple = false }]) => [name, { type, multiple }]),
+    );
+    const allowPositionals = maxWords > 0;
+    const { values, positionals } = parseArgs({ args: [...argv], options, strict: true, allowPositionals });
+    if (positionals.length > maxWords) throw new Error(`Unexpected argument '${positionals[maxWords]}'`);
     return {
       text: name => values[name] as string | undefined,
+      texts: name => (values[name] ?? []) as readonly string[],
       isSet: name => values[name] !== undefined,
+      words: positionals,
     };
   } catch (error) {
     throw new UserError(
@@ -55,24 +75,28 @@ export function parseFlags(command: string, argv: readonly string[], flags: Flag
   }
 }
 
+export interface Settings {
+  readonly config: Config;
+  readonly warnings: readonly string[];
+  /** The configuration file, if there is one. */
+  readonly file: string | undefined;
+  /** See {@link LoadedConfig}. */
+  readonly sources: ReadonlyMap<string, string>;
+  /** The configuration as it would be with this text in the file. */
+  readonly withText: (text: string) => LoadedConfig;
+}
+
 /** The configuration as file, environment and flags make it. */
-export function configFrom(
-  parsed: ParsedFlags,
-  flags: Flags,
-  env: NodeJS.ProcessEnv,
-): { config: Config; warnings: readonly string[] } {
+export function configFrom(parsed: ParsedFlags, flags: Flags, env: NodeJS.ProcessEnv): Settings {
   const overrides = Object.entries(flags).flatMap(([name, { sets }]) => {
     const value = parsed.text(name);
     return sets === undefined || value === undefined ? [] : [[sets, { value, flag: `--${name}` }] as const];
   });
   const file = parsed.text('config');
-  const loaded = loadConfig({
-    env,
-    flags: Object.fromEntries(overrides),
-    ...(file !== undefined && { file }),
-  });
+  const options = { env, flags: Object.fromEntries(overrides), ...(file !== undefined && { file }) };
+  const loaded = loadConfig(options);
   if (!loaded.ok) throw new UserError(loaded.errors.join('\n'), EXIT.usage);
-  return { config: loaded.config, warnings: loaded.warnings };
+  return { ...loaded, withText: text => loadConfig({ ...options, text }) };
 }
 
 export interface HelpText {

@@ -4,6 +4,7 @@ import { EXIT } from './exit-codes.ts';
 import { fetchFailure } from './fetch-failure.ts';
 import { type ReadAnswer, tableOf } from './read-tables.ts';
 import { printable } from './table.ts';
+import { write } from './write.ts';
 
 export interface GetIo {
   readonly stdout: Writable;
@@ -213,18 +214,4 @@ async function fail(io: GetIo, error: string, exitCode: number = EXIT.failed): P
 
 function say({ stderr }: GetIo, message: string): Promise<void> {
   return write(stderr, `otelfan get: ${printable(message)}\n`);
-}
-
-/** Resolves when the text is out, or when nobody reads it any more, as in `otelfan get logs | head`. */
-function write(stream: Writable, text: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const ignore = () => {};
-    stream.once('error', ignore);
-    stream.write(text, error => {
-      const code = (error as NodeJS.ErrnoException | null | undefined)?.code;
-      if (error && code !== 'EPIPE') reject(error);
-      else resolve();
-      setImmediate(() => stream.off('error', ignore));
-    });
-  });
 }

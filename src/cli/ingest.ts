@@ -1,8 +1,9 @@
+import { stopAll } from '../shared/lifecycle.ts';
 import { createHash } from '../shared/topology/hash.ts';
-import { startIngest } from './compose/components.ts';
+import { startIngest, workerCount } from './compose/ingest.ts';
 import { readyLine, urlOf } from './compose/ready-line.ts';
-import { topologyOf } from './compose/topology.ts';
-import { EXIT, UserError } from './exit-codes.ts';
+import { openTopology } from './compose/topology.ts';
+import { keepYoungGenerationSmall } from './compose/young-generation.ts';
 import { configFrom, helpText, parseFlags, SERVE_FLAGS } from './flags.ts';
 import type { Io } from './io.ts';
 import { createLogger, serve } from './serve.ts';
@@ -27,6 +28,18 @@ const FLAGS = {
     about: '/healthz and /readyz (default 13133)',
     sets: 'ingest.health.port',
   },
+  'metrics-port': {
+    type: 'string',
+    placeholder: 'N',
+    about: '/metrics (default 8888)',
+    sets: 'ingest.metrics.port',
+  },
+  workers: {
+    type: 'string',
+    placeholder: 'N',
+    about: 'processes that take requests (default 0: one per core minus one, at least one)',
+    sets: 'ingest.workers',
+  },
 } as const;
 
 const HELP = {
@@ -42,26 +55,23 @@ export async function ingestCommand(argv: readonly string[], io: Io): Promise<nu
     io.stdout.write(helpText(HELP));
     return 0;
   }
-  const { config, warnings } = configFrom(parsed, FLAGS, io.env);
+  keepYoungGenerationSmall();
+  const settings = configFrom(parsed, FLAGS, io.env);
+  const { config, warnings } = settings;
   const logger = createLogger(config.logLevel, 'ingest');
   for (const warning of warnings) logger.warn(warning);
   const hash = await createHash();
-  const topology = topologyOf(config, hash, 'ingest');
-  const foreign = topology.active.find(shard => shard.kind === 'tael');
-  if (foreign !== undefined) {
-    throw new UserError(
-      `shard ${foreign.id} is of kind tael, which cannot be delivered to yet; make it draining or leave it out`,
-      EXIT.usage,
-    );
-  }
-  const ingest = await startIngest({ config, topology, hash, logger, withHealth: true });
-  const { http, grpc, health } = config.ingest;
+  const topology = openTopology({ settings, hash, command: 'ingest', logger });
+  const { http, grpc, health, metrics } = config.ingest;
+  const workers = workerCount(config);
+  const ingest = await startIngest({ config, topology, hash, logger, workers, health, metrics });
   const addresses = {
     http: urlOf('http', http.host, ingest.httpPort),
     grpc: urlOf('grpc', grpc.host, ingest.grpcPort),
     health: urlOf('http', health.host, ingest.healthPort ?? 0),
+    metrics: urlOf('http', metrics.host, ingest.metricsPort),
   };
   if (parsed.isSet('json')) io.stdout.write(readyLine(addresses));
-  logger.info({ ...addresses, topologyVersion: topology.version }, 'ingest is ready');
-  return serve(ingest, logger);
+  logger.info({ ...addresses, workers, topologyVersion: topology.current().version }, 'ingest is ready');
+  return serve({ stop: () => stopAll([ingest, topology]) }, logger);
 }

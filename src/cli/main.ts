@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { EXIT, UserError } from './exit-codes.ts';
 import type { Io } from './io.ts';
+import { version } from './version.ts';
 
 const HELP = `otelfan turns many single-node telemetry stores into one.
 
@@ -16,12 +16,14 @@ Use:
   get           read traces, services, logs and metrics
   send          post an OTLP file
   demo          send realistic telemetry for a while
+  topology      show where data goes and what a change would move; move what is left behind
+  dead-letter   list, show, replay and purge what no shard would take
   check-config  show the effective configuration, where it comes from, and warnings
 
 otelfan COMMAND --help shows the flags of a command with an example; otelfan --version the version.
 
 Exit codes: 0 done, 1 failed, 2 usage; get adds 3 for an answer without all shards and 4 for not found, send adds 3
-for records that were rejected.
+for records that were rejected, topology and dead-letter add their own, which their --help tells.
 `;
 
 type Command = (argv: string[], io: Io) => number | Promise<number>;
@@ -38,6 +40,13 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   },
   send: async () => (await import('./send.ts')).sendCommand,
   demo: async () => (await import('./demo.ts')).demoCommand,
+  // Run by the workers of ingest and up, not by people.
+  'ingest-worker': async () => (await import('./ingest-worker.ts')).ingestWorkerCommand,
+  topology: async () => (await import('./topology.ts')).topologyCommand,
+  'dead-letter': async () => {
+    const { deadLetterCommand } = await import('./dead-letter.ts');
+    return (argv, io) => deadLetterCommand(argv, { ...io, stdout: process.stdout });
+  },
   'check-config': async () => (await import('./check-config.ts')).checkConfigCommand,
 };
 
@@ -54,11 +63,6 @@ async function main([name, ...argv]: string[], io: Io): Promise<number> {
   if (load === undefined)
     throw new UserError(`there is no command "${name}" (see: otelfan --help)`, EXIT.usage);
   return (await load())(argv, io);
-}
-
-function version(): string {
-  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(manifest) as { version: string }).version;
 }
 
 try {

@@ -1,7 +1,8 @@
+import { stopAll } from '../shared/lifecycle.ts';
 import { createHash } from '../shared/topology/hash.ts';
 import { startQuery } from './compose/components.ts';
 import { readyLine, urlOf } from './compose/ready-line.ts';
-import { topologyOf } from './compose/topology.ts';
+import { openTopology } from './compose/topology.ts';
 import { configFrom, helpText, parseFlags, SERVE_FLAGS } from './flags.ts';
 import type { Io } from './io.ts';
 import { createLogger, serve } from './serve.ts';
@@ -24,13 +25,14 @@ export async function queryCommand(argv: readonly string[], io: Io): Promise<num
     io.stdout.write(helpText(HELP));
     return 0;
   }
-  const { config, warnings } = configFrom(parsed, FLAGS, io.env);
+  const settings = configFrom(parsed, FLAGS, io.env);
+  const { config, warnings } = settings;
   const logger = createLogger(config.logLevel, 'query');
   for (const warning of warnings) logger.warn(warning);
-  const topology = topologyOf(config, await createHash(), 'query');
+  const topology = openTopology({ settings, hash: await createHash(), command: 'query', logger });
   const query = await startQuery(config, topology, logger);
   const addresses = { api: urlOf('http', config.query.http.host, query.port) };
   if (parsed.isSet('json')) io.stdout.write(readyLine(addresses));
-  logger.info({ ...addresses, topologyVersion: topology.version }, 'query is ready');
-  return serve(query, logger);
+  logger.info({ ...addresses, topologyVersion: topology.current().version }, 'query is ready');
+  return serve({ stop: () => stopAll([query, topology]) }, logger);
 }

@@ -1,11 +1,12 @@
-import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import type { Config } from '../shared/config/schema.ts';
 import { type Component, stopAll } from '../shared/lifecycle.ts';
 import { createHash } from '../shared/topology/hash.ts';
 import { createTopology } from '../shared/topology/topology.ts';
-import { holdFolder, shardFolder, startIngest, startQuery } from './compose/components.ts';
-import { type LocalTopology, resolveLocalTopology } from './compose/local-topology.ts';
+import { fixedTopology } from '../shared/topology/topology-source.ts';
+import { holdFolder, shardFolder, startQuery } from './compose/components.ts';
+import { ENTRY, startIngest } from './compose/ingest.ts';
+import { type LocalTopology, localShards, resolveLocalTopology } from './compose/local-topology.ts';
 import { readyLine, urlOf } from './compose/ready-line.ts';
 import { type ShardProcess, startShardProcess } from './compose/shard-process.ts';
 import { EXIT, UserError } from './exit-codes.ts';
@@ -35,6 +36,18 @@ const FLAGS = {
     sets: 'ingest.grpc.port',
   },
   'api-port': { type: 'string', placeholder: 'N', about: 'read API (default 7701)', sets: 'query.http.port' },
+  'metrics-port': {
+    type: 'string',
+    placeholder: 'N',
+    about: '/metrics (default 8888, or any free port when that is taken)',
+    sets: 'ingest.metrics.port',
+  },
+  workers: {
+    type: 'string',
+    placeholder: 'N',
+    about: 'processes that take requests (default 1: the one that does the rest)',
+    sets: 'ingest.workers',
+  },
 } as const;
 
 const HELP = {
@@ -95,7 +108,7 @@ interface UpOptions {
   readonly configFile: string | undefined;
   readonly local: LocalTopology;
   readonly logger: Logger;
-  readonly logLevel: string;
+  readonly logLevel: Config['logLevel'];
   readonly env: NodeJS.ProcessEnv;
 }
 
@@ -107,11 +120,11 @@ interface Listening {
 
 interface Running extends Component {
   readonly listeners: readonly Listening[];
-  readonly addresses: { readonly http: string; readonly grpc: string; readonly api: string };
+  readonly addresses: Readonly<Record<'http' | 'grpc' | 'api' | 'metrics', string>>;
 }
 
 async function startAll(options: UpOptions): Promise<Running> {
-  const { config, local, logger } = options;
+  const { config, local, logger, logLevel } = options;
   const shardProcesses: Component[] = [];
   const started: Component[] = [
     { stop: async () => void (await Promise.all(shardProcesses.map(shard => shard.stop()))) },
@@ -119,31 +132,33 @@ async function startAll(options: UpOptions): Promise<Running> {
   try {
     const shards = await startShards(options, shardProcesses);
     const hash = await createHash();
-    const topology = createTopology(
-      {
-        version: local.version,
-        shards: shards.map(({ id, otlp, read }, index) => {
-          const state = index < local.activeCount ? 'active' : 'draining';
-          return { id, kind: 'embedded', otlp, read, weight: 1, state } as const;
-        }),
-      },
-      hash,
-    );
+    const specs = localShards(local, index => shards[index] as ShardProcess);
+    const topology = fixedTopology(createTopology({ version: local.version, shards: specs }, hash));
     const query = await startQuery(config, topology, logger);
     started.unshift(query);
-    const ingest = await startIngest({ config, topology, hash, logger, withHealth: false });
+    const ingest = await startIngest({
+      // Workers are told the level that a person who watches wants, too.
+      config: { ...config, logLevel },
+      topology,
+      hash,
+      logger,
+      workers: Math.max(1, config.ingest.workers),
+      metrics: { ...config.ingest.metrics, orAnyPort: true },
+    });
     started.unshift(ingest);
 
     const addresses = {
       http: urlOf('http', config.ingest.http.host, ingest.httpPort),
       grpc: urlOf('grpc', config.ingest.grpc.host, ingest.grpcPort),
       api: urlOf('http', config.query.http.host, query.port),
+      metrics: urlOf('http', config.ingest.metrics.host, ingest.metricsPort),
     };
     const queueAt = config.queue.redis.url === undefined ? `${config.dataDir}/queue` : 'Redis';
     const listeners = [
       { what: 'OTLP/HTTP', address: addresses.http, data: queueAt },
       { what: 'OTLP/gRPC', address: addresses.grpc, data: queueAt },
       { what: 'read API', address: addresses.api, data: '' },
+      { what: 'metrics', address: `${addresses.metrics}/metrics`, data: '' },
       ...shards.map(({ id, read }) => ({
         what: `shard ${id}`,
         address: read,
@@ -166,7 +181,7 @@ async function startShards(options: UpOptions, started: Component[]): Promise<Sh
         id,
         dataDir: options.config.dataDir,
         configFile: options.configFile,
-        entry: [fileURLToPath(new URL('../../bin/otelfan.mjs', import.meta.url))],
+        entry: [ENTRY],
         logLevel: options.logLevel,
         env: options.env,
         logger: options.logger,

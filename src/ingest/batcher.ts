@@ -1,71 +1,74 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { BufferPool } from '../shared/buffer-pool.ts';
 import { MAX_SLICES_PER_BATCH, type SliceInfo } from '../shared/otlp/batch-header.ts';
-import { SIGNALS, type Signal } from '../shared/otlp/signal.ts';
+import type { Signal } from '../shared/otlp/signal.ts';
 import type { Clock } from '../shared/time.ts';
 import type { Batch } from './queue/batch.ts';
 import type { BatchQueue, EnqueueOutcome } from './queue/batch-queue.ts';
 
 /**
- * Group commit: slices of concurrent requests for one shard wait together while that shard's previous commit is
- * under way, are stored as one batch per signal, and then all their senders are answered. Nothing is acknowledged
- * from memory; the promise of {@link Batcher.store} is the queue's own answer.
+ * Group commit: the slices of concurrent requests wait together while the commit before is under way, are stored as
+ * one batch per shard and signal, and then all their senders are answered. Nothing is acknowledged from memory; the
+ * promise of {@link Batcher.store} is the queue's own answer.
  */
 export interface Batcher {
-  store(slice: PendingSlice): Promise<EnqueueOutcome>;
+  store(request: PendingExport): Promise<StoreOutcome>;
   /** Resolves when everything given so far was answered. */
   drain(): Promise<void>;
 }
 
-export interface PendingSlice {
-  readonly shard: string;
+/** What one request has for the queue. */
+export interface PendingExport {
   readonly signal: Signal;
   readonly topologyVersion: number;
   readonly exportId: string;
+  /** When its sender stops waiting, milliseconds since the epoch. */
+  readonly deadlineMs: number;
+  readonly slices: readonly PendingSlice[];
+}
+
+export interface PendingSlice {
+  readonly shard: string;
   readonly bytes: Buffer;
   readonly records: number;
 }
 
+export type StoreOutcome =
+  | { readonly kind: 'stored' }
+  /** Not known to be stored, as a whole; the reason is for the sender. */
+  | { readonly kind: 'unavailable'; readonly reason: string };
+
 interface BatcherOptions {
   readonly queue: Pick<BatchQueue, 'enqueue'>;
-  /** Size at which a group is stored without waiting for more. */
+  /** Size at which a shard's part of a group is stored without waiting for more; no batch of several slices is larger. */
   readonly batchBytes: number;
   /** A new UUIDv7. */
   readonly newId: () => string;
+  readonly buffers: BufferPool;
   readonly clock: Clock;
 }
 
-/** The commit an idle shard waits for: long enough to meet the requests that arrive together. */
+/** What an idle batcher waits for: long enough to meet the requests that arrive together. */
 const MIN_WAIT_MS = 1;
-/** The longest a slice waits behind a commit that is under way. */
+/** The longest a request waits behind a commit that is under way. */
 const MAX_WAIT_MS = 10;
-
-export function createBatcher(options: BatcherOptions): Batcher {
-  const lanes = new Map<string, LaneGroup>();
-  return {
-    store(slice) {
-      let lane = lanes.get(slice.shard);
-      if (lane === undefined) {
-        lane = new LaneGroup(options);
-        lanes.set(slice.shard, lane);
-      }
-      return lane.add(slice);
-    },
-    async drain() {
-      await Promise.all([...lanes.values()].map(lane => lane.drain()));
-    },
-  };
-}
+const RETRY_FIRST_MS = 25;
+const RETRY_MAX_MS = 400;
 
 interface Waiting {
-  readonly slice: PendingSlice;
-  readonly answer: (outcome: EnqueueOutcome) => void;
+  readonly request: PendingExport;
+  readonly answer: (outcome: StoreOutcome) => void;
 }
 
-/** The slices of one shard that wait for the next commit, and the commits under way. */
-class LaneGroup {
+export function createBatcher(options: BatcherOptions): Batcher {
+  return new GroupCommit(options);
+}
+
+class GroupCommit implements Batcher {
   readonly #options: BatcherOptions;
   readonly #commits = new Set<Promise<void>>();
   #waiting: Waiting[] = [];
-  #waitingBytes = 0;
+  #waitingBytes = new Map<string, number>();
   #minWait: NodeJS.Timeout | undefined;
   #maxWait: NodeJS.Timeout | undefined;
 
@@ -73,11 +76,10 @@ class LaneGroup {
     this.#options = options;
   }
 
-  add(slice: PendingSlice): Promise<EnqueueOutcome> {
+  store(request: PendingExport): Promise<StoreOutcome> {
     return new Promise(answer => {
-      this.#waiting.push({ slice, answer });
-      this.#waitingBytes += slice.bytes.length;
-      if (this.#waitingBytes >= this.#options.batchBytes) {
+      this.#waiting.push({ request, answer });
+      if (this.#addBytes(request) >= this.#options.batchBytes) {
         this.#commit();
       } else if (this.#waiting.length === 1) {
         this.#minWait = setTimeout(() => this.#minWaitOver(), MIN_WAIT_MS);
@@ -89,6 +91,17 @@ class LaneGroup {
   async drain(): Promise<void> {
     this.#commit();
     await Promise.all(this.#commits);
+  }
+
+  /** Returns the bytes that wait for the fullest of the request's shards. */
+  #addBytes({ slices }: PendingExport): number {
+    let most = 0;
+    for (const { shard, bytes } of slices) {
+      const waiting = (this.#waitingBytes.get(shard) ?? 0) + bytes.length;
+      this.#waitingBytes.set(shard, waiting);
+      most = Math.max(most, waiting);
+    }
+    return most;
   }
 
   #minWaitOver(): void {
@@ -103,8 +116,8 @@ class LaneGroup {
     const group = this.#waiting;
     if (group.length === 0) return;
     this.#waiting = [];
-    this.#waitingBytes = 0;
-    const commit = this.#store(group).finally(() => {
+    this.#waitingBytes = new Map();
+    const commit = this.#storeGroup(group).finally(() => {
       this.#commits.delete(commit);
       const hasWaitedEnough = this.#minWait === undefined;
       if (this.#commits.size === 0 && hasWaitedEnough) this.#commit();
@@ -112,58 +125,99 @@ class LaneGroup {
     this.#commits.add(commit);
   }
 
-  async #store(group: readonly Waiting[]): Promise<void> {
-    const parts = SIGNALS.flatMap(signal =>
-      chunksOf(
-        group.filter(({ slice }) => slice.signal === signal),
-        this.#options.batchBytes,
-      ),
-    );
-    let outcome: EnqueueOutcome;
-    try {
-      outcome = await this.#options.queue.enqueue(
-        parts.map(part => this.#batchOf(part.map(({ slice }) => slice))),
+  /** Stores what of the group is not known to be stored, under the same ids, until every sender has its answer. */
+  async #storeGroup(group: readonly Waiting[]): Promise<void> {
+    const { clock } = this.#options;
+    let batches = batchesOf(group, this.#options);
+    let open = group;
+    for (let pauseMs = RETRY_FIRST_MS; ; pauseMs = Math.min(2 * pauseMs, RETRY_MAX_MS)) {
+      const outcome = await this.#enqueue(batches);
+      if (outcome.kind === 'stored') {
+        for (const { slices, payload } of batches) if (slices.length > 1) this.#options.buffers.give(payload);
+        return answerAll(open, outcome);
+      }
+      if (outcome.kind === 'refused') return answerAll(open, { kind: 'unavailable', reason: outcome.reason });
+      const isUnknown = ({ shard }: { readonly shard: string }) => outcome.shards.has(shard);
+      batches = batches.filter(isUnknown);
+      answerAll(
+        open.filter(({ request }) => !request.slices.some(isUnknown)),
+        { kind: 'stored' },
       );
-    } catch (error) {
-      outcome = { kind: 'unavailable', reason: `the queue failed: ${(error as Error).message}` };
+      open = open.filter(({ request }) => request.slices.some(isUnknown));
+      const retryAtMs = clock.now() + pauseMs;
+      const isLate = ({ request }: Waiting) => request.deadlineMs <= retryAtMs;
+      answerAll(open.filter(isLate), { kind: 'unavailable', reason: outcome.reason });
+      open = open.filter(waiting => !isLate(waiting));
+      if (open.length === 0) return;
+      await sleep(pauseMs);
     }
-    for (const { answer } of group) answer(outcome);
   }
 
-  #batchOf(slices: readonly PendingSlice[]): Batch {
-    const [first] = slices as [PendingSlice];
-    return {
-      id: this.#options.newId(),
-      shard: first.shard,
-      signal: first.signal,
-      records: slices.reduce((sum, slice) => sum + slice.records, 0),
-      acceptedAtMs: this.#options.clock.now(),
-      topologyVersion: first.topologyVersion,
-      slices: slices.map(({ exportId, bytes }): SliceInfo => ({ exportId, sizeBytes: bytes.length })),
-      payload: slices.length === 1 ? first.bytes : Buffer.concat(slices.map(({ bytes }) => bytes)),
-    };
+  async #enqueue(batches: readonly Batch[]): Promise<EnqueueOutcome> {
+    try {
+      return await this.#options.queue.enqueue(batches);
+    } catch (error) {
+      return { kind: 'refused', reason: `the queue failed: ${(error as Error).message}` };
+    }
   }
 }
 
-/** Cuts a group into batches of at most about `maxBytes` whose slices fit the batch header and one topology version. */
-function chunksOf(group: readonly Waiting[], maxBytes: number): Waiting[][] {
-  const chunks: Waiting[][] = [];
-  let chunkBytes = 0;
-  for (const waiting of group) {
-    const chunk = chunks.at(-1);
-    const { slice } = waiting;
-    if (
-      chunk === undefined ||
-      chunk.length === MAX_SLICES_PER_BATCH ||
-      chunkBytes + slice.bytes.length > maxBytes ||
-      chunk[0]?.slice.topologyVersion !== slice.topologyVersion
-    ) {
-      chunks.push([waiting]);
-      chunkBytes = slice.bytes.length;
-    } else {
-      chunk.push(waiting);
-      chunkBytes += slice.bytes.length;
+function answerAll(waiting: readonly Waiting[], outcome: StoreOutcome): void {
+  for (const { answer } of waiting) answer(outcome);
+}
+
+/** A batch that is being put together. */
+interface Draft {
+  readonly shard: string;
+  readonly signal: Signal;
+  readonly topologyVersion: number;
+  readonly slices: SliceInfo[];
+  readonly parts: Buffer[];
+  records: number;
+  sizeBytes: number;
+}
+
+/** One batch per shard, signal and topology version, or several where one would be too large. */
+function batchesOf(
+  group: readonly Waiting[],
+  { batchBytes, newId, buffers, clock }: Omit<BatcherOptions, 'queue'>,
+): Batch[] {
+  const drafts: Draft[] = [];
+  const open = new Map<string, Draft>();
+  for (const { request } of group) {
+    const { signal, topologyVersion, exportId } = request;
+    for (const { shard, bytes, records } of request.slices) {
+      const key = `${signal} ${topologyVersion} ${shard}`;
+      let draft = open.get(key);
+      const isFull =
+        draft !== undefined &&
+        (draft.slices.length === MAX_SLICES_PER_BATCH || draft.sizeBytes + bytes.length > batchBytes);
+      if (draft === undefined || isFull) {
+        draft = { shard, signal, topologyVersion, slices: [], parts: [], records: 0, sizeBytes: 0 };
+        open.set(key, draft);
+        drafts.push(draft);
+      }
+      draft.slices.push({ exportId, sizeBytes: bytes.length });
+      draft.parts.push(bytes);
+      draft.records += records;
+      draft.sizeBytes += bytes.length;
     }
   }
-  return chunks;
+  const acceptedAtMs = clock.now();
+  return drafts.map(({ shard, signal, topologyVersion, slices, parts, records, sizeBytes }) => ({
+    id: newId(),
+    shard,
+    signal,
+    records,
+    acceptedAtMs,
+    topologyVersion,
+    slices,
+    payload: parts.length === 1 ? (parts[0] as Buffer) : concat(parts, buffers.take(sizeBytes)),
+  }));
+}
+
+function concat(parts: readonly Buffer[], target: Buffer): Buffer {
+  let at = 0;
+  for (const part of parts) at += part.copy(target, at);
+  return target;
 }

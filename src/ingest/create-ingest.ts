@@ -1,54 +1,29 @@
 import type { Logger } from 'pino';
-import type { HttpListener } from '../shared/http-listener.ts';
 import { type Component, once, stopAll } from '../shared/lifecycle.ts';
-import { createLoopDelay, loopDelayReason } from '../shared/loop-delay.ts';
-import { createAdmission } from '../shared/otlp/admission.ts';
-import { createOtlpGrpcServer } from '../shared/otlp/grpc-server.ts';
-import { createOtlpHttpServer } from '../shared/otlp/http-server.ts';
-import { createJsonTranscoder } from '../shared/otlp/json-transcoder.ts';
-import { createOtlpTypes } from '../shared/otlp/messages.ts';
-import { createWireCheck } from '../shared/otlp/wire-check.ts';
-import type { Clock } from '../shared/time.ts';
-import type { Hash } from '../shared/topology/hash.ts';
-import type { Topology } from '../shared/topology/topology.ts';
-import { createBatcher } from './batcher.ts';
-import { createLane, type LaneOptions } from './delivery/lane.ts';
-import { createShardSender } from './delivery/shard-sender.ts';
+import { createDelivery, type DeliveryOptions } from './create-delivery.ts';
+import type { Doors, Listener } from './create-doors.ts';
 import { createHealthServer } from './health-server.ts';
 import type { BatchQueue } from './queue/batch-queue.ts';
-import { countStored, createQueueWatch } from './queue-watch.ts';
-import { createReceiver } from './receiver.ts';
+import type { BullBoard } from './queue/bull-board.ts';
+import { createMetricsServer, type MetricsListener } from './telemetry/metrics-server.ts';
+import type { MetricsSnapshot, Telemetry } from './telemetry/telemetry.ts';
 
-interface Listener {
-  readonly host: string;
-  /** 0 takes any free port. */
-  readonly port: number;
+/** The doors of a replica: those of this process, or those of its workers together. */
+export interface FrontDoors extends Doors {
+  /** Metrics of processes other than this one. */
+  snapshots(): Promise<readonly MetricsSnapshot[]>;
 }
 
-export interface IngestOptions {
-  readonly http: Listener;
-  readonly grpc: Listener;
-  /** Left out where another process answers for this one. */
-  readonly health?: Listener;
-  readonly maxRequestBytes: number;
-  readonly maxBytesInFlight: number;
-  readonly maxConcurrentRequests: number;
-  readonly maxEventLoopDelayMs: number;
-  readonly grpcMaxConnectionAgeMs: number;
-  readonly corsOrigins: string;
-  /** Its active shards are of kind `embedded`. */
-  readonly topology: Topology;
-  readonly hash: Hash;
+export interface IngestOptions extends DeliveryOptions {
+  readonly openDoors: () => Promise<FrontDoors>;
   /** Stopped with ingest. */
   readonly queue: BatchQueue;
-  readonly maxQueueBytes: number;
-  readonly maxShardQueueBytes: number;
-  readonly batchBytes: number;
-  readonly lane: LaneOptions;
-  readonly sendTimeoutMs: number;
-  readonly newId: () => string;
-  readonly clock: Clock;
-  readonly random: () => number;
+  /** Left out where another server answers for this one. */
+  readonly health?: Listener;
+  readonly metrics: MetricsListener;
+  /** Stopped with ingest. */
+  readonly bullBoard?: BullBoard;
+  readonly telemetry: Telemetry;
   readonly logger: Logger;
 }
 
@@ -56,113 +31,62 @@ export interface Ingest extends Component {
   readonly httpPort: number;
   readonly grpcPort: number;
   readonly healthPort: number | undefined;
+  readonly metricsPort: number;
+  /** Why requests are not taken now, or `undefined` when they are. */
+  unreadyReason(): Promise<string | undefined>;
 }
 
-const QUEUE_LOOK_INTERVAL_MS = 500;
-
-/** The ingest router. Rejects when an address cannot be bound; what was started by then is stopped again. */
+/**
+ * A replica of the ingest router: doors, delivery, and what tells about them. Rejects when an address cannot be bound;
+ * what was started by then is stopped again.
+ */
 export async function createIngest(options: IngestOptions): Promise<Ingest> {
-  const { topology, hash, queue, clock, random, logger } = options;
-  const shards = topology.shards.filter(shard => shard.kind === 'embedded');
-  const watch = createQueueWatch({
-    queue,
-    shards: () => shards.map(shard => shard.id),
-    maxShardBytes: options.maxShardQueueBytes,
-    maxBytes: options.maxQueueBytes,
-    intervalMs: QUEUE_LOOK_INTERVAL_MS,
-    logger,
-  });
-  const loopDelay = createLoopDelay(() => performance.now());
-  const batcher = createBatcher({
-    queue: countStored(queue, watch),
-    batchBytes: options.batchBytes,
-    newId: options.newId,
-    clock,
-  });
-  const types = createOtlpTypes();
-  const check = createWireCheck(types);
-  const handle = createReceiver({
-    topology: () => topology,
-    check,
-    hash,
-    batcher,
-    fullReason: watch.fullReason,
-  });
-  const senders = shards.map(shard =>
-    createShardSender({ shard: shard.id, baseUrl: shard.otlp, timeoutMs: options.sendTimeoutMs }),
-  );
-  const lanes = shards.map((shard, index) =>
-    createLane({
-      shard: shard.id,
-      queue,
-      send: (senders[index] as (typeof senders)[number]).send,
-      options: options.lane,
-      clock,
-      random,
-      logger,
-    }),
-  );
+  const { queue, telemetry, logger, bullBoard } = options;
+  let doors: FrontDoors | undefined;
+  let isStopping = false;
 
-  const door = {
-    maxRequestBytes: options.maxRequestBytes,
-    admission: createAdmission({
-      bytesInFlight: {
-        most: options.maxBytesInFlight,
-        remedy: 'raise ingest.maxBytesInFlight or add replicas',
-      },
-      requests: {
-        most: options.maxConcurrentRequests,
-        remedy: 'raise ingest.maxConcurrentRequests or add replicas',
-      },
-      reasons: [
-        watch.closedReason,
-        loopDelayReason(loopDelay, options.maxEventLoopDelayMs, 'ingest.maxEventLoopDelay'),
-      ],
-    }),
-    handle,
-    logger,
+  async function unreadyReason(): Promise<string | undefined> {
+    if (isStopping) return 'stopping';
+    if (doors === undefined) return 'starting';
+    return (await queue.unavailableReason()) ?? doors.refusalReason();
+  }
+  const snapshots = async () => {
+    const [own, others] = await Promise.all([telemetry.snapshot(), doors?.snapshots() ?? []]);
+    return [own, ...others];
   };
-  // Stopped from the outside in: nothing new comes in, what came in is stored, what is being sent is settled.
-  const behindTheDoors: Component[] = [
-    { stop: () => batcher.drain() },
-    watch,
-    loopDelay,
-    { stop: async () => void (await Promise.all(lanes.map(lane => lane.stop()))) },
-    ...senders,
-    queue,
-  ];
-  const doors: Component[] = [];
+
+  const inside: Component[] = [createDelivery(options), queue];
+  const telling: Component[] = bullBoard === undefined ? [] : [bullBoard];
+  // From the outside in: nothing new comes in, what came in is stored, what is being sent is settled. Until then it
+  // can be seen how far that is.
+  const stop = once(async () => {
+    isStopping = true;
+    await stopAll([...(doors === undefined ? [] : [doors]), ...inside, ...telling]);
+  });
   try {
-    const transcoder = createJsonTranscoder(types);
-    const http = await createOtlpHttpServer({
-      ...door,
-      ...options.http,
-      transcoder,
-      corsOrigins: options.corsOrigins,
+    const metrics = await createMetricsServer({
+      ...options.metrics,
+      snapshots,
+      ...(bullBoard !== undefined && { queues: bullBoard.handle }),
+      logger,
     });
-    doors.push(http);
-    const grpc = await createOtlpGrpcServer({
-      ...door,
-      ...options.grpc,
-      maxConnectionAgeMs: options.grpcMaxConnectionAgeMs,
-      random,
-    });
-    doors.push(grpc);
-    const health = await openHealth(options);
-    if (health !== undefined) doors.push(health);
+    telling.unshift(metrics);
+    const health =
+      options.health === undefined
+        ? undefined
+        : await createHealthServer({ ...options.health, unreadyReason });
+    if (health !== undefined) telling.unshift(health);
+    doors = await options.openDoors();
     return {
-      httpPort: http.port,
-      grpcPort: grpc.port,
+      httpPort: doors.httpPort,
+      grpcPort: doors.grpcPort,
       healthPort: health?.port,
-      stop: once(() => stopAll([...doors, ...behindTheDoors])),
+      metricsPort: metrics.port,
+      unreadyReason,
+      stop,
     };
   } catch (error) {
-    await stopAll([...doors, ...behindTheDoors]);
+    await stop();
     throw error;
   }
-}
-
-async function openHealth({ health, queue }: IngestOptions): Promise<HttpListener | undefined> {
-  if (health === undefined) return undefined;
-  return createHealthServer({ ...health, unreadyReason: () => queue.unavailableReason() });
 }

@@ -1,24 +1,54 @@
-import { type ExportHandler, type ExportOutcome, refuse } from '../shared/otlp/door.ts';
-import { SIGNAL_FACTS } from '../shared/otlp/signal.ts';
-import type { WireCheck } from '../shared/otlp/wire-check.ts';
+import type { BufferPool } from '../shared/buffer-pool.ts';
+import { type ExportHandler, type ExportOutcome, type ExportRequest, refuse } from '../shared/otlp/door.ts';
+import { SIGNAL_FACTS, type Signal } from '../shared/otlp/signal.ts';
+import type { Clock } from '../shared/time.ts';
 import type { Hash } from '../shared/topology/hash.ts';
 import type { ShardSpec, Topology } from '../shared/topology/topology.ts';
-import type { Batcher } from './batcher.ts';
+import type { Batcher, PendingSlice } from './batcher.ts';
 import { exportIdOf } from './export-id.ts';
-import { MAX_RECORDS, partition, type Slice } from './partition/partition.ts';
+import type { HotKeys } from './hot-keys.ts';
+import type { IngestEvents } from './ingest-events.ts';
+import type { Partition, PartitionOutcome } from './partition/partition.ts';
+import { type KeySampler, MAX_RECORDS } from './partition/splitter.ts';
 
 interface ReceiverOptions {
   /** The topology in force now; one request is split by one version of it. */
   readonly topology: () => Topology;
-  readonly check: WireCheck;
+  readonly partition: Partition;
   readonly hash: Hash;
   readonly batcher: Batcher;
   /** Why a shard's queue takes nothing more, or `undefined` while it has room. */
   readonly fullReason: (shard: string) => string | undefined;
+  /** What a full shard does to a request that has records for others too; see the setting `queue.onShardFull`. */
+  readonly onShardFull: 'shed' | 'reject';
+  /** How long storing is tried for a sender that did not say how long it waits. */
+  readonly storeTimeoutMs: number;
+  readonly events: Pick<IngestEvents, 'received' | 'shed'>;
+  readonly hotKeys: Pick<HotKeys, 'add'>;
+  readonly buffers: BufferPool;
+  readonly clock: Clock;
 }
 
 /** Senders in the field give up after seconds, so they are asked back soon; the queue absorbs what is longer. */
 const RETRY_AFTER_MS = 1000;
+
+/** Of so many records one is looked at for its key: often enough to see a key that has a hundredth of them. */
+const LOOK_EVERY = 64;
+
+type Partitioned = Extract<PartitionOutcome, { kind: 'partitioned' }>;
+
+/** What a shard whose queue is full does not get. */
+interface FullSlice {
+  readonly shard: string;
+  readonly records: number;
+  readonly reason: string;
+}
+
+interface Accepted {
+  readonly parts: Partitioned;
+  readonly kept: readonly PendingSlice[];
+  readonly full: readonly FullSlice[];
+}
 
 /**
  * Takes one export: split by shard, store every slice, answer. The answer is given after the queue has the bytes
@@ -26,58 +56,94 @@ const RETRY_AFTER_MS = 1000;
  * recognise the slices of its repeat that they have by then.
  */
 export function createReceiver(options: ReceiverOptions): ExportHandler {
-  return async ({ signal, body, warnings }): Promise<ExportOutcome> => {
-    const malformed = options.check(signal, body);
-    if (malformed !== undefined) {
-      return refuse('malformed', `body is not an OTLP ${signal} request: ${malformed}`);
-    }
-    const topology = options.topology();
-    const parts = partition({
+  const { partition, hash, batcher, buffers, events, clock } = options;
+  const recordsUntilLook: Record<Signal, number> = { traces: 1, logs: 1, metrics: 1 };
+
+  function split({ signal, body }: ExportRequest, topology: Topology): PartitionOutcome {
+    const sampler: KeySampler = {
+      countdown: recordsUntilLook[signal],
+      look(key, shard) {
+        options.hotKeys.add({ signal, key, shard: ownerOf(topology, shard), records: LOOK_EVERY });
+        sampler.countdown += LOOK_EVERY;
+      },
+    };
+    const shardOf = (key: Uint8Array) => topology.owners[hash.slot(key)] as number;
+    const outcome = partition({ signal, request: body, shardOf, sampler, allocate: buffers.take });
+    recordsUntilLook[signal] = sampler.countdown;
+    return outcome;
+  }
+
+  function refuseAll(
+    { signal, transport }: ExportRequest,
+    parts: Partitioned,
+    reason: string,
+  ): ExportOutcome {
+    const refused = recordsOf(parts.slices);
+    events.received({ transport, signal, accepted: 0, rejected: parts.rejected, shed: 0, refused });
+    return refuse('unavailable', reason, RETRY_AFTER_MS);
+  }
+
+  function accept(request: ExportRequest, { parts, kept, full }: Accepted): ExportOutcome {
+    const { signal, transport, warnings } = request;
+    const noun = SIGNAL_FACTS[signal].recordNoun;
+    const shed = recordsOf(full);
+    events.received({
+      transport,
       signal,
-      request: body,
-      shardOf: key => topology.owners[options.hash.slot(key)] as number,
+      accepted: recordsOf(kept),
+      rejected: parts.rejected,
+      shed,
+      refused: 0,
     });
+    for (const { shard, records } of full) events.shed({ shard, signal, records });
+    const messages = [
+      ...(parts.rejected > 0 ? [`rejected ${parts.rejectedBecause}`] : []),
+      ...full.map(({ records, reason }) => `refused ${records} × ${noun}: ${reason}`),
+      ...warnings,
+    ];
+    return { kind: 'accepted', rejected: parts.rejected + shed, message: messages.join('; ') };
+  }
+
+  return async request => {
+    const { signal, body } = request;
+    const topology = options.topology();
+    const parts = split(request, topology);
     if (parts.kind === 'malformed') return refuse('malformed', parts.reason);
     if (parts.kind === 'too many records') {
       const noun = SIGNAL_FACTS[signal].recordNoun;
       return refuse('tooLarge', `request of more than ${MAX_RECORDS} ${noun}s; send smaller batches`);
     }
-
-    const ownerOf = (slice: Slice) => topology.active[slice.shard] as ShardSpec;
-    const shed = parts.slices.flatMap(slice => {
-      const reason = options.fullReason(ownerOf(slice).id);
-      return reason === undefined ? [] : [{ slice, reason }];
-    });
-    // With nothing to store, a repeat costs the sender nothing but time: ask for it.
-    if (shed.length > 0 && shed.length === parts.slices.length) {
-      return refuse('unavailable', shed.map(({ reason }) => reason).join('; '), RETRY_AFTER_MS);
+    const kept: PendingSlice[] = [];
+    const full: FullSlice[] = [];
+    for (const { shard: index, bytes, records } of parts.slices) {
+      const shard = ownerOf(topology, index);
+      const reason = options.fullReason(shard);
+      if (reason === undefined) kept.push({ shard, bytes, records });
+      else full.push({ shard, records, reason });
     }
-    const refused = new Set(shed.map(({ slice }) => slice));
-    const exportId = exportIdOf({ signal, request: body, topologyVersion: topology.version }, options.hash);
-    const stored = await Promise.all(
-      parts.slices
-        .filter(slice => !refused.has(slice))
-        .map(slice =>
-          options.batcher.store({
-            shard: ownerOf(slice).id,
-            signal,
-            topologyVersion: topology.version,
-            exportId,
-            bytes: slice.bytes,
-            records: slice.records,
-          }),
-        ),
-    );
-    const failure = stored.find(outcome => outcome.kind === 'unavailable');
-    if (failure !== undefined) return refuse('unavailable', failure.reason, RETRY_AFTER_MS);
-
-    const noun = SIGNAL_FACTS[signal].recordNoun;
-    const messages = [
-      ...(parts.rejected > 0 ? [`rejected ${parts.rejectedBecause}`] : []),
-      ...shed.map(({ slice, reason }) => `refused ${slice.records} × ${noun}: ${reason}`),
-      ...warnings,
-    ];
-    const shedRecords = shed.reduce((sum, { slice }) => sum + slice.records, 0);
-    return { kind: 'accepted', rejected: parts.rejected + shedRecords, message: messages.join('; ') };
+    // With nothing to store, a repeat costs the sender nothing but time: ask for it.
+    if (full.length > 0 && (kept.length === 0 || options.onShardFull === 'reject')) {
+      return refuseAll(request, parts, full.map(({ reason }) => reason).join('; '));
+    }
+    if (kept.length === 0) return accept(request, { parts, kept, full });
+    const outcome = await batcher.store({
+      signal,
+      topologyVersion: topology.version,
+      exportId: exportIdOf({ signal, request: body, topologyVersion: topology.version }, hash),
+      deadlineMs: request.deadlineMs ?? clock.now() + options.storeTimeoutMs,
+      slices: kept,
+    });
+    // Of what is not known to be stored, the queue may still have the bytes in hand.
+    if (outcome.kind === 'unavailable') return refuseAll(request, parts, outcome.reason);
+    buffers.give(parts.memory);
+    return accept(request, { parts, kept, full });
   };
+}
+
+function ownerOf(topology: Topology, index: number): string {
+  return (topology.active[index] as ShardSpec).id;
+}
+
+function recordsOf(slices: readonly { readonly records: number }[]): number {
+  return slices.reduce((sum, { records }) => sum + records, 0);
 }

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { NO_POOL } from '../shared/buffer-pool.ts';
 import { type Component, once, stopAll } from '../shared/lifecycle.ts';
 import { createAdmission } from '../shared/otlp/admission.ts';
 import { createOtlpHttpServer } from '../shared/otlp/http-server.ts';
@@ -83,6 +84,8 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
           },
           requests: { most: MAX_CONCURRENT_REQUESTS, remedy: 'send less at once' },
           reasons: [],
+          // Decoded records may be views of the body they came in.
+          buffers: NO_POOL,
         }),
         transcoder: createJsonTranscoder(types),
         handle: createShardExportHandler({ decode, writer }),

@@ -1,5 +1,5 @@
 // Enqueues batches until it is killed, and prints the id of each when it is stored.
-// Arguments: lmdb <folder> <shard> | redis <url> <shard>
+// Arguments: lmdb <folder> <shard> | redis <url> <shard> | redis-cluster <url> <shard>
 import { writeSync } from 'node:fs';
 import { pino } from 'pino';
 import { v7 as uuidv7 } from 'uuid';
@@ -12,7 +12,12 @@ const common = { leaseMs: 10_000, clock: systemClock, logger: pino({ level: 'sil
 const queue =
   backend === 'lmdb'
     ? await createLmdbQueue({ ...common, dir: where })
-    : await createBullmqQueue({ ...common, url: where, shards: [shard] });
+    : await createBullmqQueue({
+        ...common,
+        url: where,
+        cluster: backend === 'redis-cluster',
+        shards: [shard],
+      });
 
 for (;;) {
   const group = Array.from({ length: 4 }, () => ({

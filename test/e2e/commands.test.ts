@@ -152,7 +152,18 @@ describe('otelfan', () => {
   it('shows its commands with --help, and its version', async () => {
     const help = await runCli(['--help']);
     expect(help.exitCode).toBe(0);
-    for (const command of ['up', 'ingest', 'query', 'shard', 'get', 'demo', 'send', 'check-config']) {
+    for (const command of [
+      'up',
+      'ingest',
+      'query',
+      'shard',
+      'get',
+      'demo',
+      'send',
+      'topology',
+      'dead-letter',
+      'check-config',
+    ]) {
       expect(help.stdout).toContain(`  ${command} `);
       const own = await runCli([command, '--help']);
       expect(own.exitCode).toBe(0);
@@ -168,15 +179,12 @@ describe('otelfan', () => {
     expect(stderr).toBe('otelfan: --id s9: the topology has no such shard; it has s0\n');
   });
 
-  it('ingest says in one line that it cannot deliver to a shard of kind tael yet', async () => {
+  it('ingest says in one line how the address of a shard of kind tael has to look', async () => {
     const topology =
-      '{ version: 1, shards: [{ id: t, kind: tael, otlp: "grpc://tael:4317", read: "http://tael:7701" }] }';
-    const { exitCode, stderr } = await runCli(['ingest'], {
-      OTELFAN_TOPOLOGY: topology,
-      OTELFAN_LOG_LEVEL: 'error',
-    });
+      '{ shards: [{ id: t, kind: tael, otlp: "http://tael:4317", read: "http://tael:7701" }] }';
+    const { exitCode, stderr } = await runCli(['ingest'], { OTELFAN_TOPOLOGY: topology });
     expect(exitCode).toBe(2);
-    expect(stderr).toMatch(/^otelfan: shard t is of kind tael, which cannot be delivered to yet; .*\n$/);
+    expect(stderr).toContain('shards of kind tael are fed at grpc://HOST:PORT');
   });
 
   it.each([

@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { expectNothingUnaccounted } from '../support/conservation.ts';
 import { seededRandom, startLoad } from '../support/load.ts';
 import type { Json } from '../support/otlp-arbitraries.ts';
+import { openDataFolderQueue } from '../support/queue-samples.ts';
 import { eventually, get } from '../support/read-api.ts';
 import { startUp, temporaryFolder } from '../support/systems.ts';
 
@@ -35,6 +37,8 @@ describe('kill -9 of up under load, then a restart', () => {
       expect((body.services as Json[])[0]).toMatchObject({ name: 'load', span_count: ids.length });
       expect(new Set(ids).size).toBe(ids.length);
       expect(ids.filter(id => !sent.has(id))).toEqual([]);
+      const queue = await openDataFolderQueue(folder.path);
+      await expectNothingUnaccounted({ metrics: second.metrics, queue }).finally(() => queue.stop());
     } finally {
       await second.stop();
     }

@@ -1,13 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runCli } from '../support/cli.ts';
+import { expectNothingUnaccounted } from '../support/conservation.ts';
 import { seededRandom, startLoad } from '../support/load.ts';
 import type { Json } from '../support/otlp-arbitraries.ts';
 import { eventually, get } from '../support/read-api.ts';
+import { openRedisQueue } from '../support/redis-queue.ts';
 import { type SeparateSystem, startSeparate } from '../support/systems.ts';
 
 let system: SeparateSystem;
 beforeAll(async () => {
-  system = await startSeparate(3);
+  system = await startSeparate();
 });
 afterAll(() => system?.stop());
 
@@ -61,6 +63,8 @@ describe('with one of three shards down', () => {
     expect(after.ids).toEqual(expected);
     const { body } = await get(system.api, 'services');
     expect((body.services as Json[])[0]).toMatchObject({ span_count: expected.size });
+    const queue = await openRedisQueue(system.redisUrl);
+    await expectNothingUnaccounted({ metrics: system.metrics, queue }).finally(() => queue.stop());
   });
 
   it('a shard that hangs costs the reader the deadline at most, and nothing else', async () => {

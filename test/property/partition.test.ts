@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { partition, type Slice } from '../../src/ingest/partition/partition.ts';
+import { createPartition, type Slice } from '../../src/ingest/partition/partition.ts';
 import { createJsonTranscoder } from '../../src/shared/otlp/json-transcoder.ts';
 import { createOtlpTypes } from '../../src/shared/otlp/messages.ts';
 import { SIGNALS, type Signal } from '../../src/shared/otlp/signal.ts';
@@ -10,6 +10,7 @@ import { otlpRequests } from '../support/otlp-requests.ts';
 const types = createOtlpTypes();
 const transcoder = createJsonTranscoder(types);
 const hash = await createHash();
+const partition = createPartition(types);
 
 const NAMES = {
   traces: ['resourceSpans', 'scopeSpans', 'spans'],

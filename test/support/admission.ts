@@ -1,3 +1,4 @@
+import { createBufferPool } from '../../src/shared/buffer-pool.ts';
 import { type Admission, createAdmission } from '../../src/shared/otlp/admission.ts';
 
 interface Marks {
@@ -16,5 +17,6 @@ export function admissionOf({
     bytesInFlight: { most: bytes, remedy: 'raise ingest.maxBytesInFlight or add replicas' },
     requests: { most: requests, remedy: 'raise ingest.maxConcurrentRequests or add replicas' },
     reasons,
+    buffers: createBufferPool(1_000_000),
   });
 }

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-const BIN = join(import.meta.dirname, '..', '..', 'bin', 'otelfan.mjs');
+export const BIN = join(import.meta.dirname, '..', '..', 'bin', 'otelfan.mjs');
 
 /** A running `otelfan` command that told where it listens. */
 export interface RunningCli {

@@ -1,5 +1,5 @@
 /** Small exports whose ids never repeat: each record is sent once, whatever becomes of it. */
-export interface LoadResult {
+interface LoadResult {
   /** Span ids of every export that was answered with 200. */
   readonly acknowledged: Set<string>;
   /** Span ids of every export, whatever the answer. */
@@ -12,12 +12,30 @@ interface LoadOptions {
   readonly service: string;
   /** Exports on the way at once. */
   readonly concurrency: number;
+  /** Goes on with other exports when one got no answer. Default false. */
+  readonly persistent?: boolean;
+  /** Pause of each sender between two exports. Default 0. */
+  readonly pauseMs?: number;
 }
 
-/** Sends until `stop` is called or the receiver goes away. */
-export function startLoad({ http, random, service, concurrency }: LoadOptions): {
+export interface Load {
+  /** Records that were sent so far. */
+  sentSoFar(): number;
   stop(): Promise<LoadResult>;
-} {
+}
+
+/** As SDKs have it. */
+const EXPORT_TIMEOUT_MS = 10_000;
+
+/** Sends until `stop` is called or, unless it is persistent, the receiver goes away. */
+export function startLoad({
+  http,
+  random,
+  service,
+  concurrency,
+  persistent = false,
+  pauseMs = 0,
+}: LoadOptions): Load {
   const result: LoadResult = { acknowledged: new Set(), sent: new Set() };
   let stopped = false;
   const hex = (digits: number) =>
@@ -33,19 +51,23 @@ export function startLoad({ http, random, service, concurrency }: LoadOptions): 
           method: 'POST',
           headers: { 'content-type': 'application/json' },
           body,
+          signal: AbortSignal.timeout(EXPORT_TIMEOUT_MS),
         });
         const answer = (await response.json()) as { partialSuccess?: unknown };
         if (response.status === 200 && answer.partialSuccess === undefined) {
           for (const id of spanIds) result.acknowledged.add(id);
         }
       } catch {
-        return;
+        if (!persistent) return;
+        await new Promise(resolve => setTimeout(resolve, 20));
       }
+      if (pauseMs > 0) await new Promise(resolve => setTimeout(resolve, pauseMs));
     }
   }
 
   const senders = Array.from({ length: concurrency }, sendForever);
   return {
+    sentSoFar: () => result.sent.size,
     stop: async () => {
       stopped = true;
       await Promise.all(senders);

@@ -33,6 +33,7 @@ export interface TestRedis {
   /** SIGSTOP: connections stay open, nothing is answered. */
   pause(): void;
   resume(): void;
+  isRunning(): boolean;
 }
 
 export interface TestRedisOptions {
@@ -40,6 +41,8 @@ export interface TestRedisOptions {
   readonly args?: readonly string[];
   /** False leaves it down until `start`. Default true. */
   readonly started?: boolean;
+  /** Default: a free one that the system chooses. */
+  readonly port?: number;
 }
 
 /** A name no other test uses, for keys in a server that is shared. */
@@ -48,12 +51,13 @@ export function uniqueName(prefix: string): string {
 }
 
 /** A redis-server of the test's own on a free loopback port, or the one that OTELFAN_TEST_REDIS_URL names. */
-export async function startRedis({ args = [], started = true }: TestRedisOptions = {}): Promise<TestRedis> {
+export async function startRedis(options: TestRedisOptions = {}): Promise<TestRedis> {
+  const { args = [], started = true } = options;
   const given = process.env.OTELFAN_TEST_REDIS_URL;
   if (given !== undefined) return givenRedis(given);
 
   const dir = await mkdtemp(join(tmpdir(), 'otelfan-redis-'));
-  const port = await freePort();
+  const port = options.port ?? (await freePort());
   const url = `redis://127.0.0.1:${port}`;
   let child: ChildProcess | undefined;
 
@@ -66,8 +70,10 @@ export async function startRedis({ args = [], started = true }: TestRedisOptions
     await untilAnswering(url, child);
   }
 
+  const isRunning = () => child !== undefined && child.exitCode === null && child.signalCode === null;
+
   async function end(signal: NodeJS.Signals): Promise<void> {
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    if (child === undefined || !isRunning()) return;
     const exit = once(child, 'exit');
     child.kill(signal);
     await exit;
@@ -81,6 +87,7 @@ export async function startRedis({ args = [], started = true }: TestRedisOptions
     kill: () => end('SIGKILL'),
     pause: () => void child?.kill('SIGSTOP'),
     resume: () => void child?.kill('SIGCONT'),
+    isRunning,
     async stop() {
       await end(isOwnProcess() ? 'SIGKILL' : 'SIGTERM');
       await rm(dir, { recursive: true, force: true });
@@ -100,6 +107,7 @@ function givenRedis(url: string): TestRedis {
     kill: refuse,
     pause: refuse,
     resume: refuse,
+    isRunning: () => true,
   };
 }
 
@@ -112,8 +120,9 @@ function isOwnProcess(): boolean {
   return basename(serverCommand()[0]) === 'redis-server';
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
+/** One that nobody listens on; the given one, if it is free. */
+export async function freePort(wanted = 0): Promise<number> {
+  const server = createServer().listen(wanted, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as { port: number };
   server.close();

@@ -9,6 +9,7 @@ export interface System {
   readonly http: string;
   readonly grpc: string;
   readonly api: string;
+  readonly metrics: string;
   stop(): Promise<void>;
 }
 
@@ -17,7 +18,7 @@ export async function temporaryFolder(): Promise<{ path: string; remove(): Promi
   return { path, remove: () => rm(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 }) };
 }
 
-const ANY_PORTS = ['--http-port', '0', '--grpc-port', '0', '--api-port', '0'];
+const ANY_PORTS = ['--http-port', '0', '--grpc-port', '0', '--api-port', '0', '--metrics-port', '0'];
 
 /** `otelfan up` on a folder of the caller's. */
 export async function startUp(
@@ -25,8 +26,8 @@ export async function startUp(
   extra: readonly string[] = [],
 ): Promise<System & { process: RunningCli }> {
   const process = await startCli(['up', '--data-dir', dataDir, ...ANY_PORTS, ...extra]);
-  const { http = '', grpc = '', api = '' } = process.addresses;
-  return { http, grpc, api, process, stop: async () => void (await process.stop()) };
+  const { http = '', grpc = '', api = '', metrics = '' } = process.addresses;
+  return { http, grpc, api, metrics, process, stop: async () => void (await process.stop()) };
 }
 
 export interface SeparateSystem extends System {
@@ -36,10 +37,23 @@ export interface SeparateSystem extends System {
   /** Starts it again with its data, at its old addresses. */
   restartShard(id: string): Promise<void>;
   shard(id: string): RunningCli;
+  /** The ingest process that runs; addresses of the system are those of it. */
+  ingest(): RunningCli;
+  /** Starts another ingest process, on other ports. */
+  restartIngest(): Promise<void>;
+  readonly redisUrl: string;
+}
+
+interface SeparateOptions {
+  readonly shards?: number;
+  /** Further flags of ingest. */
+  readonly ingestFlags?: readonly string[];
+  readonly ingestEnv?: NodeJS.ProcessEnv;
 }
 
 /** Every part a process of its own, with a real Redis as the queue. */
-export async function startSeparate(shardCount = 3): Promise<SeparateSystem> {
+export async function startSeparate(options: SeparateOptions = {}): Promise<SeparateSystem> {
+  const { shards: shardCount = 3, ingestFlags = [], ingestEnv = {} } = options;
   const folder = await temporaryFolder();
   const redis = await startRedis();
   const shardIds = Array.from({ length: shardCount }, (_, index) => `s${index}`);
@@ -72,15 +86,26 @@ export async function startSeparate(shardCount = 3): Promise<SeparateSystem> {
     OTELFAN_DELIVERY_TIMEOUT: '3s',
     OTELFAN_DELIVERY_RETRY_MAX: '1s',
   };
-  const ingest = await startCli(
-    ['ingest', '--http-port', '0', '--grpc-port', '0', '--health-port', '0'],
-    env,
-  );
+  const ports = ['--http-port', '0', '--grpc-port', '0', '--health-port', '0', '--metrics-port', '0'];
+  const startIngest = () => startCli(['ingest', ...ports, ...ingestFlags], { ...env, ...ingestEnv });
+  let ingest = await startIngest();
   const query = await startCli(['query', '--api-port', '0'], env);
   return {
-    http: ingest.addresses.http ?? '',
-    grpc: ingest.addresses.grpc ?? '',
+    get http() {
+      return ingest.addresses.http ?? '';
+    },
+    get grpc() {
+      return ingest.addresses.grpc ?? '';
+    },
+    get metrics() {
+      return ingest.addresses.metrics ?? '';
+    },
     api: query.addresses.api ?? '',
+    redisUrl: redis.url,
+    ingest: () => ingest,
+    restartIngest: async () => {
+      ingest = await startIngest();
+    },
     shardIds,
     shard,
     killShard: id => shard(id).kill(),

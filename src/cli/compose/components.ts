@@ -1,110 +1,28 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import { v7 as uuidv7 } from 'uuid';
-import { createIngest, type Ingest } from '../../ingest/create-ingest.ts';
-import type { BatchQueue } from '../../ingest/queue/batch-queue.ts';
-import { createBullmqQueue } from '../../ingest/queue/bullmq-queue.ts';
-import { createLmdbQueue } from '../../ingest/queue/lmdb-queue.ts';
 import { createQuery, type QueryProxy } from '../../query/create-query.ts';
 import { createShard, type Shard } from '../../shard/create-shard.ts';
 import { UnusableDataError } from '../../shard/store/unusable-data-error.ts';
 import type { Config } from '../../shared/config/schema.ts';
 import { lockFolder } from '../../shared/folder-lock.ts';
 import { systemClock } from '../../shared/time.ts';
-import type { Hash } from '../../shared/topology/hash.ts';
-import type { Topology } from '../../shared/topology/topology.ts';
+import type { TopologySource } from '../../shared/topology/topology-source.ts';
 import { UserError } from '../exit-codes.ts';
 import { listenError } from '../serve.ts';
 
-/*
- * From configuration to running parts: the one place where `delivery.timeout` becomes `sendTimeoutMs` and where the
- * clock, chance and the backend of the queue are chosen.
- */
+/* From configuration to the running parts of the read side; `ingest.ts` beside it has the write side. */
 
-interface IngestParts {
-  readonly config: Config;
-  readonly topology: Topology;
-  readonly hash: Hash;
-  readonly logger: Logger;
-  /** False where the query proxy of the same process answers health checks. */
-  readonly withHealth: boolean;
-}
-
-/** Idle lanes look at their queue this often; this process's own batches wake them at once. */
-const IDLE_POLL_MS = 500;
-/** A claim outlives the send it is for, so that no other replica sends the batch meanwhile. */
-const LEASE_MARGIN_MS = 5_000;
-
-export async function startIngest({
-  config,
-  topology,
-  hash,
-  logger,
-  withHealth,
-}: IngestParts): Promise<Ingest> {
-  const { ingest, delivery } = config;
-  const queue = await openQueue({ config, topology, logger });
-  try {
-    return await createIngest({
-      http: ingest.http,
-      grpc: ingest.grpc,
-      ...(withHealth && { health: ingest.health }),
-      maxRequestBytes: ingest.maxRequestBytes,
-      maxBytesInFlight: ingest.maxBytesInFlight,
-      maxConcurrentRequests: ingest.maxConcurrentRequests,
-      maxEventLoopDelayMs: ingest.maxEventLoopDelay,
-      grpcMaxConnectionAgeMs: ingest.grpcMaxConnectionAge,
-      corsOrigins: ingest.corsOrigins,
-      topology,
-      hash,
-      queue,
-      maxQueueBytes: config.queue.maxBytes,
-      maxShardQueueBytes: config.queue.maxShardBytes,
-      batchBytes: config.queue.batchBytes,
-      lane: {
-        concurrency: delivery.concurrency,
-        retryInitialMs: delivery.retryInitial,
-        retryMaxMs: delivery.retryMax,
-        horizonMs: delivery.horizon,
-        idlePollMs: IDLE_POLL_MS,
-      },
-      sendTimeoutMs: delivery.timeout,
-      newId: uuidv7,
-      clock: systemClock,
-      random: Math.random,
-      logger,
-    });
-  } catch (error) {
-    throw listenError(error);
-  }
-}
-
-interface QueueParts {
-  readonly config: Config;
-  readonly topology: Topology;
-  readonly logger: Logger;
-}
-
-async function openQueue({ config, topology, logger }: QueueParts): Promise<BatchQueue> {
-  const leaseMs = config.delivery.timeout + LEASE_MARGIN_MS;
-  const { url } = config.queue.redis;
-  if (url !== undefined) {
-    const shards = topology.shards.map(shard => shard.id);
-    return createBullmqQueue({ url, shards, leaseMs, clock: systemClock, logger });
-  }
-  const dir = join(config.dataDir, 'queue');
-  const release = holdFolder(dir);
-  const queue = await createLmdbQueue({ dir, leaseMs, clock: systemClock, logger });
-  return { ...queue, stop: () => queue.stop().finally(release) };
-}
-
-export async function startQuery(config: Config, topology: Topology, logger: Logger): Promise<QueryProxy> {
+export async function startQuery(
+  config: Config,
+  topology: TopologySource,
+  logger: Logger,
+): Promise<QueryProxy> {
   const { query } = config;
   try {
     return await createQuery({
       host: query.http.host,
       port: query.http.port,
-      topology: () => topology,
+      topology: topology.current,
       timeoutMs: query.timeout,
       maxRows: query.maxRows,
       readyQuorum: query.readyQuorum,

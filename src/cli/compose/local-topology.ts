@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import type { ShardSpec } from '../../shared/topology/topology.ts';
 import { UserError } from '../exit-codes.ts';
 
 /**
@@ -26,8 +27,8 @@ const schema = z.strictObject({
 
 /** @param wanted number of shards, or `undefined` for what the folder has (a new one has three) */
 export function resolveLocalTopology(dataDir: string, wanted: number | undefined): LocalTopology {
-  const file = join(dataDir, 'topology.json');
-  const stored = read(file);
+  const file = fileIn(dataDir);
+  const stored = readLocalTopology(dataDir);
   const activeCount = wanted ?? stored?.activeCount ?? DEFAULT_SHARDS;
   if (stored?.activeCount === activeCount) return stored;
   const next = {
@@ -42,7 +43,9 @@ export function resolveLocalTopology(dataDir: string, wanted: number | undefined
   return next;
 }
 
-function read(file: string): LocalTopology | undefined {
+/** What a data folder says of its shards; `undefined` when no `otelfan up` ever used it. */
+export function readLocalTopology(dataDir: string): LocalTopology | undefined {
+  const file = fileIn(dataDir);
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
@@ -57,4 +60,20 @@ function read(file: string): LocalTopology | undefined {
       `${file} is damaged; it says how many shards there are, as {"version":1,"activeCount":3,"totalCount":3}`,
     );
   }
+}
+
+/** The shards of a folder, at the addresses of this run. */
+export function localShards(
+  { activeCount, totalCount }: LocalTopology,
+  addressesOf: (index: number) => Pick<ShardSpec, 'otlp' | 'read'>,
+): ShardSpec[] {
+  return Array.from({ length: totalCount }, (_, index) => {
+    const { otlp, read } = addressesOf(index);
+    const state = index < activeCount ? 'active' : 'draining';
+    return { id: `s${index}`, kind: 'embedded', otlp, read, weight: 1, state };
+  });
+}
+
+function fileIn(dataDir: string): string {
+  return join(dataDir, 'topology.json');
 }

@@ -1,15 +1,34 @@
-import { isRetryableHttpStatus } from '../../shared/otlp/conditions.ts';
+import type { Batch } from '../queue/batch.ts';
 
-/** What became of sending a batch to its shard. */
-export type DeliveryOutcome =
-  /** The shard has it. */
-  | { readonly kind: 'delivered' }
-  /** Not known to be there; to be sent again, not before `afterMs` when the shard said so. */
-  | { readonly kind: 'retry'; readonly reason: string; readonly afterMs?: number }
-  /** The shard will never take it. */
-  | { readonly kind: 'reject'; readonly reason: string };
+/** What became of sending a batch, or a part of one, to its shard. */
+export type DeliveryOutcome = Delivered | Retry | Reject;
 
-/** A shard's answer to a batch, as far as it matters. */
+/** The shard has it. */
+export interface Delivered {
+  readonly kind: 'delivered';
+}
+
+/** Not known to be there; to be sent again, not before `afterMs` when the shard said so. */
+export interface Retry {
+  readonly kind: 'retry';
+  readonly reason: string;
+  readonly afterMs?: number;
+}
+
+/** The shard will never take these bytes as they are; some of the records may be fine. */
+export interface Reject {
+  readonly kind: 'reject';
+  readonly reason: string;
+  /** Present when the shard was not even asked, because its answer is known. */
+  readonly unsent?: true;
+  /** Numbers of the records it is about, where they are known (see `partition/cut`). */
+  readonly badRecords?: ReadonlySet<number>;
+}
+
+/** Sends one batch; never rejects. Aborting the signal gives up on it. */
+export type Send = (batch: Batch, signal: AbortSignal) => Promise<DeliveryOutcome>;
+
+/** A shard's answer to a batch over HTTP, as far as it matters. */
 export interface ShardAnswer {
   readonly status: number;
   /** Value of `Retry-After`, if any: seconds or an HTTP date (RFC 9110 §10.2.3). */
@@ -18,23 +37,30 @@ export interface ShardAnswer {
   readonly text: string;
 }
 
+/** Bad Request, Content Too Large, Unprocessable Content. */
+const VERDICTS_ON_THE_BYTES: ReadonlySet<number> = new Set([400, 413, 422]);
+
 /**
- * A 2xx is delivered even with `partial_success`: what the shard refused in it, it would refuse again. Only a 4xx
- * is a verdict on the batch. A 5xx is retried beyond what OTLP asks of a client, because a store can be broken for
- * a while and age decides in the end.
+ * A 2xx is delivered even with `partial_success`: what the shard refused in it, it would refuse again. Of the rest
+ * only a verdict on the bytes rejects them. Other 4xx say that the address, the credentials or the protocol are wrong,
+ * which would find every record guilty, and a store that answers 5xx may be mended: both are tried again beyond what
+ * OTLP asks of a client, and age decides in the end.
  */
 export function outcomeOfAnswer(answer: ShardAnswer, nowMs: number): DeliveryOutcome {
   const { status } = answer;
   if (status >= 200 && status < 300) return { kind: 'delivered' };
   const reason = answer.text === '' ? `HTTP ${status}` : `HTTP ${status}: ${answer.text}`;
-  if (status >= 400 && status < 500 && !isRetryableHttpStatus(status)) return { kind: 'reject', reason };
-  const afterMs = retryAfterMs(answer.retryAfter, nowMs);
-  return { kind: 'retry', reason, ...(afterMs !== undefined && { afterMs }) };
+  if (VERDICTS_ON_THE_BYTES.has(status)) return { kind: 'reject', reason };
+  return retry(reason, retryAfterMs(answer.retryAfter, nowMs));
 }
 
 /** No answer: refused, reset, timed out. Whether the shard has the batch is unknown; the batch id makes that safe. */
-export function outcomeOfError(error: unknown): DeliveryOutcome {
+export function outcomeOfError(error: unknown): Retry {
   return { kind: 'retry', reason: error instanceof Error ? describe(error) : String(error) };
+}
+
+export function retry(reason: string, afterMs: number | undefined): Retry {
+  return { kind: 'retry', reason, ...(afterMs !== undefined && { afterMs }) };
 }
 
 function describe(error: Error): string {

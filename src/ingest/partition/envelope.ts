@@ -16,61 +16,69 @@ const SCOPE_TAG = 0x12; // field 2, length-delimited
 interface ScopePart {
   readonly envelope: Readonly<Ranges>;
   readonly records: Ranges;
+  /** Of the content, once measured. */
+  sizeBytes: number;
 }
 
 interface GroupPart {
   readonly envelope: Readonly<Ranges>;
   readonly scopes: ScopePart[];
+  /** Of the content, once measured. */
+  sizeBytes: number;
 }
 
 /** Collects one shard's records in request order, then writes them as one valid request. */
 export class SliceBuilder {
   records = 0;
   readonly #groups: GroupPart[] = [];
+  #scope: ScopePart | undefined;
 
   /** `group` and `scope` are the envelopes around the record; consecutive records share them by identity. */
-  add(
-    group: Readonly<Ranges>,
-    scope: Readonly<Ranges>,
-    record: { start: number; end: number; count: number },
-  ): void {
-    let groupPart = this.#groups.at(-1);
-    if (groupPart?.envelope !== group) {
-      groupPart = { envelope: group, scopes: [] };
-      this.#groups.push(groupPart);
-    }
-    let scopePart = groupPart.scopes.at(-1);
+  add(group: Readonly<Ranges>, scope: Readonly<Ranges>, start: number, end: number, count: number): void {
+    let scopePart = this.#scope;
     if (scopePart?.envelope !== scope) {
-      scopePart = { envelope: scope, records: [] };
-      groupPart.scopes.push(scopePart);
+      scopePart = { envelope: scope, records: [], sizeBytes: 0 };
+      this.#scope = scopePart;
+      this.#groupPart(group).scopes.push(scopePart);
     }
-    addRange(scopePart.records, record.start, record.end);
-    this.records += record.count;
+    addRange(scopePart.records, start, end);
+    this.records += count;
   }
 
-  /** @param extras ranges of the request outside any group, kept in every slice */
-  build(request: Buffer, extras: Readonly<Ranges>): Buffer {
-    const sized = this.#groups.map(group => {
-      const scopes = group.scopes.map(scope => ({
-        ...scope,
-        sizeBytes: rangesSize(scope.envelope) + rangesSize(scope.records),
-      }));
-      const inner = scopes.reduce((sum, scope) => sum + fieldSize(scope.sizeBytes), 0);
-      return { envelope: group.envelope, scopes, sizeBytes: rangesSize(group.envelope) + inner };
-    });
-    const totalBytes = sized.reduce((sum, group) => sum + fieldSize(group.sizeBytes), rangesSize(extras));
-    const out = new RangeWriter(request, totalBytes);
-    out.copy(extras);
-    for (const group of sized) {
-      out.header(GROUP_TAG, group.sizeBytes);
-      out.copy(group.envelope);
+  #groupPart(group: Readonly<Ranges>): GroupPart {
+    let groupPart = this.#groups.at(-1);
+    if (groupPart?.envelope !== group) {
+      groupPart = { envelope: group, scopes: [], sizeBytes: 0 };
+      this.#groups.push(groupPart);
+    }
+    return groupPart;
+  }
+
+  /** Size of the slice without what is outside any group. To be called once all envelopes are complete. */
+  measure(): number {
+    let sizeBytes = 0;
+    for (const group of this.#groups) {
+      group.sizeBytes = rangesSize(group.envelope);
       for (const scope of group.scopes) {
-        out.header(SCOPE_TAG, scope.sizeBytes);
-        out.copy(scope.envelope);
-        out.copy(scope.records);
+        scope.sizeBytes = rangesSize(scope.envelope) + rangesSize(scope.records);
+        group.sizeBytes += fieldSize(scope.sizeBytes);
+      }
+      sizeBytes += fieldSize(group.sizeBytes);
+    }
+    return sizeBytes;
+  }
+
+  /** Writes what was measured. */
+  write(writer: RangeWriter): void {
+    for (const group of this.#groups) {
+      writer.header(GROUP_TAG, group.sizeBytes);
+      writer.copy(group.envelope);
+      for (const scope of group.scopes) {
+        writer.header(SCOPE_TAG, scope.sizeBytes);
+        writer.copy(scope.envelope);
+        writer.copy(scope.records);
       }
     }
-    return out.bytes;
   }
 }
 
@@ -80,26 +88,27 @@ function fieldSize(contentBytes: number): number {
   return 1 + lengthBytes + contentBytes;
 }
 
-class RangeWriter {
+/** Writes ranges of one request one after the other into a buffer that has room for them. */
+export class RangeWriter {
   readonly bytes: Buffer;
+  at = 0;
   readonly #source: Buffer;
-  #at = 0;
 
-  constructor(source: Buffer, sizeBytes: number) {
+  constructor(source: Buffer, target: Buffer) {
     this.#source = source;
-    this.bytes = Buffer.allocUnsafe(sizeBytes);
+    this.bytes = target;
   }
 
   header(tag: number, contentBytes: number): void {
-    this.bytes[this.#at++] = tag;
+    this.bytes[this.at++] = tag;
     let rest = contentBytes;
-    for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) this.bytes[this.#at++] = (rest % 0x80) | 0x80;
-    this.bytes[this.#at++] = rest;
+    for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) this.bytes[this.at++] = (rest % 0x80) | 0x80;
+    this.bytes[this.at++] = rest;
   }
 
   copy(ranges: Readonly<Ranges>): void {
     for (let i = 0; i < ranges.length; i += 2) {
-      this.#at += this.#source.copy(this.bytes, this.#at, ranges[i], ranges[i + 1]);
+      this.at += this.#source.copy(this.bytes, this.at, ranges[i], ranges[i + 1]);
     }
   }
 }

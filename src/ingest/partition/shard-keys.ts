@@ -1,6 +1,7 @@
 import type { Signal } from '../../shared/otlp/signal.ts';
-import { LENGTH_DELIMITED, WireReader } from '../../shared/otlp/wire-reader.ts';
+import { LENGTH_DELIMITED } from '../../shared/otlp/wire-reader.ts';
 import type { Ranges } from './ranges.ts';
+import type { Shape, WireWalk } from './wire-walk.ts';
 
 /*
  * Where the shard key of each record lies on the wire (opentelemetry-proto 1.11):
@@ -10,134 +11,292 @@ import type { Ranges } from './ranges.ts';
  *               each { repeated data_points = 1 } }
  */
 
-/** What the partitioner needs to know of one record. */
-type RecordKey =
-  | {
-      readonly kind: 'key';
-      readonly bytes: Uint8Array;
-      /** Spans, log records or data points: what `partial_success` counts. */
-      readonly count: number;
-    }
-  | { readonly kind: 'rejected'; readonly count: number; readonly reason: string };
-
-/** Reads the key of the record in `[start, end)`; `group` is the envelope with its resource. */
-type KeyReader = (
-  request: Buffer,
-  record: { start: number; end: number },
-  group: Readonly<Ranges>,
-) => RecordKey;
-
-export const KEY_READERS: Readonly<Record<Signal, KeyReader>> = {
-  traces: spanKey,
-  logs: logKey,
-  metrics: metricKey,
-};
-
-const TRACE_ID_BYTES = 16;
-const SPAN_ID_BYTES = 8;
-
-function spanKey(request: Buffer, { start, end }: { start: number; end: number }): RecordKey {
-  let traceId = EMPTY;
-  let spanId = EMPTY;
-  const reader = new WireReader(request, start, end);
-  while (reader.next()) {
-    if (reader.wireType !== LENGTH_DELIMITED) continue;
-    if (reader.field === 1) traceId = request.subarray(reader.valueStart, reader.fieldEnd);
-    else if (reader.field === 2) spanId = request.subarray(reader.valueStart, reader.fieldEnd);
-  }
-  if (!isId(traceId, TRACE_ID_BYTES)) return rejected('trace_id is not 16 bytes with at least one non-zero');
-  if (!isId(spanId, SPAN_ID_BYTES)) return rejected('span_id is not 8 bytes with at least one non-zero');
-  return { kind: 'key', bytes: traceId, count: 1 };
+/** Checks the records of one request and finds their owners, in one walk over each. */
+export interface RecordReader {
+  /** Index of the owner of the record in `[start, end)`, or {@link REJECTED}; `group` is the envelope with its resource. */
+  read(start: number, end: number, group: Readonly<Ranges>): number;
+  /** Spans, log records or data points in the record read last: what `partial_success` counts. */
+  readonly count: number;
+  /** Why the record read last was rejected. */
+  readonly reason: string;
+  /** Shard key of the record read last. */
+  key(): ShardKey;
 }
 
-/** An invalid trace_id means the record belongs to no trace (logs.proto, LogRecord.trace_id). */
-function logKey(
-  request: Buffer,
-  { start, end }: { start: number; end: number },
-  group: Readonly<Ranges>,
-): RecordKey {
-  let traceId = EMPTY;
-  const reader = new WireReader(request, start, end);
-  while (reader.next()) {
-    if (reader.field === 9 && reader.wireType === LENGTH_DELIMITED) {
-      traceId = request.subarray(reader.valueStart, reader.fieldEnd);
-    }
-  }
-  const bytes = isId(traceId, TRACE_ID_BYTES) ? traceId : serviceName(request, group);
-  return { kind: 'key', bytes, count: 1 };
+export interface ShardKey {
+  readonly kind: 'trace' | 'service' | 'metric';
+  /** Of the request; not to be kept. */
+  readonly bytes: Uint8Array;
 }
 
-const METRIC_DATA_FIELDS = new Set([5, 7, 9, 10, 11]);
+export const REJECTED = -1;
 
-function metricKey(request: Buffer, { start, end }: { start: number; end: number }): RecordKey {
-  let name = EMPTY;
-  let count = 0;
-  const reader = new WireReader(request, start, end);
-  while (reader.next()) {
-    if (reader.wireType !== LENGTH_DELIMITED) continue;
-    if (reader.field === 1) name = request.subarray(reader.valueStart, reader.fieldEnd);
-    else if (METRIC_DATA_FIELDS.has(reader.field))
-      count += countDataPoints(request, reader.valueStart, reader.fieldEnd);
-  }
-  return { kind: 'key', bytes: name, count };
+export interface RecordReaderParts {
+  readonly request: Buffer;
+  readonly walk: WireWalk;
+  /** Shape of a record. */
+  readonly shape: Shape;
+  /** Owner of a shard key. Called with bytes of the request, which it must not keep. */
+  readonly shardOf: (key: Uint8Array) => number;
 }
 
-function countDataPoints(request: Buffer, start: number, end: number): number {
-  let count = 0;
-  const reader = new WireReader(request, start, end);
-  while (reader.next()) if (reader.field === 1 && reader.wireType === LENGTH_DELIMITED) count++;
-  return count;
+/** Where a record lies in `Export*ServiceRequest`: request 0, group 1, scope 2. */
+const RECORD_DEPTH = 3;
+
+export function createRecordReader(signal: Signal, parts: RecordReaderParts): RecordReader {
+  switch (signal) {
+    case 'traces':
+      return new SpanReader(parts);
+    case 'logs':
+      return new LogReader(parts);
+    case 'metrics':
+      return new MetricReader(parts);
+    default:
+      return signal satisfies never;
+  }
 }
 
 const EMPTY: Uint8Array = new Uint8Array(0);
+const TRACE_ID_BYTES = 16;
+const SPAN_ID_BYTES = 8;
+
+/** Spans of one trace often follow one another, and asking for the owner costs more than comparing ids. */
+class TraceOwner {
+  readonly #request: Buffer;
+  readonly #shardOf: (key: Uint8Array) => number;
+  #lastStart = -1;
+  #lastOwner = 0;
+
+  constructor({ request, shardOf }: RecordReaderParts) {
+    this.#request = request;
+    this.#shardOf = shardOf;
+  }
+
+  key(): ShardKey {
+    const bytes = this.#request.subarray(this.#lastStart, this.#lastStart + TRACE_ID_BYTES);
+    return { kind: 'trace', bytes };
+  }
+
+  of(traceIdStart: number): number {
+    if (this.#lastStart < 0 || !this.#isLast(traceIdStart)) {
+      this.#lastOwner = this.#shardOf(this.#request.subarray(traceIdStart, traceIdStart + TRACE_ID_BYTES));
+      this.#lastStart = traceIdStart;
+    }
+    return this.#lastOwner;
+  }
+
+  #isLast(start: number): boolean {
+    const request = this.#request;
+    const last = this.#lastStart;
+    for (let i = 0; i < TRACE_ID_BYTES; i++) if (request[start + i] !== request[last + i]) return false;
+    return true;
+  }
+}
+
+class SpanReader implements RecordReader {
+  readonly count = 1;
+  reason = '';
+  readonly #parts: RecordReaderParts;
+  readonly #owner: TraceOwner;
+
+  constructor(parts: RecordReaderParts) {
+    this.#parts = parts;
+    this.#owner = new TraceOwner(parts);
+  }
+
+  read(start: number, end: number): number {
+    const { request, walk, shape } = this.#parts;
+    const { reader } = walk;
+    let traceId = 0;
+    let traceIdBytes = 0;
+    let spanId = 0;
+    let spanIdBytes = 0;
+    for (let at = start; at < end; ) {
+      reader.read(at, end);
+      at = reader.fieldEnd;
+      if (reader.wireType !== LENGTH_DELIMITED) continue;
+      if (reader.field === 1) {
+        traceId = reader.valueStart;
+        traceIdBytes = at - traceId;
+      } else if (reader.field === 2) {
+        spanId = reader.valueStart;
+        spanIdBytes = at - spanId;
+      } else walk.content(shape, RECORD_DEPTH);
+    }
+    if (traceIdBytes !== TRACE_ID_BYTES || isZero(request, traceId, TRACE_ID_BYTES)) {
+      this.reason = 'trace_id is not 16 bytes with at least one non-zero';
+      return REJECTED;
+    }
+    if (spanIdBytes !== SPAN_ID_BYTES || isZero(request, spanId, SPAN_ID_BYTES)) {
+      this.reason = 'span_id is not 8 bytes with at least one non-zero';
+      return REJECTED;
+    }
+    return this.#owner.of(traceId);
+  }
+
+  key(): ShardKey {
+    return this.#owner.key();
+  }
+}
+
+/** An invalid trace_id means the record belongs to no trace (logs.proto, LogRecord.trace_id). */
+class LogReader implements RecordReader {
+  readonly count = 1;
+  readonly reason = '';
+  readonly #parts: RecordReaderParts;
+  readonly #owner: TraceOwner;
+  #isInTrace = false;
+  #group: Readonly<Ranges> | undefined;
+  #service: Uint8Array = EMPTY;
+  #serviceOwner = 0;
+
+  constructor(parts: RecordReaderParts) {
+    this.#parts = parts;
+    this.#owner = new TraceOwner(parts);
+  }
+
+  read(start: number, end: number, group: Readonly<Ranges>): number {
+    const { request, walk, shape } = this.#parts;
+    const { reader } = walk;
+    let traceId = 0;
+    let traceIdBytes = 0;
+    for (let at = start; at < end; ) {
+      reader.read(at, end);
+      at = reader.fieldEnd;
+      if (reader.wireType !== LENGTH_DELIMITED) continue;
+      if (reader.field === 9) {
+        traceId = reader.valueStart;
+        traceIdBytes = at - traceId;
+      } else walk.content(shape, RECORD_DEPTH);
+    }
+    this.#isInTrace = traceIdBytes === TRACE_ID_BYTES && !isZero(request, traceId, TRACE_ID_BYTES);
+    return this.#isInTrace ? this.#owner.of(traceId) : this.#ownerOfService(group);
+  }
+
+  key(): ShardKey {
+    return this.#isInTrace ? this.#owner.key() : { kind: 'service', bytes: this.#service };
+  }
+
+  #ownerOfService(group: Readonly<Ranges>): number {
+    if (this.#group !== group) {
+      this.#group = group;
+      this.#service = serviceName(this.#parts, group);
+      this.#serviceOwner = this.#parts.shardOf(this.#service);
+    }
+    return this.#serviceOwner;
+  }
+}
+
+class MetricReader implements RecordReader {
+  count = 0;
+  readonly reason = '';
+  readonly #parts: RecordReaderParts;
+  #name: Uint8Array = EMPTY;
+
+  constructor(parts: RecordReaderParts) {
+    this.#parts = parts;
+  }
+
+  read(start: number, end: number): number {
+    const { request, walk, shape, shardOf } = this.#parts;
+    const { reader } = walk;
+    let nameStart = 0;
+    let nameEnd = 0;
+    this.count = 0;
+    for (let at = start; at < end; ) {
+      reader.read(at, end);
+      at = reader.fieldEnd;
+      if (reader.wireType !== LENGTH_DELIMITED) continue;
+      const { field, valueStart } = reader;
+      if (field === 1) {
+        nameStart = valueStart;
+        nameEnd = at;
+      }
+      walk.content(shape, RECORD_DEPTH);
+      if (isMetricData(field)) this.#countDataPoints(valueStart, at);
+    }
+    this.#name = request.subarray(nameStart, nameEnd);
+    return shardOf(this.#name);
+  }
+
+  key(): ShardKey {
+    return { kind: 'metric', bytes: this.#name };
+  }
+
+  #countDataPoints(start: number, end: number): void {
+    const { reader } = this.#parts.walk;
+    for (let at = start; at < end; at = reader.fieldEnd) {
+      reader.read(at, end);
+      if (reader.field === 1 && reader.wireType === LENGTH_DELIMITED) this.count++;
+    }
+  }
+}
+
+function isMetricData(field: number): boolean {
+  return field === 5 || field === 7 || field === 9 || field === 10 || field === 11;
+}
+
 const UNKNOWN_SERVICE = Buffer.from('unknown');
 const SERVICE_NAME = Buffer.from('service.name');
 
+type Source = Pick<RecordReaderParts, 'request' | 'walk'>;
+
 /** The first `service.name` that has a value: its string, empty for other types; `unknown` without one (contract §2.2). */
-function serviceName(request: Buffer, group: Readonly<Ranges>): Uint8Array {
+function serviceName(source: Source, group: Readonly<Ranges>): Uint8Array {
+  const { reader } = source.walk;
   for (let i = 0; i < group.length; i += 2) {
-    const fields = new WireReader(request, group[i], group[i + 1]);
-    while (fields.next()) {
-      if (fields.field !== 1 || fields.wireType !== LENGTH_DELIMITED) continue;
-      const attributes = new WireReader(request, fields.valueStart, fields.fieldEnd);
-      while (attributes.next()) {
-        if (attributes.field !== 1 || attributes.wireType !== LENGTH_DELIMITED) continue;
-        const value = valueOfServiceName(request, attributes.valueStart, attributes.fieldEnd);
-        if (value !== undefined) return value;
-      }
+    const groupEnd = group[i + 1] as number;
+    for (let at = group[i] as number; at < groupEnd; ) {
+      reader.read(at, groupEnd);
+      at = reader.fieldEnd;
+      if (reader.field !== 1 || reader.wireType !== LENGTH_DELIMITED) continue;
+      const name = serviceNameOfResource(source, reader.valueStart, at);
+      if (name !== undefined) return name;
     }
   }
   return UNKNOWN_SERVICE;
 }
 
+function serviceNameOfResource(source: Source, start: number, end: number): Uint8Array | undefined {
+  const { reader } = source.walk;
+  for (let at = start; at < end; ) {
+    reader.read(at, end);
+    at = reader.fieldEnd;
+    if (reader.field !== 1 || reader.wireType !== LENGTH_DELIMITED) continue;
+    const name = valueOfServiceName(source, reader.valueStart, at);
+    if (name !== undefined) return name;
+  }
+  return undefined;
+}
+
 /** `KeyValue { string key = 1; AnyValue value = 2; }`, `AnyValue { string string_value = 1; … }`. */
-function valueOfServiceName(request: Buffer, start: number, end: number): Uint8Array | undefined {
+function valueOfServiceName({ request, walk }: Source, start: number, end: number): Uint8Array | undefined {
+  const { reader } = walk;
   let isServiceName = false;
   let value: Uint8Array | undefined;
-  const reader = new WireReader(request, start, end);
-  while (reader.next()) {
+  for (let at = start; at < end; ) {
+    reader.read(at, end);
+    at = reader.fieldEnd;
     if (reader.wireType !== LENGTH_DELIMITED) continue;
-    if (reader.field === 1)
-      isServiceName = SERVICE_NAME.equals(request.subarray(reader.valueStart, reader.fieldEnd));
-    else if (reader.field === 2) value = stringOfAnyValue(request, reader.valueStart, reader.fieldEnd);
+    const { field, valueStart } = reader;
+    if (field === 1) isServiceName = SERVICE_NAME.equals(request.subarray(valueStart, at));
+    else if (field === 2) value = stringOfAnyValue({ request, walk }, valueStart, at);
   }
   return isServiceName ? value : undefined;
 }
 
-function stringOfAnyValue(request: Buffer, start: number, end: number): Uint8Array | undefined {
+function stringOfAnyValue({ request, walk }: Source, start: number, end: number): Uint8Array | undefined {
+  const { reader } = walk;
   let value: Uint8Array | undefined;
-  const reader = new WireReader(request, start, end);
-  while (reader.next()) {
+  for (let at = start; at < end; at = reader.fieldEnd) {
+    reader.read(at, end);
     const isString = reader.field === 1 && reader.wireType === LENGTH_DELIMITED;
     value = isString ? request.subarray(reader.valueStart, reader.fieldEnd) : EMPTY;
   }
   return value;
 }
 
-function isId(bytes: Uint8Array, length: number): boolean {
-  return bytes.length === length && bytes.some(byte => byte !== 0);
-}
-
-function rejected(reason: string): RecordKey {
-  return { kind: 'rejected', count: 1, reason };
+function isZero(request: Buffer, start: number, length: number): boolean {
+  for (let at = start; at < start + length; at++) if (request[at] !== 0) return false;
+  return true;
 }

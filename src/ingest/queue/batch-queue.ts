@@ -54,7 +54,10 @@ export interface BatchQueue {
    */
   reroute(claim: Claim, batches: readonly Batch[]): Promise<EnqueueOutcome>;
 
-  /** Dead letters of a shard, oldest first by the time they became one, starting after `after`; at most `limit`. */
+  /**
+   * Dead letters of a shard, oldest first by the time they became one, at most `limit`: those after the one with the
+   * id `after`, or from the oldest when there is no such dead letter (any more).
+   */
   deadLetters(
     shard: string,
     page: { readonly after?: string; readonly limit: number },

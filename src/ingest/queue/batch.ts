@@ -38,16 +38,24 @@ export class CorruptBatchError extends Error {
 const VERSION = 1;
 const HEADER_AT = 9;
 
-export function encodeBatch(batch: Batch): Buffer {
+export function encodeBatch(batch: Batch, allocate: (size: number) => Buffer = Buffer.allocUnsafe): Buffer {
+  const head = encodeBatchHead(batch);
+  const encoded = allocate(head.length + batch.payload.length);
+  head.copy(encoded);
+  batch.payload.copy(encoded, head.length);
+  return encoded;
+}
+
+/** What precedes the payload in the stored form, for a backend that can join the two without a copy of its own. */
+export function encodeBatchHead(batch: Batch): Buffer {
   const { payload, ...info } = batch;
   const header = Buffer.from(JSON.stringify(info satisfies BatchInfo));
-  const encoded = Buffer.allocUnsafe(HEADER_AT + header.length + payload.length);
-  encoded.writeUInt8(VERSION, 0);
-  encoded.writeUInt32BE(header.length, 5);
-  header.copy(encoded, HEADER_AT);
-  payload.copy(encoded, HEADER_AT + header.length);
-  encoded.writeUInt32BE(crc32(encoded.subarray(5)), 1);
-  return encoded;
+  const head = Buffer.allocUnsafe(HEADER_AT + header.length);
+  head.writeUInt8(VERSION, 0);
+  head.writeUInt32BE(header.length, 5);
+  header.copy(head, HEADER_AT);
+  head.writeUInt32BE(crc32(payload, crc32(head.subarray(5))), 1);
+  return head;
 }
 
 /** @throws CorruptBatchError when the bytes are not what {@link encodeBatch} wrote. */

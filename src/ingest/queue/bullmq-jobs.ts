@@ -1,8 +1,13 @@
-import { createRedisBackend, type IRedisTransaction, Job, type RedisQueueBackend, Worker } from 'bullmq';
-import type { Redis } from 'ioredis';
-
-/** Prefix of BullMQ's own keys. */
-const PREFIX = 'otelfan';
+import {
+  createRedisBackend,
+  type IRedisTransaction,
+  type JobJson,
+  type MinimalJob,
+  type RedisQueueBackend,
+} from 'bullmq';
+import { laneKeys, laneName, PREFIX } from './redis-keys.ts';
+import { FRESH_FIRST_SCRIPT } from './redis-scripts.ts';
+import type { ScriptClient, ScriptTransaction } from './script-client.ts';
 
 /** Entries that BullMQ keeps in a lane's stream of events, which nobody reads. */
 const MAX_EVENTS = 10;
@@ -20,84 +25,117 @@ const STALLED_CHECKS_PER_LEASE = 4;
 const FRESH_PRIORITY = 1;
 const RELEASED_PRIORITY = 0;
 
+/** Failed jobs that one look adopts. */
+const MAX_ADOPTED = 100;
+
 /** One lane's jobs: references to batches, with the batch id as job id. All BullMQ specifics live here. */
 export interface Jobs {
   /** Key of a job's hash. */
   jobKey(id: string): string;
-  /** Puts jobs for these ids into the transaction; one that exists already stays as it is. */
-  addTo(transaction: IRedisTransaction, ids: readonly string[]): Promise<void>;
-  /** Takes the next due job, whatever its hash says: all that counts is the id. */
-  take(lockToken: string): Promise<Job | undefined>;
+  /** Puts a job into the transaction; one that exists already stays as it is. `released` ones come first. */
+  addTo(transaction: ScriptTransaction, id: string, kind: 'fresh' | 'released'): Promise<void>;
+  /**
+   * Takes the next due job, whatever its hash says: all that counts is the id. Given `backlogUntilMs`, fresh jobs
+   * come first: in order, or the last to arrive while the next in order was accepted before that time.
+   */
+  take(lockToken: string, backlogUntilMs?: number): Promise<string | undefined>;
   /** Ends a job that is ours; without effect when the lock was lost. */
-  finish(job: Job, lockToken: string): Promise<void>;
+  finish(id: string, lockToken: string): Promise<void>;
   /** Gives a job back; without effect when the lock was lost. */
-  delay(job: Job, lockToken: string, delayMs: number): Promise<void>;
-  close(): Promise<void>;
+  delay(id: string, lockToken: string, delayMs: number): Promise<void>;
+  /** Lets jobs whose lease ended be taken again; to be called in every process at the same interval. */
+  recoverStalled(): Promise<void>;
+  /** Jobs that somebody else has made fail, which nothing of ours does, with what they say about it. */
+  failed(): Promise<FailedJob[]>;
+  /** Removes a failed job in the transaction. */
+  removeFailed(transaction: ScriptTransaction, id: string): void;
 }
 
-export interface JobsOptions {
-  readonly client: Redis;
-  /** Queue name; its braces make it the hash tag of all keys. */
-  readonly name: string;
-  readonly leaseMs: number;
-  readonly onError: (error: Error) => void;
+interface FailedJob {
+  readonly id: string;
+  readonly reason: string;
 }
 
-export function createJobs({ client, name, leaseMs, onError }: JobsOptions): Jobs {
-  // The same in every process: they share one key that says when the next check is due.
-  const stalledInterval = Math.max(1, Math.floor(leaseMs / STALLED_CHECKS_PER_LEASE));
-  const worker = new Worker(
-    name,
-    null,
-    {
-      connection: client,
-      prefix: PREFIX,
-      // Neither may ask Redis anything: it need not be there yet, and BullMQ would not ask again.
-      skipVersionCheck: true,
-      skipWaitingForReady: true,
-      lockDuration: leaseMs,
-      stalledInterval,
-      maxStalledCount: NEVER,
-      removeOnComplete: { count: 0 },
-    },
-    // Claims never block, so the second connection that a Worker opens would be idle.
-    (queueName, opts) => createRedisBackend(queueName, opts),
-  );
-  worker.on('error', onError);
-  const backend: RedisQueueBackend = worker.getBackend();
-  // BullMQ's own timer pauses for five seconds after a failure and outlives the worker.
-  const stalledCheck = setInterval(() => {
-    if (client.status === 'ready') void backend.moveStalledJobsToWait().catch(onError);
-  }, stalledInterval);
+/** What the lanes of a process share: their scripts and settings. */
+export interface BullmqBackend {
+  readonly root: RedisQueueBackend;
+  readonly scripts: ScriptClient;
+}
+
+export function createBullmqBackend(scripts: ScriptClient, leaseMs: number): BullmqBackend {
+  const options = {
+    connection: scripts.bullmq,
+    prefix: PREFIX,
+    // Neither may ask Redis anything: it need not be there yet, and BullMQ would not ask again.
+    skipVersionCheck: true,
+    skipWaitingForReady: true,
+    lockDuration: leaseMs,
+    // The same in every process: they share one key that says when the next check is due.
+    stalledInterval: stalledIntervalMs(leaseMs),
+    maxStalledCount: NEVER,
+  };
+  const root = createRedisBackend('otelfan', options);
+  // Whoever made the connection hears of its errors; an event without a listener would end the process.
+  root.on('error', () => undefined);
+  return { root, scripts };
+}
+
+/** How often {@link Jobs.recoverStalled} is called. */
+export function stalledIntervalMs(leaseMs: number): number {
+  return Math.max(1, Math.floor(leaseMs / STALLED_CHECKS_PER_LEASE));
+}
+
+export function createJobs({ root, scripts }: BullmqBackend, shard: string): Jobs {
+  const backend = root.forQueue(laneName(shard)) as RedisQueueBackend;
+  const ledgerKey = laneKeys(shard).ledger;
+  const key = (name: string) => backend.toKey(name);
 
   return {
-    jobKey: id => backend.toKey(id),
+    jobKey: key,
 
-    async addTo(transaction, ids) {
+    async addTo(transaction, id, kind) {
       // Also makes a full or read-only Redis refuse the transaction as a whole.
-      transaction.hset(backend.toKey('meta'), { 'opts.maxLenEvents': MAX_EVENTS });
-      for (const id of ids) {
-        const job = new Job(worker, 'batch', {}, { jobId: id, priority: FRESH_PRIORITY }, id);
-        await backend.addJobToTransaction(transaction, job.asJSON(), id);
+      transaction.call('hset', key('meta'), 'opts.maxLenEvents', MAX_EVENTS);
+      const priority = kind === 'fresh' ? FRESH_PRIORITY : RELEASED_PRIORITY;
+      const job = { name: 'batch', data: '{}', timestamp: Date.now(), opts: { priority } } as JobJson;
+      await backend.addJobToTransaction(transaction.bullmq as IRedisTransaction, job, id);
+    },
+
+    async take(lockToken, backlogUntilMs) {
+      if (backlogUntilMs !== undefined) {
+        // Sent before and not waited for: only the order depends on it.
+        void scripts
+          .run(FRESH_FIRST_SCRIPT, [key('prioritized'), key('wait'), ledgerKey], [backlogUntilMs])
+          .catch(() => undefined);
       }
+      const [, id] = (await backend.moveToActive(lockToken)) as [unknown, string | 0 | undefined];
+      return id || undefined;
     },
 
-    take: lockToken => worker.getNextJob(lockToken, { block: false }),
-
-    async finish(job, lockToken) {
-      await unlessLost(job.moveToCompleted(null, lockToken, false));
+    async finish(id, lockToken) {
+      const job = { id, opts: {} } as MinimalJob;
+      await unlessLost(backend.moveToCompleted(job, null, true, lockToken, false));
     },
 
-    async delay(job, lockToken, delayMs) {
-      await Promise.all([
-        unlessLost(job.changePriority({ priority: RELEASED_PRIORITY })),
-        unlessLost(job.moveToDelayed(Date.now() + delayMs, lockToken)),
-      ]);
+    async delay(id, lockToken, delayMs) {
+      const options = { skipAttempt: true, fieldsToUpdate: { priority: RELEASED_PRIORITY } };
+      await unlessLost(backend.moveToDelayed(id, Date.now(), delayMs, lockToken, options));
     },
 
-    async close() {
-      clearInterval(stalledCheck);
-      await worker.close(true);
+    async recoverStalled() {
+      await backend.moveStalledJobsToWait();
+    },
+
+    async failed() {
+      const ids = await scripts.bullmq.zrange(key('failed'), 0, MAX_ADOPTED - 1);
+      return Promise.all(
+        ids.map(async id => ({ id, reason: (await scripts.bullmq.hget(key(id), 'failedReason')) ?? '' })),
+      );
+    },
+
+    removeFailed(transaction, id) {
+      transaction.call('zrem', key('failed'), id);
+      transaction.call('del', key(id));
     },
   };
 }

@@ -1,40 +1,105 @@
+import { appendFile, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Database, open } from 'lmdb';
 import type { Clock } from '../../shared/time.ts';
+import type { BatchKey } from './batch.ts';
+import type { Member } from './queue-folder.ts';
 
 /** Names one claim; a later claim of the same batch has another. */
-export type HoldToken = symbol;
-
-/** Which batches may not be claimed now, because somebody has them or they were released with a delay. */
-export interface Holds {
-  isHeld(id: string): boolean;
-  /** Holds a batch for the lease. */
-  lease(id: string): HoldToken;
-  /** Keeps a batch that is being settled, however long that takes. */
-  pin(id: string): void;
-  /** Ends a claim; the batch is free after the delay. Without effect when the claim has passed to somebody else. */
-  delay(id: string, token: HoldToken, delayMs: number): void;
-  /** The batch is free, or gone. */
-  forget(id: string): void;
+export interface HoldToken {
+  readonly owner: string;
+  readonly claim: number;
 }
 
-/** In memory on purpose: claims and delays of a process that died are void. */
-export function createHolds(clock: Clock, leaseMs: number): Holds {
-  const holds = new Map<string, { readonly untilMs: number; readonly token: HoldToken | undefined }>();
+/**
+ * Which batches may not be claimed now, because somebody has them or they were released with a delay. Shared by all
+ * processes on the folder: whoever asks first has the batch.
+ */
+export interface Holds {
+  /** Holds a batch for the lease; `undefined` when somebody holds it already. */
+  lease(key: BatchKey): HoldToken | undefined;
+  /** Ends a claim; the batch is free after the delay. Without effect when the claim has passed to somebody else. */
+  delay(key: BatchKey, token: HoldToken, delayMs: number): void;
+  /** The batch is free, or gone. */
+  forget(key: BatchKey): void;
+  close(): Promise<void>;
+}
+
+interface HoldsOptions {
+  /** The queue's folder. */
+  readonly dir: string;
+  readonly self: Member;
+  readonly leaseMs: number;
+  readonly clock: Clock;
+}
+
+interface Hold {
+  readonly untilMs: number;
+  /** Absent when the batch only rests. */
+  readonly token?: HoldToken;
+}
+
+/** Where holds live below the queue's folder. They need not outlive the last process that has the queue open. */
+const HOLDS_FOLDER = 'holds';
+
+/** Room for some thousand claims. */
+const RESERVED_BYTES = 1024 ** 2;
+
+/**
+ * Makes an empty file for holds, for the first process on the folder. Its space is taken from the disk at once: a full
+ * disk must not stop deliveries, as only they make room again.
+ */
+export async function resetHolds(dir: string): Promise<void> {
+  const path = join(dir, HOLDS_FOLDER);
+  await rm(path, { recursive: true, force: true });
+  await openFile(dir).close();
+  const file = join(path, 'data.mdb');
+  const { size } = await stat(file);
+  await appendFile(file, Buffer.alloc(Math.max(0, RESERVED_BYTES - size)));
+}
+
+const openFile = (dir: string) =>
+  open({ path: join(dir, HOLDS_FOLDER), noSubdir: false, maxDbs: 2, noSync: true });
+
+/**
+ * A claim is not synced to the disk, so it costs microseconds instead of a commit: it must outlive the process that
+ * made it, for the others to see, but not a power cut. That is why holds have an LMDB file of their own.
+ */
+export function openHolds({ dir, self, leaseMs, clock }: HoldsOptions): Holds {
+  const root = openFile(dir);
+  const holds: Database<Hold, [shard: string, id: string]> = root.openDB({ name: 'holds', encoding: 'json' });
+  let claims = 0;
+
+  function isFree(hold: Hold | undefined): boolean {
+    if (hold === undefined || hold.untilMs <= clock.now()) return true;
+    return hold.token !== undefined && !self.isAlive(hold.token.owner);
+  }
+
   return {
-    isHeld: id => (holds.get(id)?.untilMs ?? 0) > clock.now(),
-    lease(id) {
-      const token = Symbol(id);
-      holds.set(id, { untilMs: clock.now() + leaseMs, token });
-      return token;
+    lease({ shard, id }) {
+      root.resetReadTxn();
+      if (!isFree(holds.get([shard, id]))) return undefined;
+      return holds.transactionSync(() => {
+        if (!isFree(holds.get([shard, id]))) return undefined;
+        claims += 1;
+        const token = { owner: self.id, claim: claims };
+        holds.putSync([shard, id], { untilMs: clock.now() + leaseMs, token });
+        return token;
+      });
     },
-    pin(id) {
-      holds.set(id, { untilMs: Number.POSITIVE_INFINITY, token: undefined });
+
+    delay({ shard, id }, token, delayMs) {
+      holds.transactionSync(() => {
+        const held = holds.get([shard, id])?.token;
+        if (held?.owner !== token.owner || held.claim !== token.claim) return;
+        holds.putSync([shard, id], { untilMs: clock.now() + delayMs });
+      });
     },
-    delay(id, token, delayMs) {
-      if (holds.get(id)?.token !== token) return;
-      holds.set(id, { untilMs: clock.now() + delayMs, token: undefined });
+
+    forget({ shard, id }) {
+      holds.removeSync([shard, id]);
     },
-    forget(id) {
-      holds.delete(id);
-    },
+
+    close: () => root.close(),
   };
 }

@@ -1,15 +1,22 @@
-import { mkdir, statfs } from 'node:fs/promises';
+import { statfs } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { once } from '../../shared/lifecycle.ts';
 import type { Clock } from '../../shared/time.ts';
 import { createTurnLog } from '../../shared/turn-log.ts';
-import { type BatchKey, restoreBatch } from './batch.ts';
-import type { BatchQueue, Claim } from './batch-queue.ts';
-import { createHolds, type HoldToken } from './holds.ts';
-import { openLmdbStore, type Settlement } from './lmdb-store.ts';
+import { type Batch, restoreBatch } from './batch.ts';
+import type { BatchQueue, Claim, ClaimOrder, EnqueueOutcome } from './batch-queue.ts';
+import { createFreeSpace } from './free-space.ts';
+import { type HoldToken, openHolds, resetHolds } from './holds.ts';
+import { createLmdbDeadLetters } from './lmdb-dead-letters.ts';
+import { probeLmdb } from './lmdb-probe.ts';
+import { type BatchPlace, createLmdbStore, type Settlement } from './lmdb-store.ts';
+import { openLmdbTables } from './lmdb-tables.ts';
+import { networkDisk } from './network-disk.ts';
+import { joinFolder, UnusableQueueError } from './queue-folder.ts';
 
 export interface LmdbQueueOptions {
-  /** Folder of the queue. The caller holds a lock on it: one process at a time. */
+  /** Folder of the queue. Any number of processes may have it open; one of them at most once. */
   readonly dir: string;
   readonly leaseMs: number;
   readonly clock: Clock;
@@ -20,103 +27,146 @@ export interface LmdbQueueOptions {
 
 const DEFAULT_MIN_FREE_BYTES = 256 * 1024 ** 2;
 
-/** The embedded queue: one LMDB folder, owned by this process, so claims and delays need no disk. */
+/**
+ * The embedded queue: one LMDB folder that the processes of one machine share.
+ *
+ * @throws UnusableQueueError when the folder cannot be used.
+ */
 export async function createLmdbQueue(options: LmdbQueueOptions): Promise<BatchQueue> {
-  const { dir, clock, logger, minFreeBytes = DEFAULT_MIN_FREE_BYTES } = options;
-  await mkdir(dir, { recursive: true });
-  const store = openLmdbStore(dir);
-  const holds = createHolds(clock, options.leaseMs);
+  const { dir, leaseMs, clock, logger, minFreeBytes = DEFAULT_MIN_FREE_BYTES } = options;
+  const self = await joinFolder({ dir, clock, whenFirst: () => prepare(dir) });
+  await warnOfNetworkDisk(dir, logger);
+  const tables = openLmdbTables(dir);
+  const store = createLmdbStore(tables);
+  const deadLetters = createLmdbDeadLetters(tables);
+  const freeSpace = createFreeSpace({ dir, minFreeBytes, clock });
+  const holds = openHolds({ dir, self, leaseMs, clock });
   const listeners: ((shard: string) => void)[] = [];
   const turnLog = createTurnLog<unknown>({
     bad: error => logger.error({ err: error }, "the queue's disk does not store batches"),
     good: () => logger.info("the queue's disk stores batches again"),
   });
+  const calls = new Set<Promise<unknown>>();
   let stopped = false;
 
-  const whenOpen = () => (stopped ? Promise.reject(new Error('the queue is stopped')) : Promise.resolve());
-
-  async function lackOfSpace(neededBytes: number): Promise<string | undefined> {
-    const { bavail, bsize } = await statfs(dir);
-    const free = bavail * bsize;
-    if (free - neededBytes >= minFreeBytes) return undefined;
-    return `the queue's disk has ${free} bytes free, ${minFreeBytes} must stay free`;
+  /** Reads see what any process committed before the call. */
+  async function run<T>(act: () => T | Promise<T>): Promise<T> {
+    if (stopped) throw new Error('the queue is stopped');
+    tables.refresh();
+    return await act();
   }
 
-  async function settle(key: BatchKey, as: Settlement): Promise<void> {
-    holds.pin(key.id);
+  function whenOpen<T>(act: () => T | Promise<T>): Promise<T> {
+    const call = run(act);
+    const end = () => calls.delete(call);
+    calls.add(call);
+    call.then(end, end);
+    return call;
+  }
+
+  /** Runs a change that stores batches, if there is room for them. A failed commit stores nothing. */
+  async function storing(
+    batches: readonly Batch[],
+    change: () => Promise<ReadonlySet<string>>,
+  ): Promise<EnqueueOutcome> {
     try {
-      await store.settle(key, as);
-      holds.forget(key.id);
+      const reason = await freeSpace.take(batches.reduce((sum, batch) => sum + batch.payload.length, 0));
+      if (reason !== undefined) return { kind: 'refused', reason };
+      const shards = await change();
+      turnLog.good();
+      for (const shard of shards) for (const listener of listeners) listener(shard);
+      return { kind: 'stored' };
     } catch (error) {
-      holds.lease(key.id);
-      throw error;
+      turnLog.bad(error);
+      return { kind: 'refused', reason: 'the queue could not write to its disk' };
     }
   }
 
-  function oldestFree(shard: string): BatchKey | undefined {
-    for (const id of store.waiting(shard)) if (!holds.isHeld(id)) return { shard, id };
+  async function settle(place: BatchPlace, as: Settlement): Promise<ReadonlySet<string>> {
+    const shards = await store.settle(place, as);
+    // Not before the batch left its lane: whoever gets the hold then sees that it is gone.
+    holds.forget(place);
+    return shards;
+  }
+
+  async function claim(shard: string, order: ClaimOrder): Promise<Claim | undefined> {
+    for (const place of store.waiting(shard, order)) {
+      const token = holds.lease(place);
+      if (token === undefined) continue;
+      if (!store.isQueued(place)) {
+        holds.forget(place);
+        continue;
+      }
+      const restored = restoreBatch(store.payload(place), place);
+      if (typeof restored !== 'string') return { batch: restored, token };
+      logger.error({ shard, batchId: place.id, reason: restored }, 'damaged batch set aside');
+      await settle(place, { kind: 'dead', atMs: clock.now(), reason: restored });
+    }
     return undefined;
   }
 
+  const settled = async ({ batch }: Claim, as: Settlement): Promise<void> => {
+    await settle(batch, as);
+  };
+
   return {
-    async enqueue(batches) {
-      await whenOpen();
-      try {
-        const reason = await lackOfSpace(batches.reduce((sum, batch) => sum + batch.payload.length, 0));
-        if (reason !== undefined) return { kind: 'unavailable', reason };
-        const shards = await store.add(batches);
-        turnLog.good();
-        for (const shard of shards) for (const listener of listeners) listener(shard);
-        return { kind: 'stored' };
-      } catch (error) {
-        turnLog.bad(error);
-        return { kind: 'unavailable', reason: 'the queue could not write to its disk' };
-      }
-    },
-
-    async claim(shard) {
-      await whenOpen();
-      for (let key = oldestFree(shard); key !== undefined; key = oldestFree(shard)) {
-        const restored = restoreBatch(store.payload(key), key);
-        if (typeof restored !== 'string') return { batch: restored, token: holds.lease(key.id) };
-        logger.error({ shard, batchId: key.id, reason: restored }, 'damaged batch set aside');
-        await settle(key, { kind: 'dead', atMs: clock.now(), reason: restored });
-      }
-      return undefined;
-    },
-
-    async ack({ batch }) {
-      await whenOpen();
-      await settle(batch, { kind: 'delivered', atMs: clock.now() });
-    },
-
-    async release({ batch, token }: Claim, delayMs) {
-      await whenOpen();
-      holds.delay(batch.id, token as HoldToken, delayMs);
-    },
-
-    async deadLetter({ batch }, reason) {
-      await whenOpen();
-      await settle(batch, { kind: 'dead', atMs: clock.now(), reason });
-    },
-
-    async stats(shard) {
-      await whenOpen();
-      return store.stats(shard);
-    },
+    enqueue: batches => whenOpen(() => storing(batches, () => store.add(batches))),
+    claim: (shard, order) => whenOpen(() => claim(shard, order)),
+    ack: claimed => whenOpen(() => settled(claimed, { kind: 'delivered', atMs: clock.now(), except: [] })),
+    ackExcept: (claimed, except) =>
+      whenOpen(() => settled(claimed, { kind: 'delivered', atMs: clock.now(), except })),
+    release: ({ batch, token }, delayMs) => whenOpen(() => holds.delay(batch, token as HoldToken, delayMs)),
+    deadLetter: (claimed, reason) =>
+      whenOpen(() => settled(claimed, { kind: 'dead', atMs: clock.now(), reason })),
+    reroute: ({ batch }, batches) =>
+      whenOpen(() =>
+        storing(batches, () => settle(batch, { kind: 'rerouted', atMs: clock.now(), as: batches })),
+      ),
+    deadLetters: (shard, page) => whenOpen(() => deadLetters.page(shard, page)),
+    deadLetterBatch: key => whenOpen(() => deadLetters.read(key)),
+    replay: key => whenOpen(() => deadLetters.replay(key)),
+    purge: key => whenOpen(() => deadLetters.purge(key, clock.now())),
+    shards: () => whenOpen(() => store.shards()),
+    stats: shard => whenOpen(() => store.stats(shard)),
+    audit: shard => whenOpen(() => store.audit(shard)),
+    unavailableReason: () => whenOpen(() => freeSpace.take(0)),
 
     onEnqueued(listener) {
       listeners.push(listener);
     },
 
-    async unavailableReason() {
-      await whenOpen();
-      return await lackOfSpace(0);
-    },
-
     stop: once(async () => {
       stopped = true;
-      await store.close();
+      await Promise.allSettled(calls);
+      await tables.close();
+      await holds.close();
+      await self.leave();
     }),
   };
+}
+
+async function warnOfNetworkDisk(dir: string, logger: Logger): Promise<void> {
+  const fileSystem = networkDisk((await statfs(dir)).type);
+  if (fileSystem === undefined) return;
+  logger.warn(
+    { dir, fileSystem },
+    'LMDB can lose data on a network file system: put the data folder on a local disk, or use Redis',
+  );
+}
+
+/** What only the first of the processes on the folder may do, and has to. */
+async function prepare(dir: string): Promise<void> {
+  const damage = await probeLmdb(dir);
+  if (damage !== undefined) {
+    throw new UnusableQueueError(
+      `queue file ${join(dir, 'data.mdb')} is damaged (${damage}). To set it aside and start with an empty queue: mv ${quote(dir)} ${quote(`${dir}.damaged`)}`,
+    );
+  }
+  // Claims of processes that are gone; after a power cut the file may not even be sound.
+  await resetHolds(dir);
+}
+
+/** As a shell takes it. */
+function quote(path: string): string {
+  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }

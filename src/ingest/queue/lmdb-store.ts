@@ -1,149 +1,182 @@
-import { type Database, open } from 'lmdb';
-import { type Batch, type BatchKey, encodeBatch } from './batch.ts';
-import type { LaneStats } from './batch-queue.ts';
+import { setImmediate } from 'node:timers/promises';
+import type { Signal } from '../../shared/otlp/signal.ts';
+import { type Batch, type BatchInfo, type BatchKey, encodeBatch } from './batch.ts';
+import type { ClaimOrder, LaneAudit, LaneStats, RefusedPart } from './batch-queue.ts';
 import {
   EMPTY_LEDGER,
   entryOf,
   type Ledger,
-  type LedgerEntry,
-  SETTLED_MEMORY_MS,
+  NO_RECORDS,
   withAccepted,
   withDeadLettered,
-  withDelivered,
+  withDeliveredExcept,
+  withRerouted,
 } from './ledger.ts';
+import type { DeadEntry, LaneKey, LmdbTables } from './lmdb-tables.ts';
 
-/** The durable half of the embedded queue: every change is one fsync'ed transaction, or did not happen. */
+/** Names a batch in its lane. */
+export type BatchPlace = Pick<BatchInfo, 'shard' | 'acceptedAtMs' | 'id'>;
+
+/** The lanes of the embedded queue: every change is one fsync'ed transaction, or did not happen. */
 export interface LmdbStore {
   /** Stores the batches that are new; resolves to their shards. */
   add(batches: readonly Batch[]): Promise<ReadonlySet<string>>;
-  /** Takes a batch out of its lane; nothing happens when it is not there any more. */
-  settle(key: BatchKey, as: Settlement): Promise<void>;
-  /** Ids waiting in a lane, oldest first. */
-  waiting(shard: string): Iterable<string>;
+  /** Takes a batch out of its lane; resolves to the shards that got batches by it. */
+  settle(place: BatchPlace, as: Settlement): Promise<ReadonlySet<string>>;
+  /** The batches of a lane. */
+  waiting(shard: string, order: ClaimOrder): Iterable<BatchPlace>;
+  /** Whether the batch is in its lane by the last commit of any process. */
+  isQueued(place: BatchPlace): boolean;
   payload(key: BatchKey): Buffer | undefined;
+  shards(): readonly string[];
   stats(shard: string): LaneStats;
-  close(): Promise<void>;
+  audit(shard: string): Promise<LaneAudit>;
 }
 
+/** What became of a batch. Nothing happens when it is not in its lane any more. */
 export type Settlement =
-  | { readonly kind: 'delivered'; readonly atMs: number }
-  | { readonly kind: 'dead'; readonly atMs: number; readonly reason: string };
+  | { readonly kind: 'delivered'; readonly atMs: number; readonly except: readonly RefusedPart[] }
+  | { readonly kind: 'dead'; readonly atMs: number; readonly reason: string }
+  | { readonly kind: 'rerouted'; readonly atMs: number; readonly as: readonly Batch[] };
 
-/** Shard and batch id. Ids are UUIDv7, so one shard's keys sort by age. */
-type Key = [shard: string, id: string];
+/** An audit lets others work after this many batches: a few milliseconds. */
+const COUNTED_PER_TURN = 500;
 
-/** Forgotten per settled batch: more than one, so that a backlog of old ids shrinks. */
-const FORGET_PER_SETTLE = 4;
+export function createLmdbStore(tables: LmdbTables): LmdbStore {
+  const { lanes, payloads, ledgers, dead, deadByAge, ledgerOf } = tables;
+  const scratch = createScratch();
 
-export function openLmdbStore(dir: string): LmdbStore {
-  const root = open({
-    path: dir,
-    noSubdir: false,
-    maxDbs: 8,
-    // A commit then resolves after its fsync. Overlapped, it is visible before, and stays so when the fsync fails.
-    overlappingSync: false,
-    // Batching by event turn commits through an inner promise whose rejection on a full disk nobody can catch.
-    eventTurnBatching: false,
-  });
-  const lanes: Database<LedgerEntry, Key> = root.openDB({ name: 'lanes', encoding: 'json' });
-  const payloads: Database<Buffer, Key> = root.openDB({ name: 'payloads', encoding: 'binary' });
-  const ledgers: Database<Ledger, string> = root.openDB({ name: 'ledgers', encoding: 'json' });
-  const dead: Database<LedgerEntry & { reason: string; deadAtMs: number }, Key> = root.openDB({
-    name: 'dead',
-    encoding: 'json',
-  });
-  const settled: Database<number, string> = root.openDB({ name: 'settled', encoding: 'json' });
-  const settledByAge: Database<true, [atMs: number, id: string]> = root.openDB({
-    name: 'settled-by-age',
-    encoding: 'json',
-  });
+  /** A payload is there as long as its batch or its dead letter. */
+  const isKnown = ({ shard, id }: BatchKey) => payloads.doesExist([shard, id]) || tables.isSettled(id);
 
-  const ledgerOf = (shard: string) => ledgers.get(shard) ?? EMPTY_LEDGER;
-  const isKnown = ([shard, id]: Key) =>
-    lanes.doesExist([shard, id]) || dead.doesExist([shard, id]) || settled.doesExist(id);
+  function putPayload(batch: Batch): void {
+    payloads.putSync([batch.shard, batch.id], encodeBatch(batch, scratch));
+  }
 
-  function remember(id: string, atMs: number): void {
-    settled.putSync(id, atMs);
-    settledByAge.putSync([atMs, id], true);
-    const old = settledByAge.getKeys({ end: [atMs - SETTLED_MEMORY_MS, ''], limit: FORGET_PER_SETTLE });
-    for (const key of [...old]) {
-      settledByAge.removeSync(key);
-      settled.removeSync(key[1]);
+  /** Each ledger is read and written once, however many batches its shard gets. */
+  function putAll(batches: readonly Batch[]): Set<string> {
+    const changed = new Map<string, Ledger>();
+    for (const batch of batches) {
+      if (isKnown(batch)) continue;
+      const entry = entryOf(batch);
+      putPayload(batch);
+      lanes.putSync(laneKey(batch), entry);
+      changed.set(batch.shard, withAccepted(changed.get(batch.shard) ?? ledgerOf(batch.shard), entry));
     }
+    for (const [shard, ledger] of changed) ledgers.putSync(shard, ledger);
+    return new Set(changed.keys());
+  }
+
+  function putDead({ shard, id }: BatchKey, entry: DeadEntry): void {
+    dead.putSync([shard, id], entry);
+    deadByAge.putSync([shard, entry.deadAtMs, id], true);
+  }
+
+  function forget({ shard, id }: BatchKey, atMs: number): void {
+    payloads.removeSync([shard, id]);
+    tables.remember(id, atMs);
   }
 
   return {
-    async add(batches) {
-      const encoded = batches.map(batch => ({ batch, bytes: encodeBatch(batch) }));
-      return await durably(root, () => {
-        const shards = new Set<string>();
-        for (const { batch, bytes } of encoded) {
-          const key: Key = [batch.shard, batch.id];
-          if (isKnown(key)) continue;
-          const entry = entryOf(batch);
-          payloads.putSync(key, bytes);
-          lanes.putSync(key, entry);
-          ledgers.putSync(batch.shard, withAccepted(ledgerOf(batch.shard), entry));
-          shards.add(batch.shard);
-        }
-        return shards;
-      });
-    },
+    add: batches => tables.change(() => putAll(batches)),
 
-    async settle({ shard, id }, as) {
-      const key: Key = [shard, id];
-      await durably(root, () => {
-        const entry = lanes.get(key);
-        if (entry === undefined) return;
-        lanes.removeSync(key);
+    settle(place, as) {
+      const { shard } = place;
+      return tables.change(() => {
+        const entry = lanes.get(laneKey(place));
+        if (entry === undefined) return new Set<string>();
+        lanes.removeSync(laneKey(place));
+        const ledger = ledgerOf(shard);
         switch (as.kind) {
-          case 'delivered':
-            payloads.removeSync(key);
-            ledgers.putSync(shard, withDelivered(ledgerOf(shard), entry));
-            remember(id, as.atMs);
-            return;
+          case 'delivered': {
+            const parts = as.except.map(part => ({ ...part, entry: entryOf(part.batch) }));
+            for (const { batch, entry: part, reason } of parts) {
+              putPayload(batch);
+              putDead({ shard, id: batch.id }, { ...part, reason, deadAtMs: as.atMs });
+            }
+            ledgers.putSync(
+              shard,
+              withDeliveredExcept(
+                ledger,
+                entry,
+                parts.map(part => part.entry),
+              ),
+            );
+            forget(place, as.atMs);
+            return new Set<string>();
+          }
           case 'dead':
-            dead.putSync(key, { ...entry, reason: as.reason, deadAtMs: as.atMs });
-            ledgers.putSync(shard, withDeadLettered(ledgerOf(shard), entry));
-            return;
+            putDead(place, { ...entry, reason: as.reason, deadAtMs: as.atMs });
+            ledgers.putSync(shard, withDeadLettered(ledger, entry));
+            return new Set<string>();
+          case 'rerouted':
+            ledgers.putSync(shard, withRerouted(ledger, entry));
+            forget(place, as.atMs);
+            return putAll(as.as);
         }
       });
     },
 
-    waiting: shard => lanes.getKeys(laneRange(shard)).map(([, id]) => id),
+    waiting: (shard, order) =>
+      lanes
+        .getKeys(order === 'oldest' ? laneRange(shard) : backwards(laneRange(shard)))
+        .map(([, acceptedAtMs, id]) => ({ shard, acceptedAtMs, id })),
+
+    isQueued(place) {
+      tables.refresh();
+      return lanes.doesExist(laneKey(place));
+    },
+
     payload: ({ shard, id }) => payloads.get([shard, id]),
 
+    shards: () => [...ledgers.getKeys()],
+
     stats(shard) {
-      const [oldest] = lanes.getRange({ ...laneRange(shard), limit: 1 });
-      return { ...ledgerOf(shard), oldestAcceptedAtMs: oldest?.value.acceptedAtMs };
+      const [oldest] = lanes.getKeys({ ...laneRange(shard), limit: 1 });
+      return { ...ledgerOf(shard), oldestAcceptedAtMs: oldest?.[1] };
     },
 
-    close: () => root.close(),
+    async audit(shard) {
+      const transaction = tables.snapshot();
+      try {
+        const queued: Record<Signal, number> = { ...NO_RECORDS };
+        let counted = 0;
+        for (const { value } of lanes.getRange({ ...laneRange(shard), transaction })) {
+          queued[value.signal] += value.records;
+          counted += 1;
+          if (counted % COUNTED_PER_TURN === 0) await setImmediate();
+        }
+        const ledger = ledgers.get(shard, { transaction }) ?? EMPTY_LEDGER;
+        const { accepted, delivered, deadLettered, rerouted } = ledger;
+        return { queued, accepted, delivered, deadLettered, rerouted };
+      } finally {
+        transaction.done();
+      }
+    },
   };
 }
 
-function laneRange(shard: string): { start: Key; end: Key } {
-  return { start: [shard, ''], end: [shard, '\uffff'] };
+const laneKey = ({ shard, acceptedAtMs, id }: BatchPlace): LaneKey => [shard, acceptedAtMs, id];
+
+interface LaneRange {
+  readonly start: [shard: string];
+  readonly end: [shard: string, after: string];
 }
 
-/** As a child transaction a change is undone as a whole when it throws, whatever else shares the commit. */
-async function durably<T>(root: Database, change: () => T): Promise<T> {
-  try {
-    return await root.childTransaction(change);
-  } catch (error) {
-    throw await commitError(error);
-  }
+/** A key that ends earlier sorts first, and numbers sort before text. */
+function laneRange(shard: string): LaneRange {
+  return { start: [shard], end: [shard, ''] };
 }
 
-/** lmdb rejects with a summary whose `commitError` is a promise that rejects with what the disk said. */
-async function commitError(error: unknown): Promise<unknown> {
-  if (!(error instanceof Error) || !('commitError' in error)) return error;
-  try {
-    await error.commitError;
-    return error;
-  } catch (cause) {
-    return new Error(`the disk refused a commit: ${cause instanceof Error ? cause.message : cause}`, {
-      cause,
-    });
-  }
+function backwards({ start, end }: LaneRange) {
+  return { start: end, end: start, reverse: true };
+}
+
+/** A record is copied into the file as it is put, so that the buffer it is made in can serve again. */
+function createScratch(): (size: number) => Buffer {
+  let buffer = Buffer.alloc(0);
+  return size => {
+    if (buffer.length < size) buffer = Buffer.allocUnsafe(size);
+    return buffer.subarray(0, size);
+  };
 }

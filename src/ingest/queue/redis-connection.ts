@@ -1,52 +1,62 @@
-import { Redis } from 'ioredis';
+import { Cluster, Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { once } from '../../shared/lifecycle.ts';
+import { openRedis, type RedisAddress, type RedisClient, writableNodes } from './redis-client.ts';
+import { describeFailure, type RedisFailure, UNREACHABLE } from './redis-failure.ts';
+import { startHeartbeat } from './redis-heartbeat.ts';
+import { judgeRedis, type RedisSuitability } from './redis-suitability.ts';
 
-/** One connection to the Redis that holds the queue, and whether batches can be stored there now. */
+/** The servers that hold the queue, and whether batches can be stored there now. */
 export interface RedisConnection {
-  readonly client: Redis;
-  /** Resolves when the first attempt to connect has succeeded or failed. */
+  readonly client: RedisClient;
+  nodes(): readonly Redis[];
+  /** Resolves when the first attempt to connect and to ask has succeeded or failed. */
   readonly firstAttempt: Promise<void>;
-  /** Why nothing can be stored, as far as known without asking. */
-  reason(): string | undefined;
-  /** Asks Redis, then answers like `reason`. */
+  /** Why batches are not safe there, when `requireDurable` forbids to store them for that. */
+  unsafeReason(): string | undefined;
+  /** Why nothing can be stored, as far as known without asking; with a key, why not under that key. */
+  reason(key?: string): string | undefined;
+  /** To be told of each failed command for this key. */
+  failed(key: string, error: unknown): RedisFailure;
+  /** Asks the servers, then answers like `reason`. */
   probe(): Promise<string | undefined>;
   stop(): Promise<void>;
 }
 
-export interface RedisConnectionOptions {
-  readonly url: string;
-  /** Longest wait for one answer; past it the outcome of a command is unknown. */
-  readonly commandTimeoutMs: number;
+export interface RedisConnectionOptions extends Omit<RedisAddress, 'connectTimeoutMs'> {
+  /** How long a server may owe an answer before its connection counts as dead. */
+  readonly silenceTimeoutMs: number;
+  /** Store nothing where it may be lost, instead of warning. */
+  readonly requireDurable: boolean;
+  /** Payload bytes that the queue may hold. */
+  readonly maxQueueBytes: number;
   readonly logger: Logger;
 }
 
 const PROBE_INTERVAL_MS = 1000;
-const MAX_RECONNECT_DELAY_MS = 1000;
-
-/** Claiming needs memory too: a Redis that was filled to the brim could never be drained. */
-const MAX_MEMORY_SHARE = 0.8;
+const BEATS_PER_SILENCE = 2;
 
 /**
- * Connects in the background and for ever. Whatever the state of Redis (not started, killed, frozen, full), a
- * command fails within the timeout and works again once Redis does, without a restart: nothing waits in an offline
- * queue, nothing is sent again after a reconnect, and a silent server is disconnected from.
+ * Whatever the state of Redis (not started, killed, frozen, full), a command fails soon and works again once Redis
+ * does, without a restart.
  */
-export function connectRedis({ url, commandTimeoutMs, logger }: RedisConnectionOptions): RedisConnection {
-  const client = new Redis(url, {
-    enableOfflineQueue: false,
-    autoResendUnfulfilledCommands: false,
-    maxRetriesPerRequest: 0,
-    commandTimeout: commandTimeoutMs,
-    socketTimeout: 2 * commandTimeoutMs,
-    connectTimeout: 2 * commandTimeoutMs,
-    retryStrategy: attempts => Math.min(50 * attempts, MAX_RECONNECT_DELAY_MS),
-  });
-  let limit: string | undefined;
+export function connectRedis(options: RedisConnectionOptions): RedisConnection {
+  const { silenceTimeoutMs, requireDurable, logger } = options;
+  const client = openRedis({ ...options, connectTimeoutMs: 2 * silenceTimeoutMs });
+  const nodes = () => writableNodes(client);
+  const isReady = () => client.status === 'ready';
+  /** Keys of a cluster whose node failed; each is tried again by the heartbeat until it answers. */
+  const troubledKeys = new Map<string, string>();
+  const appendFsyncs = new WeakMap<Redis, string | undefined>();
+  const told = new Set<string>();
+  let verdicts: readonly RedisSuitability[] | undefined;
   let wasReady = false;
+  /** After a fail-over the address may lead to the new master, but only a new connection goes there. */
+  let isReplica = false;
 
   client.on('ready', () => {
     wasReady = true;
+    verdicts = undefined;
     logger.info('connected to Redis');
   });
   client.on('close', () => {
@@ -56,60 +66,111 @@ export function connectRedis({ url, commandTimeoutMs, logger }: RedisConnectionO
   // Every failed attempt to reconnect is one; the two events above tell the story once.
   client.on('error', error => logger.debug({ err: error }, 'Redis connection error'));
 
-  function reason(): string | undefined {
-    return client.status === 'ready' ? limit : 'Redis, which holds the queue, is not reachable';
+  function unsafeReason(): string | undefined {
+    if (!requireDurable || !isReady()) return undefined;
+    if (verdicts === undefined) return 'Redis, which holds the queue, has not told yet whether it is durable';
+    const risk = verdicts.flatMap(({ risks }) => risks)[0];
+    return (
+      risk &&
+      `Redis, which holds the queue, may lose batches, which queue.redis.requireDurable forbids: ${risk}`
+    );
+  }
+
+  function reason(key?: string): string | undefined {
+    if (!isReady()) return UNREACHABLE;
+    const refusal = verdicts?.find(verdict => verdict.refusal !== undefined)?.refusal;
+    return refusal ?? unsafeReason() ?? (key === undefined ? undefined : troubledKeys.get(key));
+  }
+
+  async function judge(node: Redis): Promise<RedisSuitability> {
+    if (!appendFsyncs.has(node)) appendFsyncs.set(node, await appendFsyncOf(node));
+    const info = await Promise.all([infoOf(node, 'memory'), infoOf(node, 'persistence')]);
+    const appendFsync = appendFsyncs.get(node);
+    return judgeRedis({ info: info.join('\n'), appendFsync, maxQueueBytes: options.maxQueueBytes });
   }
 
   async function probe(): Promise<string | undefined> {
-    if (client.status !== 'ready') return reason();
+    if (isReplica && client instanceof Redis) client.disconnect(true);
+    isReplica = false;
+    if (!isReady()) return UNREACHABLE;
     try {
-      limit = storageLimit(await client.info('memory'));
-      return reason();
+      verdicts = await Promise.all(nodes().map(judge));
     } catch (error) {
-      return redisFailure(error);
+      return describeFailure(error).reason;
+    }
+    for (const { risks, advice } of verdicts) {
+      for (const risk of risks) warnOnce(`Redis, which holds the queue, may lose batches: ${risk}`);
+      for (const hint of advice) warnOnce(`Redis, which holds the queue, may run out of memory: ${hint}`);
+    }
+    return reason();
+  }
+
+  function warnOnce(message: string): void {
+    if (!told.has(message)) logger.warn(message);
+    told.add(message);
+  }
+
+  function retryTroubledKeys(): void {
+    for (const key of troubledKeys.keys()) {
+      client.exists(key).then(
+        () => troubledKeys.delete(key),
+        () => undefined,
+      );
     }
   }
 
+  const stopHeartbeat = startHeartbeat({
+    nodes,
+    intervalMs: silenceTimeoutMs / BEATS_PER_SILENCE,
+    maxMissedBeats: BEATS_PER_SILENCE,
+  });
   const timer = setInterval(() => void probe(), PROBE_INTERVAL_MS);
+  const retryTimer = setInterval(retryTroubledKeys, silenceTimeoutMs / BEATS_PER_SILENCE);
   client.on('ready', () => void probe());
   const firstAttempt = new Promise<void>(resolve => {
-    client.once('ready', () => resolve());
+    client.once('ready', () => void probe().finally(resolve));
     client.once('error', () => resolve());
     client.once('close', () => resolve());
   });
 
   return {
     client,
+    nodes,
     firstAttempt,
+    unsafeReason,
     reason,
+    failed(key, error) {
+      const failure = describeFailure(error);
+      if (failure.isReadOnly) isReplica = true;
+      if (!failure.isRefusal && client instanceof Cluster) troubledKeys.set(key, failure.reason);
+      return failure;
+    },
     probe,
     stop: once(async () => {
+      stopHeartbeat();
       clearInterval(timer);
+      clearInterval(retryTimer);
       wasReady = false;
       await client.quit().catch(() => client.disconnect());
     }),
   };
 }
 
-/** What to tell a sender about a command that Redis refused or did not answer. */
-export function redisFailure(error: unknown): string {
-  return `Redis, which holds the queue, failed: ${failureText(error)}`;
+/** `undefined` where a managed Redis does not allow the question. */
+async function appendFsyncOf(node: Redis): Promise<string | undefined> {
+  const reply = await unlessForbidden(node.config('GET', 'appendfsync'));
+  return Array.isArray(reply) ? String(reply[1]) : undefined;
 }
 
-function failureText(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.name === 'MaxRetriesPerRequestError' ? 'the connection was lost' : error.message;
+async function infoOf(node: Redis, section: string): Promise<string> {
+  return (await unlessForbidden(node.info(section))) ?? '';
 }
 
-/** Reads `INFO memory`. Settings that a managed Redis hides count as fine. */
-function storageLimit(info: string): string | undefined {
-  const field = (name: string) => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1];
-  const policy = field('maxmemory_policy') ?? 'noeviction';
-  if (policy.startsWith('allkeys')) {
-    return `Redis evicts keys (maxmemory-policy ${policy}), batches among them; it must be noeviction`;
+async function unlessForbidden<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof Error && error.name === 'ReplyError') return undefined;
+    throw error;
   }
-  const usedBytes = Number(field('used_memory') ?? 0);
-  const maxBytes = Number(field('maxmemory') ?? 0);
-  if (maxBytes === 0 || usedBytes < MAX_MEMORY_SHARE * maxBytes) return undefined;
-  return `Redis uses ${usedBytes} of ${maxBytes} bytes; the queue stores up to ${MAX_MEMORY_SHARE * 100} %`;
 }

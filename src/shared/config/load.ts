@@ -17,6 +17,8 @@ interface FlagValue {
 export interface LoadOptions {
   /** The YAML file; `OTELFAN_CONFIG` is used when it is not given. */
   readonly file?: string;
+  /** What the file says, where the caller has read it already. */
+  readonly text?: string;
   readonly env: NodeJS.ProcessEnv;
   /** By path of the setting. */
   readonly flags?: Readonly<Record<string, FlagValue>>;
@@ -26,6 +28,8 @@ export type LoadedConfig =
   | {
       readonly ok: true;
       readonly config: Config;
+      /** The YAML file, if there is one. */
+      readonly file: string | undefined;
       /** Where each setting got its value: `default`, `file …`, `env OTELFAN_…` or `flag --…`. By path. */
       readonly sources: ReadonlyMap<string, string>;
       /** Settings that are legal and risky. */
@@ -40,13 +44,13 @@ type Tree = Record<string, unknown>;
  * File, then environment, then flags: the later one wins, setting by setting. A member without a value (`ingest:`
  * with nothing below it, or an empty variable) is not set.
  */
-export function loadConfig({ file, env, flags = {} }: LoadOptions): LoadedConfig {
+export function loadConfig({ file, text, env, flags = {} }: LoadOptions): LoadedConfig {
   const leaves = leavesOf();
   for (const path of Object.keys(flags)) {
     if (!leaves.some(leaf => leaf.path === path)) throw new Error(`a flag sets ${path}, which is no setting`);
   }
   const fileName = file ?? nonEmpty(env.OTELFAN_CONFIG);
-  const fromFile = fileName === undefined ? {} : readFile(fileName);
+  const fromFile = fileName === undefined ? {} : readFile(fileName, text);
   if (typeof fromFile === 'string') return { ok: false, errors: [fromFile] };
 
   const errors = unknownVariables(env, leaves);
@@ -81,13 +85,13 @@ export function loadConfig({ file, env, flags = {} }: LoadOptions): LoadedConfig
     );
   }
   if (errors.length > 0 || !parsed.success) return { ok: false, errors };
-  return { ok: true, config: parsed.data, sources, warnings: configWarnings(parsed.data) };
+  return { ok: true, config: parsed.data, file: fileName, sources, warnings: configWarnings(parsed.data) };
 }
 
-function readFile(name: string): Tree | string {
+function readFile(name: string, given: string | undefined): Tree | string {
   let text: string;
   try {
-    text = readFileSync(name, 'utf8');
+    text = given ?? readFileSync(name, 'utf8');
   } catch (error) {
     return `configuration file ${name} cannot be read: ${(error as Error).message}`;
   }

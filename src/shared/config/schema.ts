@@ -18,7 +18,7 @@ const shard = z.strictObject({
     .enum(['embedded', 'tael'])
     .default('embedded')
     .describe(
-      "`embedded` is a shard of otelfan's own; `tael` a tael-server, which can be neither delivered to nor read yet.",
+      "`embedded` is a shard of otelfan's own; `tael` a tael-server, which is fed over gRPC and cannot be read yet.",
     ),
   otlp: otlpUrl.describe('Base URL of its OTLP door; over HTTP, data is posted to `/v1/…` below it.'),
   read: httpUrl.describe('Base URL of its read API.'),
@@ -54,12 +54,16 @@ export const configSchema = z.strictObject({
     .describe('Least severe log line that is written.'),
   topology: z
     .strictObject({
-      version: topologyVersion.default(1).describe('Goes up by one whenever the shards change.'),
+      version: topologyVersion
+        .default(1)
+        .describe(
+          'Goes up whenever a shard, a weight or a state changes. Addresses may change under the same version.',
+        ),
       shards: z
         .array(shard)
         .min(1)
         .meta({ forms: 'a list of at least one shard' })
-        .describe('Every shard that is read from.'),
+        .describe('Every shard, also those that drain or are removed.'),
       previous: z
         .array(
           z.strictObject({
@@ -79,7 +83,9 @@ export const configSchema = z.strictObject({
     })
     .optional()
     .meta({ forms: 'a mapping with shards, as YAML or JSON' })
-    .describe('The shards. Needed by `ingest` and `query`; `up` makes its own.'),
+    .describe(
+      'The shards. Needed by `ingest` and `query`, which follow the file while they run; `up` makes its own.',
+    ),
   ingest: z
     .strictObject({
       http: listener(4318, 'OTLP/HTTP door'),
@@ -122,6 +128,9 @@ export const configSchema = z.strictObject({
             .meta({ forms: 'a URL with redis:// or rediss://' })
             .optional()
             .describe('Redis that holds the queue. Without it the embedded queue is used.'),
+          cluster: yesNo(false).describe(
+            'Whether `queue.redis.url` is a node of a Redis Cluster; the other nodes are found through it.',
+          ),
           requireDurable: yesNo(false).describe(
             'Refuse to start on a Redis that may evict keys or keeps no append-only file, instead of warning.',
           ),

@@ -17,6 +17,11 @@ export function topologyErrors({ version, shards, previous }: TopologyConfig): s
     if (kind === 'embedded' && otlp.startsWith('grpc:')) {
       errors.push(`topology.shards: ${id} has the OTLP address ${otlp}; embedded shards take OTLP over http`);
     }
+    if (kind === 'tael' && !/^grpc:\/\/[^/]+:\d+\/?$/.test(otlp)) {
+      errors.push(
+        `topology.shards: ${id} has the OTLP address ${otlp}; shards of kind tael are fed at grpc://HOST:PORT`,
+      );
+    }
   }
   for (const repeat of repeated(previous.map(earlier => earlier.version))) {
     errors.push(`topology.previous: version ${repeat} is listed more than once`);

@@ -76,8 +76,10 @@ function sizeWarnings({ ingest, queue }: Config): string[] {
 function shardWarnings({ query, topology }: Config): string[] {
   if (topology === undefined) return [];
   const warnings: string[] = [];
-  if (query.readyQuorum > topology.shards.length) {
-    warnings.push('query.readyQuorum is above the number of shards: /readyz will never be 200');
+  if (query.readyQuorum > topology.shards.filter(shard => shard.state !== 'removed').length) {
+    warnings.push(
+      'query.readyQuorum is above the number of shards that are read from: /readyz will never be 200',
+    );
   }
   if (topology.shards.filter(shard => shard.state === 'active').length === 1) {
     warnings.push(
@@ -86,9 +88,7 @@ function shardWarnings({ query, topology }: Config): string[] {
   }
   for (const { id, kind } of topology.shards) {
     if (kind !== 'tael') continue;
-    warnings.push(
-      `shard ${id} is of kind tael, which can be neither delivered to nor read yet: every answer lacks it`,
-    );
+    warnings.push(`shard ${id} is of kind tael, which cannot be read yet: every answer lacks it`);
   }
   return warnings;
 }

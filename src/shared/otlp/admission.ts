@@ -1,3 +1,4 @@
+import type { BufferPool } from '../buffer-pool.ts';
 import { type Refusal, refuse } from './door.ts';
 
 /**
@@ -22,7 +23,9 @@ export interface Place {
   give(sizeBytes: number): void;
   /** Does work that grows when its turn comes: requests that grew side by side would fill the memory and all fail. */
   inTurn<Result>(work: () => Promise<Result>): Promise<Result>;
-  /** Gives back the place with all of its bytes. A second call changes nothing. */
+  /** A buffer that is the request's until it leaves. Its bytes are taken by themselves. */
+  allocate(sizeBytes: number): Buffer;
+  /** Gives back the place with all of its bytes and buffers. A second call changes nothing. */
   leave(): void;
 }
 
@@ -31,6 +34,8 @@ interface Mark {
   readonly most: number;
   /** As in "raise ingest.maxBytesInFlight or add replicas". */
   readonly remedy: string;
+  /** Told of every request that was refused because of it. */
+  readonly onRefused?: () => void;
 }
 
 export interface AdmissionOptions {
@@ -38,19 +43,24 @@ export interface AdmissionOptions {
   readonly requests: Mark;
   /** Why nothing can be taken now, for reasons that lie behind the doors; `undefined` while there is none. */
   readonly reasons: readonly (() => string | undefined)[];
+  /** Where the buffers of requests come from and go to. Nobody keeps a body beyond its answer. */
+  readonly buffers: BufferPool;
 }
 
 export function createAdmission(options: AdmissionOptions): Admission {
   const held: Held = { requests: 0, bytes: 0, turns: createTurns(GROWING_AT_ONCE) };
   return {
     enter() {
-      const { most, remedy } = options.requests;
-      if (held.requests >= most) return refuse('unavailable', `${held.requests} requests in hand; ${remedy}`);
+      const { most, remedy, onRefused } = options.requests;
+      if (held.requests >= most) {
+        onRefused?.();
+        return refuse('unavailable', `${held.requests} requests in hand; ${remedy}`);
+      }
       for (const reason of options.reasons) {
         const why = reason();
         if (why !== undefined) return refuse('unavailable', why);
       }
-      return new HeldPlace(held, options.bytesInFlight);
+      return new HeldPlace(held, options.bytesInFlight, options.buffers);
     },
     requests: () => held.requests,
     bytes: () => held.bytes,
@@ -91,19 +101,24 @@ class HeldPlace implements Place {
   readonly kind = 'admitted';
   readonly #all: Held;
   readonly #bound: Mark;
+  readonly #pool: BufferPool;
+  readonly #buffers: Buffer[] = [];
   #bytes = 0;
   #isLeft = false;
 
-  constructor(all: Held, bound: Mark) {
+  constructor(all: Held, bound: Mark, pool: BufferPool) {
     this.#all = all;
     this.#bound = bound;
+    this.#pool = pool;
     all.requests++;
   }
 
   take(sizeBytes: number): Refusal | undefined {
-    const { most, remedy } = this.#bound;
-    if (this.#all.bytes + sizeBytes > most)
+    const { most, remedy, onRefused } = this.#bound;
+    if (this.#all.bytes + sizeBytes > most) {
+      onRefused?.();
       return refuse('unavailable', `too many request bytes in memory; ${remedy}`);
+    }
     this.#all.bytes += sizeBytes;
     this.#bytes += sizeBytes;
     return undefined;
@@ -118,10 +133,17 @@ class HeldPlace implements Place {
     return this.#all.turns(work);
   }
 
+  allocate(sizeBytes: number): Buffer {
+    const buffer = this.#pool.take(sizeBytes);
+    this.#buffers.push(buffer);
+    return buffer;
+  }
+
   leave(): void {
     if (this.#isLeft) return;
     this.#isLeft = true;
     this.give(this.#bytes);
+    for (const buffer of this.#buffers) this.#pool.give(buffer);
     this.#all.requests--;
   }
 }

@@ -38,7 +38,7 @@ export class BodyBytes {
     if (this.#sizeBytes === undefined) return this.#addUnsized(chunk);
     if (this.#whole === undefined) {
       const isWhole = chunk.length === this.#sizeBytes && chunk.buffer.byteLength === chunk.length;
-      this.#whole = isWhole ? chunk : Buffer.allocUnsafeSlow(this.#sizeBytes);
+      this.#whole = isWhole ? chunk : this.#place.allocate(this.#sizeBytes);
       if (isWhole) {
         this.#filledBytes = chunk.length;
         return undefined;

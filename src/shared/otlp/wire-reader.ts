@@ -18,13 +18,17 @@ export const MAX_VARINT_BYTES = 10;
 const MAX_GROUP_DEPTH = 32;
 
 /**
- * Walks the fields of one message without copying or decoding anything. Every step is checked against the end of
- * the message, so no input makes it read outside.
+ * Reads the fields of messages without copying or decoding anything. Every step is checked against the end of the
+ * message, so no input makes it read outside. One message after the other:
  *
  *     const reader = new WireReader(bytes);
  *     while (reader.next()) if (reader.field === 1 && reader.wireType === LENGTH_DELIMITED) …
  *
- * After `next()`, `[fieldStart, fieldEnd)` is the field with its tag and `[valueStart, fieldEnd)` its content (for
+ * or, where messages are many and nested, with one reader for all of them:
+ *
+ *     for (let at = start; at < end; at = reader.fieldEnd) reader.read(at, end);
+ *
+ * After either, `[fieldStart, fieldEnd)` is the field with its tag and `[valueStart, fieldEnd)` its content (for
  * length-delimited fields without the length). Throws {@link MalformedProtobufError} and nothing else.
  */
 export class WireReader {
@@ -34,25 +38,65 @@ export class WireReader {
   valueStart = 0;
   fieldEnd: number;
   readonly #bytes: Uint8Array;
-  readonly #end: number;
+  readonly #messageEnd: number;
+  #end: number;
   #at: number;
 
   constructor(bytes: Uint8Array, start = 0, end = bytes.length) {
     this.#bytes = bytes;
     this.#at = start;
+    this.#messageEnd = end;
     this.#end = end;
     this.fieldEnd = start;
   }
 
-  /** Steps to the next field; false at the end of the message. */
+  /** Steps to the next field of the reader's own message; false at its end. */
   next(): boolean {
-    if (this.fieldEnd === this.#end) return false;
-    this.#at = this.fieldEnd;
-    this.fieldStart = this.#at;
+    if (this.fieldEnd === this.#messageEnd) return false;
+    this.read(this.fieldEnd, this.#messageEnd);
+    return true;
+  }
+
+  /** Reads the field that begins at `at`, in any message that ends at `end`. */
+  read(at: number, end: number): void {
+    const bytes = this.#bytes;
+    const tag = bytes[at] as number;
+    this.fieldStart = at;
+    // One-byte tags with short values: nearly every field of OTLP. Bytes past `end` lead to an end past it.
+    if (tag >= 8 && tag < 0x80) {
+      const wireType = tag & 7;
+      const next = bytes[at + 1] as number;
+      let valueStart = 0;
+      let fieldEnd = end + 1;
+      if (wireType === LENGTH_DELIMITED) {
+        if (next < 0x80) {
+          valueStart = at + 2;
+          fieldEnd = valueStart + next;
+        } else {
+          const second = bytes[at + 2] as number;
+          valueStart = at + 3;
+          if (second < 0x80) fieldEnd = valueStart + (next & 0x7f) + (second << 7);
+        }
+      } else if (wireType === FIXED64) {
+        valueStart = at + 1;
+        fieldEnd = at + 9;
+      } else if (wireType === VARINT && next < 0x80) {
+        valueStart = at + 1;
+        fieldEnd = at + 2;
+      }
+      if (fieldEnd <= end) {
+        this.wireType = wireType;
+        this.field = tag >> 3;
+        this.valueStart = valueStart;
+        this.fieldEnd = fieldEnd;
+        return;
+      }
+    }
+    this.#at = at;
+    this.#end = end;
     this.#readTag();
     this.#skipValue(0);
     this.fieldEnd = this.#at;
-    return true;
   }
 
   #readTag(): void {

@@ -1,7 +1,9 @@
 import xxhash from 'xxhash-wasm';
 
+const SLOT_BITS = 14;
+
 /** Slots of every topology; a power of two so that a slot is the low bits of the hash. Never changes. */
-export const SLOT_COUNT = 16_384;
+export const SLOT_COUNT = 2 ** SLOT_BITS;
 
 /**
  * The one hash of the product: XXH64, by which records find their slot, slots their shard and exports their id.
@@ -16,7 +18,7 @@ export interface Hash {
 export async function createHash(): Promise<Hash> {
   const { h64Raw } = await xxhash();
   return {
-    slot: key => Number(h64Raw(key) & BigInt(SLOT_COUNT - 1)),
+    slot: key => Number(BigInt.asUintN(SLOT_BITS, h64Raw(key))),
     hash64: (bytes, seed = 0n) => h64Raw(bytes, seed),
   };
 }

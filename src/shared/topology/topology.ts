@@ -19,7 +19,9 @@ export interface ShardSpec {
 /** A versioned, immutable map from slot to shard. */
 export interface Topology {
   readonly version: number;
-  /** Every shard that is read from, in the order of the configuration. */
+  /** Every shard the configuration names, in its order: whatever is still queued for one is delivered to its address. */
+  readonly all: readonly ShardSpec[];
+  /** The shards that are read from, in the order of the configuration. */
   readonly shards: readonly ShardSpec[];
   /** The shards that own slots, in the order of the configuration. */
   readonly active: readonly ShardSpec[];
@@ -27,13 +29,19 @@ export interface Topology {
   readonly owners: Uint16Array;
 }
 
-interface TopologySpec {
+export interface TopologySpec {
   readonly version: number;
   readonly shards: readonly ShardSpec[];
 }
 
 /** The specification must have at least one active shard and no id twice; the configuration checks both. */
-export function createTopology({ version, shards }: TopologySpec, hash: Hash): Topology {
-  const active = shards.filter(shard => shard.state === 'active');
-  return { version, shards, active, owners: assignSlots(active, hash) };
+export function createTopology({ version, shards: all }: TopologySpec, hash: Hash): Topology {
+  const active = all.filter(shard => shard.state === 'active');
+  const shards = all.filter(shard => shard.state !== 'removed');
+  return { version, all, shards, active, owners: assignSlots(active, hash) };
+}
+
+/** The shard that owns a slot. */
+export function ownerOf(topology: Topology, slot: number): ShardSpec {
+  return topology.active[topology.owners[slot] as number] as ShardSpec;
 }

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { createBatcher, type PendingSlice } from '../../../src/ingest/batcher.ts';
+import { createBatcher, type PendingExport } from '../../../src/ingest/batcher.ts';
 import type { Batch } from '../../../src/ingest/queue/batch.ts';
-import type { BatchQueue, EnqueueOutcome } from '../../../src/ingest/queue/batch-queue.ts';
+import type { EnqueueOutcome } from '../../../src/ingest/queue/batch-queue.ts';
+import { NO_POOL } from '../../../src/shared/buffer-pool.ts';
 import { MAX_SLICES_PER_BATCH } from '../../../src/shared/otlp/batch-header.ts';
 
 /** A queue whose commits end when the test says so: the batcher's only dependency is `enqueue`. */
@@ -16,36 +17,55 @@ function controlledQueue() {
       new Promise<EnqueueOutcome>((end, fail) => {
         commits.push({ batches, end, fail });
       }),
-  } as unknown as BatchQueue;
+  };
   return { queue, commits };
 }
 
 let nextId = 0;
-function batcherOf(queue: BatchQueue, batchBytes = 1_000_000) {
-  return createBatcher({ queue, batchBytes, newId: () => `batch-${nextId++}`, clock: { now: () => 42 } });
+function batcherOf(queue: ReturnType<typeof controlledQueue>['queue'], batchBytes = 1_000_000) {
+  return createBatcher({
+    queue,
+    batchBytes,
+    newId: () => `batch-${nextId++}`,
+    buffers: NO_POOL,
+    clock: { now: () => 42 },
+  });
 }
 
-const slice = (change: Partial<PendingSlice> = {}): PendingSlice => ({
-  shard: 's0',
-  signal: 'traces',
-  topologyVersion: 1,
-  exportId: 'e'.repeat(32),
-  bytes: Buffer.from('abc'),
-  records: 2,
-  ...change,
-});
+interface Change extends Partial<Omit<PendingExport, 'slices'>> {
+  readonly shards?: readonly string[];
+  readonly bytes?: Buffer;
+  readonly records?: number;
+}
+
+/** A request with the same slice for each of some shards. */
+function request({
+  shards = ['s0'],
+  bytes = Buffer.from('abc'),
+  records = 2,
+  ...change
+}: Change = {}): PendingExport {
+  return {
+    signal: 'traces',
+    topologyVersion: 1,
+    exportId: 'e'.repeat(32),
+    deadlineMs: 10_000,
+    ...change,
+    slices: shards.map(shard => ({ shard, bytes, records })),
+  };
+}
 
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise(resolve => setTimeout(resolve, 1));
 }
 
 describe('the batcher', () => {
-  it('stores slices that wait together as one batch per signal, whose body is the slices in order', async () => {
+  it('stores slices that wait together as one batch per shard and signal, whose body is the slices in order', async () => {
     const { queue, commits } = controlledQueue();
     const batcher = batcherOf(queue);
-    void batcher.store(slice({ exportId: 'a'.repeat(32) }));
-    void batcher.store(slice({ exportId: 'b'.repeat(32), bytes: Buffer.from('defg'), records: 3 }));
-    void batcher.store(slice({ signal: 'logs' }));
+    void batcher.store(request({ exportId: 'a'.repeat(32) }));
+    void batcher.store(request({ exportId: 'b'.repeat(32), bytes: Buffer.from('defg'), records: 3 }));
+    void batcher.store(request({ signal: 'logs' }));
     await until(() => commits.length === 1);
     expect(commits[0]?.batches).toMatchObject([
       {
@@ -68,7 +88,7 @@ describe('the batcher', () => {
     const { queue, commits } = controlledQueue();
     let answered = 0;
     const batcher = batcherOf(queue);
-    const answers = [slice(), slice()].map(one => batcher.store(one).then(() => answered++));
+    const answers = [request(), request()].map(one => batcher.store(one).then(() => answered++));
     await until(() => commits.length === 1);
     await new Promise(resolve => setTimeout(resolve, 20));
     expect(answered).toBe(0);
@@ -80,9 +100,9 @@ describe('the batcher', () => {
   it('gathers what arrives during a commit and stores it as the next one', async () => {
     const { queue, commits } = controlledQueue();
     const batcher = batcherOf(queue);
-    const first = batcher.store(slice());
+    const first = batcher.store(request());
     await until(() => commits.length === 1);
-    const later = [batcher.store(slice()), batcher.store(slice())];
+    const later = [batcher.store(request()), batcher.store(request())];
     await new Promise(resolve => setTimeout(resolve, 3));
     commits[0]?.end({ kind: 'stored' });
     await first;
@@ -92,31 +112,62 @@ describe('the batcher', () => {
     await Promise.all(later);
   });
 
-  it('does not let a commit that hangs hold up the slices behind it', async () => {
+  it('does not let a commit that hangs hold up the requests behind it', async () => {
     const { queue, commits } = controlledQueue();
     const batcher = batcherOf(queue);
-    void batcher.store(slice());
+    void batcher.store(request());
     await until(() => commits.length === 1);
-    const behind = batcher.store(slice());
+    const behind = batcher.store(request());
     await until(() => commits.length === 2);
     commits[1]?.end({ kind: 'stored' });
     expect(await behind).toEqual({ kind: 'stored' });
   });
 
-  it('keeps shards apart: one that hangs does not delay another', async () => {
+  it('stores the slices of all shards in one call, and answers a request once all of its own are there', async () => {
     const { queue, commits } = controlledQueue();
     const batcher = batcherOf(queue);
-    void batcher.store(slice({ shard: 's0' }));
-    const other = batcher.store(slice({ shard: 's1' }));
+    const answer = batcher.store(request({ shards: ['s0', 's1'] }));
+    await until(() => commits.length === 1);
+    expect(commits[0]?.batches.map(batch => batch.shard)).toEqual(['s0', 's1']);
+    commits[0]?.end({ kind: 'stored' });
+    expect(await answer).toEqual({ kind: 'stored' });
+  });
+
+  it('stores again, under the same ids, only what is not known to be stored', async () => {
+    const { queue, commits } = controlledQueue();
+    const batcher = batcherOf(queue);
+    const answers = [
+      batcher.store(request({ shards: ['s0'] })),
+      batcher.store(request({ shards: ['s0', 's1'] })),
+    ];
+    await until(() => commits.length === 1);
+    commits[0]?.end({ kind: 'unknown', reason: 'timed out', shards: new Set(['s1']) });
+    expect(await answers[0]).toEqual({ kind: 'stored' });
     await until(() => commits.length === 2);
-    commits.find(commit => commit.batches[0]?.shard === 's1')?.end({ kind: 'stored' });
-    expect(await other).toEqual({ kind: 'stored' });
+    expect(commits[1]?.batches).toEqual(commits[0]?.batches.filter(batch => batch.shard === 's1'));
+    commits[1]?.end({ kind: 'stored' });
+    expect(await answers[1]).toEqual({ kind: 'stored' });
+  });
+
+  it('stops trying at the deadline of each sender and tells it that the outcome is unknown', async () => {
+    const { queue, commits } = controlledQueue();
+    const batcher = batcherOf(queue);
+    const patient = batcher.store(request({ deadlineMs: 10_000 }));
+    const hasty = batcher.store(request({ deadlineMs: 50 }));
+    await until(() => commits.length === 1);
+    const failure = { kind: 'unknown', reason: 'timed out', shards: new Set(['s0']) } as const;
+    commits[0]?.end(failure);
+    expect(await hasty).toEqual({ kind: 'unavailable', reason: 'timed out' });
+    await until(() => commits.length === 2);
+    commits[1]?.end({ kind: 'refused', reason: 'Redis is away' });
+    expect(await patient).toEqual({ kind: 'unavailable', reason: 'Redis is away' });
+    expect(commits).toHaveLength(2);
   });
 
   it('stores at once when the size is reached, and cuts batches at it', () => {
     const { queue, commits } = controlledQueue();
     const batcher = batcherOf(queue, 10);
-    for (let i = 0; i < 3; i++) void batcher.store(slice({ bytes: Buffer.alloc(4) }));
+    for (let i = 0; i < 3; i++) void batcher.store(request({ bytes: Buffer.alloc(4) }));
     expect(commits).toHaveLength(1);
     expect(commits[0]?.batches.map(batch => batch.payload.length)).toEqual([8, 4]);
   });
@@ -124,8 +175,8 @@ describe('the batcher', () => {
   it('cuts a batch at the slices its header can name and at a change of topology', async () => {
     const { queue, commits } = controlledQueue();
     const batcher = batcherOf(queue);
-    for (let i = 0; i <= MAX_SLICES_PER_BATCH; i++) void batcher.store(slice());
-    void batcher.store(slice({ topologyVersion: 2 }));
+    for (let i = 0; i <= MAX_SLICES_PER_BATCH; i++) void batcher.store(request());
+    void batcher.store(request({ topologyVersion: 2 }));
     await until(() => commits.length === 1);
     expect(commits[0]?.batches.map(batch => [batch.slices.length, batch.topologyVersion])).toEqual([
       [MAX_SLICES_PER_BATCH, 1],
@@ -137,14 +188,14 @@ describe('the batcher', () => {
   it('tells every sender of a batch when it could not be stored, also when the queue breaks its contract', async () => {
     const { queue, commits } = controlledQueue();
     const batcher = batcherOf(queue);
-    const refused = [batcher.store(slice()), batcher.store(slice())];
+    const refused = [batcher.store(request()), batcher.store(request())];
     await until(() => commits.length === 1);
-    commits[0]?.end({ kind: 'unavailable', reason: 'Redis is away' });
+    commits[0]?.end({ kind: 'refused', reason: 'Redis is away' });
     expect(await Promise.all(refused)).toEqual([
       { kind: 'unavailable', reason: 'Redis is away' },
       { kind: 'unavailable', reason: 'Redis is away' },
     ]);
-    const broken = batcher.store(slice());
+    const broken = batcher.store(request());
     await until(() => commits.length === 2);
     commits[1]?.fail(new Error('closed'));
     expect(await broken).toEqual({ kind: 'unavailable', reason: 'the queue failed: closed' });
@@ -153,7 +204,7 @@ describe('the batcher', () => {
   it('draining stores what waits and resolves when it was answered', async () => {
     const { queue, commits } = controlledQueue();
     const batcher = batcherOf(queue);
-    const answer = batcher.store(slice());
+    const answer = batcher.store(request());
     const drained = batcher.drain();
     commits[0]?.end({ kind: 'stored' });
     await drained;

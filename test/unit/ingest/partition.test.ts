@@ -1,9 +1,10 @@
 import protobuf from 'protobufjs';
 import { describe, expect, it } from 'vitest';
-import { partition } from '../../../src/ingest/partition/partition.ts';
+import { createPartition } from '../../../src/ingest/partition/partition.ts';
 import { createOtlpTypes } from '../../../src/shared/otlp/messages.ts';
 
 const types = createOtlpTypes();
+const partition = createPartition(types);
 const traces = types.request('traces');
 const ID = Buffer.from('0af7651916cd43dd8448eb211c80319c', 'hex');
 const SPAN_ID = Buffer.from('b7ad6b7169203331', 'hex');
@@ -63,7 +64,7 @@ describe('records that no store can keep', () => {
       },
     });
     expect(outcome).toMatchObject({ kind: 'partitioned', rejected: 0, slices: [{ records: 3 }] });
-    expect(keys).toEqual(['cart', 'cart', 'cart']);
+    expect(new Set(keys)).toEqual(new Set(['cart']));
   });
 
   it('metric slices count data points, which is what partial success counts', () => {
@@ -105,7 +106,7 @@ describe('the wire form', () => {
   });
 
   it('a resource after its scopes and a trace_id after the attributes are found', () => {
-    const late = Buffer.concat([field(9, Buffer.alloc(2)), field(2, SPAN_ID), field(1, ID)]);
+    const late = Buffer.concat([field(9, field(1, Buffer.from('k'))), field(2, SPAN_ID), field(1, ID)]);
     const group = Buffer.concat([field(2, field(2, late)), field(1, Buffer.alloc(0))]);
     const outcome = split(field(1, group));
     expect(outcome).toMatchObject({ kind: 'partitioned', slices: [{ records: 1 }] });

@@ -1,16 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import type { Batcher, PendingSlice } from '../../../src/ingest/batcher.ts';
-import type { EnqueueOutcome } from '../../../src/ingest/queue/batch-queue.ts';
+import type { Batcher, PendingExport, StoreOutcome } from '../../../src/ingest/batcher.ts';
+import type { IngestEvents } from '../../../src/ingest/ingest-events.ts';
+import { createPartition } from '../../../src/ingest/partition/partition.ts';
 import { createReceiver } from '../../../src/ingest/receiver.ts';
+import { NO_POOL } from '../../../src/shared/buffer-pool.ts';
 import { createOtlpTypes } from '../../../src/shared/otlp/messages.ts';
-import { createWireCheck } from '../../../src/shared/otlp/wire-check.ts';
 import { createHash } from '../../../src/shared/topology/hash.ts';
 import { createTopology, type ShardSpec } from '../../../src/shared/topology/topology.ts';
 
 const hash = await createHash();
 const types = createOtlpTypes();
 const traces = types.request('traces');
-const check = createWireCheck(types);
+const partition = createPartition(types);
 const shard = (id: string): ShardSpec => ({
   id,
   kind: 'embedded',
@@ -21,31 +22,57 @@ const shard = (id: string): ShardSpec => ({
 });
 const topology = createTopology({ version: 7, shards: [shard('s0'), shard('s1')] }, hash);
 
+type Received = Parameters<IngestEvents['received']>[0];
+type Shed = Parameters<IngestEvents['shed']>[0];
+
 interface ReceiverSetup {
-  readonly outcome?: (slice: PendingSlice) => EnqueueOutcome;
+  readonly outcome?: StoreOutcome;
   readonly full?: readonly string[];
+  readonly onShardFull?: 'shed' | 'reject';
   readonly version?: number;
 }
 
-function receiverWith({ outcome = () => ({ kind: 'stored' }), full = [], version = 7 }: ReceiverSetup = {}) {
-  const stored: PendingSlice[] = [];
+function receiverWith({
+  outcome = { kind: 'stored' },
+  full = [],
+  onShardFull = 'shed',
+  version = 7,
+}: ReceiverSetup = {}) {
+  const exports: PendingExport[] = [];
+  const received: Received[] = [];
+  const shed: Shed[] = [];
+  const sampled: { shard: string; records: number }[] = [];
   const batcher: Batcher = {
-    store: slice => {
-      stored.push(slice);
-      return Promise.resolve(outcome(slice));
+    store: pending => {
+      exports.push(pending);
+      return Promise.resolve(outcome);
     },
     drain: () => Promise.resolve(),
   };
   const handle = createReceiver({
     topology: () => createTopology({ ...topology, version }, hash),
-    check,
+    partition,
     hash,
     batcher,
     fullReason: id => (full.includes(id) ? `queue of shard ${id} is full` : undefined),
+    onShardFull,
+    storeTimeoutMs: 4000,
+    events: { received: event => received.push(event), shed: event => shed.push(event) },
+    hotKeys: { add: seen => sampled.push(seen) },
+    buffers: NO_POOL,
+    clock: { now: () => 1_000_000 },
   });
-  const send = (body: Buffer, warnings: readonly string[] = []) =>
-    handle({ signal: 'traces', body, header: () => undefined, warnings });
-  return { stored, send };
+  const send = (body: Buffer, change: { warnings?: readonly string[]; deadlineMs?: number } = {}) =>
+    handle({
+      signal: 'traces',
+      transport: 'http',
+      body,
+      header: () => undefined,
+      deadlineMs: undefined,
+      warnings: [],
+      ...change,
+    });
+  return { exports, received, shed, sampled, send, stored: () => exports.flatMap(({ slices }) => slices) };
 }
 
 /** Spans of enough traces that both shards own some. */
@@ -59,22 +86,45 @@ function spans(count: number, first = 1): Buffer {
 
 describe('the receiver', () => {
   it('stores one slice per owner, all with the export id of the whole request', async () => {
-    const { stored, send } = receiverWith();
+    const { exports, received, stored, send } = receiverWith();
     expect(await send(spans(20))).toEqual({ kind: 'accepted', rejected: 0, message: '' });
-    expect(stored.map(slice => slice.shard).sort()).toEqual(['s0', 's1']);
-    expect(stored.reduce((sum, slice) => sum + slice.records, 0)).toBe(20);
-    expect(new Set(stored.map(slice => slice.exportId)).size).toBe(1);
-    expect(stored[0]?.exportId).toMatch(/^[0-9a-f]{32}$/);
-    expect(stored[0]?.topologyVersion).toBe(7);
+    expect(exports).toMatchObject([{ signal: 'traces', topologyVersion: 7 }]);
+    expect(exports[0]?.exportId).toMatch(/^[0-9a-f]{32}$/);
+    expect(
+      stored()
+        .map(slice => slice.shard)
+        .sort(),
+    ).toEqual(['s0', 's1']);
+    expect(stored().reduce((sum, slice) => sum + slice.records, 0)).toBe(20);
+    const counts = { accepted: 20, rejected: 0, shed: 0, refused: 0 };
+    expect(received).toEqual([{ transport: 'http', signal: 'traces', ...counts }]);
+  });
+
+  it("tries to store until the sender's deadline, or for the time that is set", async () => {
+    const { exports, send } = receiverWith();
+    await send(spans(1));
+    await send(spans(1), { deadlineMs: 1_000_500 });
+    expect(exports.map(({ deadlineMs }) => deadlineMs)).toEqual([1_004_000, 1_000_500]);
+  });
+
+  it('looks at the key of every 64th record, counted over requests', async () => {
+    const { sampled, send } = receiverWith();
+    for (let i = 0; i < 32; i++) await send(spans(20));
+    expect(sampled).toHaveLength(10);
+    expect(sampled[0]).toMatchObject({
+      signal: 'traces',
+      records: 64,
+      shard: expect.stringMatching(/^s[01]$/),
+    });
   });
 
   it('gives a repeat the same export id and another request another one', async () => {
-    const { stored, send } = receiverWith();
+    const { exports, send } = receiverWith();
     await send(spans(1));
     await send(spans(1));
     await send(spans(1, 2));
-    expect(stored[0]?.exportId).toBe(stored[1]?.exportId);
-    expect(stored[2]?.exportId).not.toBe(stored[0]?.exportId);
+    expect(exports[0]?.exportId).toBe(exports[1]?.exportId);
+    expect(exports[2]?.exportId).not.toBe(exports[0]?.exportId);
   });
 
   it('gives a repeat that another topology splits another export id, so that moved records are not taken for stored', async () => {
@@ -82,7 +132,7 @@ describe('the receiver', () => {
     const after = receiverWith({ version: 8 });
     await before.send(spans(1));
     await after.send(spans(1));
-    expect(after.stored[0]?.exportId).not.toBe(before.stored[0]?.exportId);
+    expect(after.exports[0]?.exportId).not.toBe(before.exports[0]?.exportId);
   });
 
   it('refuses for good what a shard could not decode, however deep it lies', async () => {
@@ -91,7 +141,7 @@ describe('the receiver', () => {
     const attribute = Buffer.from([0x0a, 0x02, 0x0a, 0x05]); // an attribute whose key is longer than the attribute
     const damaged = Buffer.concat([body, Buffer.from([0x0a, 0x06, 0x0a, 0x04]), attribute]);
     expect(await send(damaged)).toMatchObject({ kind: 'refused', condition: 'malformed' });
-    expect(stored).toEqual([]);
+    expect(stored()).toEqual([]);
   });
 
   it('refuses for good what has more records than a shard can store at once, however small they are', async () => {
@@ -108,27 +158,27 @@ describe('the receiver', () => {
       condition: 'tooLarge',
       message: 'request of more than 200000 spans; send smaller batches',
     });
-    expect(stored).toEqual([]);
+    expect(stored()).toEqual([]);
   });
 
   it('refuses the whole request as retryable when one slice could not be stored', async () => {
-    const { send } = receiverWith({
-      outcome: slice =>
-        slice.shard === 's1' ? { kind: 'unavailable', reason: 'Redis is away' } : { kind: 'stored' },
-    });
+    const { received, send } = receiverWith({ outcome: { kind: 'unavailable', reason: 'Redis is away' } });
     expect(await send(spans(20))).toEqual({
       kind: 'refused',
       condition: 'unavailable',
       message: 'Redis is away',
       retryAfterMs: 1000,
     });
+    expect(received).toMatchObject([{ accepted: 0, shed: 0, refused: 20 }]);
   });
 
   it('refuses only the slices of a full shard, with count and reason', async () => {
-    const { stored, send } = receiverWith({ full: ['s1'] });
+    const { stored, received, shed, send } = receiverWith({ full: ['s1'] });
     const outcome = await send(spans(20));
-    expect(stored.map(slice => slice.shard)).toEqual(['s0']);
-    const kept = stored[0]?.records ?? 0;
+    expect(stored().map(slice => slice.shard)).toEqual(['s0']);
+    const kept = stored()[0]?.records ?? 0;
+    expect(received).toMatchObject([{ accepted: kept, shed: 20 - kept, refused: 0 }]);
+    expect(shed).toEqual([{ shard: 's1', signal: 'traces', records: 20 - kept }]);
     expect(outcome).toEqual({
       kind: 'accepted',
       rejected: 20 - kept,
@@ -136,22 +186,34 @@ describe('the receiver', () => {
     });
   });
 
+  it('refuses the whole request as retryable for the sake of a full shard when told to', async () => {
+    const { stored, received, send } = receiverWith({ full: ['s1'], onShardFull: 'reject' });
+    expect(await send(spans(20))).toMatchObject({
+      kind: 'refused',
+      condition: 'unavailable',
+      message: 'queue of shard s1 is full',
+      retryAfterMs: 1000,
+    });
+    expect(stored()).toEqual([]);
+    expect(received).toMatchObject([{ accepted: 0, shed: 0, refused: 20 }]);
+  });
+
   it('asks the sender to come back when nothing of the request could be stored', async () => {
     const { stored, send } = receiverWith({ full: ['s0', 's1'] });
     expect(await send(spans(20))).toMatchObject({ kind: 'refused', condition: 'unavailable' });
-    expect(stored).toEqual([]);
+    expect(stored()).toEqual([]);
   });
 
   it('accepts an empty request without storing anything', async () => {
     const { stored, send } = receiverWith();
     expect(await send(Buffer.alloc(0))).toEqual({ kind: 'accepted', rejected: 0, message: '' });
-    expect(stored).toEqual([]);
+    expect(stored()).toEqual([]);
   });
 
   it('refuses bytes that are not OTLP for good, storing nothing', async () => {
     const { stored, send } = receiverWith();
     expect(await send(Buffer.from('hello'))).toMatchObject({ kind: 'refused', condition: 'malformed' });
-    expect(stored).toEqual([]);
+    expect(stored()).toEqual([]);
   });
 
   it('reports rejected records and passes warnings on', async () => {
@@ -159,7 +221,7 @@ describe('the receiver', () => {
     const bad = Buffer.from(
       traces.encode({ resourceSpans: [{ scopeSpans: [{ spans: [{ name: 'no ids' }] }] }] }).finish(),
     );
-    expect(await send(bad, ['careful'])).toEqual({
+    expect(await send(bad, { warnings: ['careful'] })).toEqual({
       kind: 'accepted',
       rejected: 1,
       message: 'rejected 1 × trace_id is not 16 bytes with at least one non-zero; careful',

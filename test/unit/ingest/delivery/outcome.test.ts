@@ -11,13 +11,20 @@ describe("a shard's answer", () => {
     expect(answer(status)).toEqual({ kind: 'delivered' });
   });
 
-  it.each([400, 401, 404, 405, 413, 415, 422])('%i refuses the batch for good', status => {
+  it.each([400, 413, 422])('%i refuses the bytes for good', status => {
     expect(answer(status, 'bad span')).toEqual({ kind: 'reject', reason: `HTTP ${status}: bad span` });
   });
 
   it.each([302, 429, 500, 501, 502, 503, 504, 507])('%i is a reason to retry', status => {
     expect(answer(status)).toEqual({ kind: 'retry', reason: `HTTP ${status}` });
   });
+
+  it.each([401, 403, 404, 405, 408, 415])(
+    '%i is about the address or the credentials, not the records',
+    status => {
+      expect(answer(status).kind).toBe('retry');
+    },
+  );
 
   it('may ask for a pause in seconds', () => {
     expect(answer(503, '', '7')).toMatchObject({ kind: 'retry', afterMs: 7000 });

@@ -1,45 +1,81 @@
-import { beforeEach, describe, expect, it } from 'vitest';
-import { createHolds, type Holds } from '../../../../src/ingest/queue/holds.ts';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Holds, openHolds } from '../../../../src/ingest/queue/holds.ts';
+import type { Member } from '../../../../src/ingest/queue/queue-folder.ts';
+
+const LEASE_MS = 100;
+const a = { shard: 's0', id: 'a' };
 
 describe('holds', () => {
-  let nowMs = 0;
-  let holds: Holds;
+  let dir: string;
+  let nowMs: number;
+  let dead: Set<string>;
+  let mine: Holds;
+  let theirs: Holds;
 
-  beforeEach(() => {
+  const openFor = (id: string) => {
+    const self: Member = {
+      id,
+      isAlive: other => !dead.has(other),
+      leave: () => Promise.resolve(),
+    };
+    return openHolds({ dir, self, leaseMs: LEASE_MS, clock: { now: () => nowMs } });
+  };
+
+  beforeEach(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'otelfan-holds-'));
     nowMs = 1_000_000;
-    holds = createHolds({ now: () => nowMs }, 100);
+    dead = new Set();
+    mine = openFor('me');
+    theirs = openFor('them');
   });
 
-  it('a lease holds for its time', () => {
-    holds.lease('a');
-    nowMs += 99;
-    expect(holds.isHeld('a')).toBe(true);
+  afterEach(async () => {
+    await mine.close();
+    await theirs.close();
+    await rm(dir, { recursive: true });
+  });
+
+  it('a lease holds for its time, for its owner and for others', () => {
+    expect(mine.lease(a)).toBeDefined();
+    nowMs += LEASE_MS - 1;
+    expect(mine.lease(a)).toBeUndefined();
+    expect(theirs.lease(a)).toBeUndefined();
     nowMs += 1;
-    expect(holds.isHeld('a')).toBe(false);
-    expect(holds.isHeld('b')).toBe(false);
+    expect(theirs.lease(a)).toBeDefined();
+    expect(mine.lease(a)).toBeUndefined();
   });
 
-  it('a delay ends the lease and holds for its own time', () => {
-    holds.delay('a', holds.lease('a'), 30);
-    nowMs += 29;
-    expect(holds.isHeld('a')).toBe(true);
-    nowMs += 1;
-    expect(holds.isHeld('a')).toBe(false);
+  it('a lease ends with its owner', () => {
+    mine.lease(a);
+    dead.add('me');
+    expect(theirs.lease(a)).toBeDefined();
   });
 
-  it('an earlier claim cannot end a later one', () => {
-    const early = holds.lease('a');
-    nowMs += 100;
-    holds.lease('a');
-    holds.delay('a', early, 0);
-    expect(holds.isHeld('a')).toBe(true);
+  it('a delay holds for its time, also when who asked for it is gone', () => {
+    mine.delay(a, mine.lease(a) as never, 50);
+    dead.add('me');
+    expect(theirs.lease(a)).toBeUndefined();
+    nowMs += 50;
+    expect(theirs.lease(a)).toBeDefined();
   });
 
-  it('a pinned batch is held until it is forgotten', () => {
-    holds.pin('a');
-    nowMs += 1e9;
-    expect(holds.isHeld('a')).toBe(true);
-    holds.forget('a');
-    expect(holds.isHeld('a')).toBe(false);
+  it('a delay of a claim that passed to somebody else changes nothing', () => {
+    const lost = mine.lease(a);
+    nowMs += LEASE_MS;
+    theirs.lease(a);
+    mine.delay(a, lost as never, 0);
+    expect(mine.lease(a)).toBeUndefined();
+  });
+
+  it('what is forgotten is free, what is not is not', () => {
+    mine.lease(a);
+    const b = { shard: 's0', id: 'b' };
+    mine.lease(b);
+    theirs.forget(a);
+    expect(theirs.lease(a)).toBeDefined();
+    expect(theirs.lease(b)).toBeUndefined();
   });
 });

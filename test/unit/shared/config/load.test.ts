@@ -286,7 +286,11 @@ describe('a configuration that is legal and risky', () => {
     ],
     [
       'a shard that promises less',
-      { OTELFAN_TOPOLOGY: SHARDS.replace('topology:', '').replace('state: draining', 'kind: tael') },
+      {
+        OTELFAN_TOPOLOGY: SHARDS.replace('topology:', '')
+          .replace('state: draining', 'kind: tael')
+          .replace('http://shard-1:4318', 'grpc://shard-1:4317'),
+      },
       'shard s1 is of kind tael',
     ],
   ])('%s is loaded with a warning', (_name, env, setting) => {

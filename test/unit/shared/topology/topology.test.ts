@@ -23,7 +23,7 @@ function countsOf(owners: Uint16Array, shardCount: number): number[] {
   return counts;
 }
 
-describe('slots', () => {
+describe('F16: slots', () => {
   // Data lies where these say. A change here moves every key of every installation.
   it.each([
     ['', 10_649],
@@ -43,7 +43,7 @@ describe('slots', () => {
 });
 
 describe('rendezvous', () => {
-  it('the owners of the first slots among three equal shards never change', () => {
+  it('F16: the owners of the first slots among three equal shards never change', () => {
     const { owners } = createTopology({ version: 1, shards: shards(3) }, hash);
     expect([...owners.slice(0, 24)]).toEqual([
       0, 0, 2, 0, 0, 1, 2, 1, 2, 1, 1, 1, 2, 0, 2, 1, 1, 1, 1, 1, 2, 0, 1, 0,
@@ -51,7 +51,7 @@ describe('rendezvous', () => {
     expect(countsOf(owners, 3)).toEqual([5469, 5452, 5463]);
   });
 
-  it('a new shard takes slots from the others and moves none between them', () => {
+  it('F17: a new shard takes slots from the others and moves none between them', () => {
     const before = assignSlots(shards(4), hash);
     const after = assignSlots(shards(5), hash);
     let moved = 0;
@@ -84,5 +84,16 @@ describe('rendezvous', () => {
     expect(topology.active.map(shard => shard.id)).toEqual(['s1']);
     expect(topology.shards.map(shard => shard.id)).toEqual(['s0', 's1']);
     expect(new Set(topology.owners)).toEqual(new Set([0]));
+  });
+
+  it('a removed shard is neither read from nor given slots, and stays known for what is queued', () => {
+    const [s0, s1, s2] = shards(3) as [ShardSpec, ShardSpec, ShardSpec];
+    const topology = createTopology(
+      { version: 3, shards: [{ ...s0, state: 'removed' }, s1, { ...s2, state: 'draining' }] },
+      hash,
+    );
+    expect(topology.all.map(shard => shard.id)).toEqual(['s0', 's1', 's2']);
+    expect(topology.shards.map(shard => shard.id)).toEqual(['s1', 's2']);
+    expect(topology.active.map(shard => shard.id)).toEqual(['s1']);
   });
 });

@@ -1,0 +1,106 @@
+import { type Database, open, type RootDatabase, type Transaction } from 'lmdb';
+import { EMPTY_LEDGER, type Ledger, type LedgerEntry, SETTLED_MEMORY_MS } from './ledger.ts';
+
+/** By acceptance time, so that the keys of a lane are in the order in which it hands out batches. */
+export type LaneKey = [shard: string, acceptedAtMs: number, id: string];
+
+type PayloadKey = [shard: string, id: string];
+
+export interface DeadEntry extends LedgerEntry {
+  readonly reason: string;
+  readonly deadAtMs: number;
+}
+
+/** The tables of the embedded queue. Reads see the last commit; writes happen inside {@link LmdbTables.change}. */
+export interface LmdbTables {
+  readonly lanes: Database<LedgerEntry, LaneKey>;
+  /** Stored forms, of queued batches and of dead letters. */
+  readonly payloads: Database<Buffer, PayloadKey>;
+  readonly ledgers: Database<Ledger, string>;
+  readonly dead: Database<DeadEntry, PayloadKey>;
+  readonly deadByAge: Database<true, [shard: string, deadAtMs: number, id: string]>;
+  ledgerOf(shard: string): Ledger;
+  /** Remembers for a while that an id was settled. */
+  remember(id: string, atMs: number): void;
+  isSettled(id: string): boolean;
+  /** All of a change is durable when this resolves; when it rejects, nothing of it happened. */
+  change<T>(change: () => T): Promise<T>;
+  /** From here on reads see what any process committed. */
+  refresh(): void;
+  /** The last commit, held until `done`. */
+  snapshot(): Transaction;
+  close(): Promise<void>;
+}
+
+/** Forgotten per settled batch: more than one, so that a backlog of old ids shrinks. */
+const FORGET_PER_SETTLE = 4;
+
+export function openLmdbTables(dir: string): LmdbTables {
+  const root = open({
+    path: dir,
+    noSubdir: false,
+    maxDbs: 16,
+    // A commit then resolves after its fsync. Overlapped, it is visible before, and stays so when the fsync fails.
+    overlappingSync: false,
+    // Batching by event turn commits through an inner promise whose rejection on a full disk nobody can catch.
+    eventTurnBatching: false,
+  });
+  const ledgers: LmdbTables['ledgers'] = root.openDB({ name: 'ledgers', encoding: 'json' });
+  const settled: Database<number, string> = root.openDB({ name: 'settled', encoding: 'json' });
+  const settledByAge: Database<true, [atMs: number, id: string]> = root.openDB({
+    name: 'settled-by-age',
+    encoding: 'json',
+  });
+
+  return {
+    lanes: root.openDB({ name: 'lanes', encoding: 'json' }),
+    payloads: root.openDB({ name: 'payloads', encoding: 'binary' }),
+    ledgers,
+    dead: root.openDB({ name: 'dead', encoding: 'json' }),
+    deadByAge: root.openDB({ name: 'dead-by-age', encoding: 'json' }),
+    ledgerOf: shard => ledgers.get(shard) ?? EMPTY_LEDGER,
+    isSettled: id => settled.doesExist(id),
+
+    remember(id, atMs) {
+      settled.putSync(id, atMs);
+      settledByAge.putSync([atMs, id], true);
+      const old = settledByAge.getKeys({ end: [atMs - SETTLED_MEMORY_MS, ''], limit: FORGET_PER_SETTLE });
+      for (const key of [...old]) {
+        settledByAge.removeSync(key);
+        settled.removeSync(key[1]);
+      }
+    },
+
+    change: change => durably(root, change),
+    refresh: () => root.resetReadTxn(),
+    snapshot: () => root.useReadTransaction(),
+    close: () => root.close(),
+  };
+}
+
+/** LMDB's name for it: the transaction must be given up. */
+const MDB_BAD_TXN = -30_782;
+/** Saving its list of free pages, lmdb now and then gives up a sound commit by mistake; the next one goes through. */
+const COMMIT_ATTEMPTS = 4;
+
+/** As a child transaction a change is undone as a whole when it throws, whatever else shares the commit. */
+async function durably<T>(root: RootDatabase, change: () => T, attempts = COMMIT_ATTEMPTS): Promise<T> {
+  try {
+    return await root.childTransaction(change);
+  } catch (error) {
+    const cause = await causeOf(error);
+    if (attempts > 1 && cause instanceof Error && 'code' in cause && cause.code === MDB_BAD_TXN) {
+      return durably(root, change, attempts - 1);
+    }
+    throw cause;
+  }
+}
+
+/** lmdb rejects with a summary whose `commitError` is a promise that rejects with what the disk said. */
+async function causeOf(error: unknown): Promise<unknown> {
+  if (!(error instanceof Error) || !('commitError' in error)) return error;
+  return Promise.resolve(error.commitError).then(
+    () => error,
+    (cause: unknown) => cause,
+  );
+}

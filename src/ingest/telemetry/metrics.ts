@@ -1,0 +1,250 @@
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { Signal } from '../../shared/otlp/signal.ts';
+
+/** One metric as it is registered and documented: `docs/TELEMETRY.md` is generated from these. */
+export interface MetricSpec {
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  readonly labels: readonly string[];
+  readonly unit: string;
+  readonly help: string;
+  /** When a person should look, in words. */
+  readonly alert?: string;
+  /** Upper bounds, for histograms. */
+  readonly buckets?: readonly number[];
+}
+
+type More = Pick<MetricSpec, 'alert'>;
+
+const counter = (labels: readonly string[], unit: string, help: string, more: More = {}) =>
+  ({ type: 'counter', labels, unit, help, ...more }) as const;
+const gauge = (labels: readonly string[], unit: string, help: string, more: More = {}) =>
+  ({ type: 'gauge', labels, unit, help, ...more }) as const;
+const seconds = (labels: readonly string[], help: string) =>
+  ({ type: 'histogram', labels, unit: 'seconds', help, buckets: SECONDS_BUCKETS }) as const;
+
+/** From a request that met an idle queue to one that waited for its deadline. */
+const SECONDS_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+/** What the OpenTelemetry Collector calls the records of a signal in its metric names. */
+export const RECORDS = {
+  traces: 'spans',
+  logs: 'log_records',
+  metrics: 'metric_points',
+} as const satisfies Record<Signal, string>;
+
+type PerSignal<P extends string, S> = { readonly [K in `${P}_${(typeof RECORDS)[Signal]}_total`]: S };
+
+function perSignal<P extends string, S extends MetricSpec>(
+  prefix: P,
+  specOf: (noun: string) => S,
+): PerSignal<P, S> {
+  const entries = Object.values(RECORDS).map(
+    records => [`${prefix}_${records}_total`, specOf(sentenceStart(records.replace('_', ' ')))] as const,
+  );
+  return Object.fromEntries(entries) as PerSignal<P, S>;
+}
+
+function sentenceStart(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+const RECEIVER = ['receiver', 'transport'];
+
+/**
+ * Every metric of an ingest replica, once. `otelcol_*` mean what the OpenTelemetry Collector means by them, so that
+ * its dashboards work; `otelfan_*` are our own.
+ */
+export const METRICS = {
+  ...perSignal('otelcol_receiver_accepted', noun =>
+    counter(RECEIVER, 'records', `${noun} that were stored durably and acknowledged.`),
+  ),
+  ...perSignal('otelcol_receiver_refused', noun =>
+    counter(
+      RECEIVER,
+      'records',
+      `${noun} that were not stored, for whatever reason; their sender was told.`,
+      {
+        alert: 'its rate is above zero: senders repeat or lose data',
+      },
+    ),
+  ),
+  ...perSignal('otelcol_exporter_sent', noun =>
+    counter(['exporter'], 'records', `${noun} that a shard confirmed.`),
+  ),
+  ...perSignal('otelcol_exporter_send_failed', noun =>
+    counter(['exporter'], 'records', `${noun} that became dead letters: their shard will never take them.`, {
+      alert: 'its rate is above zero: look at `otelfan dead-letter list`',
+    }),
+  ),
+  ...perSignal('otelcol_exporter_enqueue_failed', noun =>
+    counter(
+      ['exporter'],
+      'records',
+      `${noun} that were refused for good because the queue of their shard was full.`,
+      {
+        alert:
+          'its rate is above zero: data is being lost until the shard drains or `queue.maxShardBytes` is raised',
+      },
+    ),
+  ),
+  otelcol_exporter_queue_size: gauge(['exporter'], 'bytes', 'Payload bytes that wait for the shard.'),
+  otelcol_exporter_queue_capacity: gauge(
+    ['exporter'],
+    'bytes',
+    'Payload bytes that may wait: `queue.maxShardBytes`.',
+    {
+      alert: '`otelcol_exporter_queue_size` is above 80 % of it',
+    },
+  ),
+  otelcol_exporter_in_flight_requests: gauge(['exporter'], 'batches', 'Batches on the way to the shard.'),
+
+  otelfan_requests_total: counter(
+    ['process', 'transport', 'signal', 'condition'],
+    'requests',
+    'Requests by what was answered: `accepted`, or the condition that the door told the sender. Without a signal the request named none.',
+    { alert: 'the share of `unavailable` or `throttled` stays above a few per cent; any `internal`' },
+  ),
+  otelfan_request_duration_seconds: seconds(
+    ['transport'],
+    'From the head of a request to its answer, reading and storing included.',
+  ),
+  otelfan_partial_success_total: counter(
+    ['transport', 'signal'],
+    'requests',
+    'Requests that were stored in part; the answer said how many records were not, and why.',
+  ),
+  otelfan_rejected_records_total: counter(
+    ['transport', 'signal'],
+    'records',
+    'Records that can never be stored, such as spans without a valid id.',
+    { alert: 'its rate is above zero: a sender is broken' },
+  ),
+  otelfan_shed_records_total: counter(
+    ['shard', 'signal'],
+    'records',
+    'Records that were refused for good because the queue of their shard was full.',
+    { alert: 'its rate is above zero: data is being lost until the shard drains' },
+  ),
+  otelfan_admission_refused_total: counter(
+    ['process', 'reason'],
+    'requests',
+    'Requests that were turned away before their body was read, by what was over its mark: `bytes_in_flight`, `requests`, `queue`, `event_loop_delay`.',
+    { alert: 'its rate stays above zero: more is sent than this replica can take' },
+  ),
+  otelfan_bytes_in_flight: gauge(['process'], 'bytes', 'Request bytes in memory.'),
+  otelfan_requests_in_flight: gauge(['process'], 'requests', 'Requests in hand.'),
+  otelfan_event_loop_delay_seconds: gauge(
+    ['process'],
+    'seconds',
+    'How late a process that takes requests is with its work.',
+    { alert: 'it nears `ingest.maxEventLoopDelay`: add workers or replicas' },
+  ),
+  otelfan_hot_key_records: gauge(
+    ['signal', 'key', 'shard'],
+    'records',
+    'Estimated records of the last minute or two, of the shard keys that most records of a signal have. Keys come and go.',
+    {
+      alert: 'one key makes up most of the records of its shard: more shards will not relieve that one',
+    },
+  ),
+
+  otelfan_queue_up: gauge([], '0 or 1', 'Whether the queue answered when metrics were read.', {
+    alert: 'it is 0 for a minute: senders get 503',
+  }),
+  otelfan_queue_batches: gauge(['shard'], 'batches', 'Batches stored and not settled.'),
+  otelfan_queue_bytes: gauge(['shard'], 'bytes', 'Payload bytes of those.'),
+  otelfan_queue_oldest_age_seconds: gauge(
+    ['shard'],
+    'seconds',
+    'Age of the oldest of those; 0 when there are none.',
+    {
+      alert:
+        'it grows for minutes: the shard does not keep up or is down; at `delivery.horizon` dead letters begin',
+    },
+  ),
+  otelfan_queue_records_total: counter(
+    ['shard', 'signal', 'event'],
+    'records',
+    'The ledger of the queue, over all replicas and restarts: records `accepted`, `delivered`, `dead_lettered` and `rerouted`.',
+  ),
+  otelfan_dead_letters: gauge(['shard'], 'batches', 'Dead letters kept.', {
+    alert: 'it is above zero: look at `otelfan dead-letter list`',
+  }),
+  otelfan_unaccounted_records: gauge(
+    ['shard', 'signal'],
+    'records',
+    'accepted − queued − delivered − dead-lettered − rerouted, with the queued ones counted batch by batch; looked at every 30 seconds at most.',
+    { alert: 'it is not 0: records were lost or counted twice, which is a bug' },
+  ),
+
+  otelfan_delivery_attempts_total: counter(
+    ['shard', 'signal', 'outcome'],
+    'batches',
+    'Attempts to deliver by outcome: `delivered`, `retry`, `reject`.',
+  ),
+  otelfan_delivery_duration_seconds: seconds(['shard'], 'How long a shard took to answer one attempt.'),
+  otelfan_lane_breaker_state: gauge(
+    ['shard', 'state'],
+    '0 or 1',
+    '1 for the state that the circuit breaker of the lane is in: `closed`, `open` or `half-open`.',
+    { alert: 'a shard is `open` for minutes: it is down' },
+  ),
+  otelfan_lane_concurrency: gauge(['shard'], 'batches', 'Batches that the lane would send at once.'),
+
+  otelfan_topology_version: gauge([], '', 'Version of the topology in force.', {
+    alert: 'replicas differ for minutes',
+  }),
+  otelfan_topology_slots_ratio: gauge(
+    ['shard'],
+    '0 to 1',
+    'Share of the slots that the shard owns; held against its share of `otelfan_queue_records_total` it shows skew.',
+  ),
+  otelfan_workers: gauge(
+    [],
+    'processes',
+    'Worker processes that take requests; 0 when this process does it itself.',
+    {
+      alert: 'it stays below `ingest.workers`: a worker crashes again and again',
+    },
+  ),
+  otelfan_worker_restarts_total: counter(
+    [],
+    'processes',
+    'Workers that ended unasked and were started again.',
+    {
+      alert: 'its rate is above zero: the log has the exit code or signal',
+    },
+  ),
+  otelfan_build_info: gauge(['version'], '1', 'The version that runs.'),
+} as const satisfies Readonly<Record<string, MetricSpec>>;
+
+type MetricName = keyof typeof METRICS;
+
+interface Instruments {
+  readonly counter: Counter;
+  readonly gauge: Gauge;
+  readonly histogram: Histogram;
+}
+
+/** A prom-client instrument for every declared metric, by name. */
+export type Metrics = { readonly [N in MetricName]: Instruments[(typeof METRICS)[N]['type']] };
+
+export function registerMetrics(registry: Registry): Metrics {
+  const entries = Object.entries<MetricSpec>(METRICS).map(([name, spec]) => [
+    name,
+    instrument(name, spec, registry),
+  ]);
+  return Object.fromEntries(entries) as Metrics;
+}
+
+function instrument(name: string, spec: MetricSpec, registry: Registry): Counter | Gauge | Histogram {
+  const options = { name, help: spec.help, labelNames: spec.labels, registers: [registry] };
+  switch (spec.type) {
+    case 'counter':
+      return new Counter(options);
+    case 'gauge':
+      return new Gauge(options);
+    case 'histogram':
+      return new Histogram({ ...options, buckets: [...(spec.buckets ?? [])] });
+  }
+}

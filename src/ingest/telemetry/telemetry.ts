@@ -1,0 +1,71 @@
+import { AggregatorRegistry, collectDefaultMetrics, Registry } from 'prom-client';
+import type { IngestEvents } from '../ingest-events.ts';
+import { countEvents } from './event-metrics.ts';
+import { type Metrics, registerMetrics } from './metrics.ts';
+
+/** The metrics of one process of a replica. */
+export interface Telemetry {
+  /** Name of the process within its replica, the label of what cannot be added up. */
+  readonly process: string;
+  readonly metrics: Metrics;
+  readonly events: IngestEvents;
+  /** Brings up to date what is looked up rather than counted, just before it is read. Has to end by itself. */
+  onSnapshot(collect: (metrics: Metrics) => void | Promise<void>): void;
+  /** Everything, as plain data that travels between processes. */
+  snapshot(): Promise<MetricsSnapshot>;
+}
+
+export type MetricsSnapshot = readonly MetricValues[];
+
+interface MetricValues {
+  readonly name: string;
+  readonly type: unknown;
+  readonly aggregator: string;
+  readonly values: readonly unknown[];
+}
+
+export function createTelemetry(process: string): Telemetry {
+  const registry = new Registry();
+  const metrics = registerMetrics(registry);
+  const processRegistry = createProcessRegistry(process);
+  const collectors: ((metrics: Metrics) => void | Promise<void>)[] = [];
+  return {
+    process,
+    metrics,
+    events: countEvents(metrics, process),
+    onSnapshot: collect => void collectors.push(collect),
+    async snapshot() {
+      await Promise.all(collectors.map(async collect => collect(metrics)));
+      const [own, ofProcess] = await Promise.all([
+        registry.getMetricsAsJSON(),
+        processRegistry.getMetricsAsJSON(),
+      ]);
+      return [...own, ...ofProcess];
+    },
+  };
+}
+
+/** What prom-client knows of a Node process. Every series has the label `process`, since few of them add up. */
+export function createProcessRegistry(process: string): Registry {
+  const registry = new Registry();
+  registry.setDefaultLabels({ process });
+  collectDefaultMetrics({ register: registry });
+  return registry;
+}
+
+/** Adds up the series that several processes have in common. */
+export function mergeSnapshots(snapshots: readonly MetricsSnapshot[]): Registry {
+  // prom-client leaves out or averages some process metrics, which is for series without a label of their own.
+  const summed = snapshots.map(snapshot => snapshot.map(metric => ({ ...metric, aggregator: 'sum' })));
+  return AggregatorRegistry.aggregate(summed);
+}
+
+/** What must not go back when the process that counted it is gone. */
+export function countersOf(snapshots: readonly MetricsSnapshot[]): MetricsSnapshot {
+  const counted = snapshots.map(snapshot =>
+    snapshot.filter(
+      ({ type, name }) => name.startsWith('otel') && (type === 'counter' || type === 'histogram'),
+    ),
+  );
+  return mergeSnapshots(counted).getMetricsAsArray() as unknown as MetricsSnapshot;
+}
