@@ -21,6 +21,8 @@ export interface Place {
   take(sizeBytes: number): Refusal | undefined;
   /** Gives back some of the bytes taken. */
   give(sizeBytes: number): void;
+  /** Does work that grows when its turn comes: requests that grew side by side would fill the memory and all fail. */
+  inTurn<Result>(work: () => Promise<Result>): Promise<Result>;
   /** A buffer that is the request's until it leaves. Its bytes are taken by themselves. */
   allocate(sizeBytes: number): Buffer;
   /** Gives back the place with all of its bytes and buffers. A second call changes nothing. */
@@ -46,7 +48,7 @@ export interface AdmissionOptions {
 }
 
 export function createAdmission(options: AdmissionOptions): Admission {
-  const held: Held = { requests: 0, bytes: 0 };
+  const held: Held = { requests: 0, bytes: 0, turns: createTurns(GROWING_AT_ONCE) };
   return {
     enter() {
       const { most, remedy, onRefused } = options.requests;
@@ -65,10 +67,34 @@ export function createAdmission(options: AdmissionOptions): Admission {
   };
 }
 
+/** As many as libuv has threads, and with the default settings as many as fit when each grows to its limit. */
+const GROWING_AT_ONCE = 4;
+
+type Turns = <Result>(work: () => Promise<Result>) => Promise<Result>;
+
+/** Runs so many works at once, the others when one ends, first come first served. */
+function createTurns(atOnce: number): Turns {
+  let running = 0;
+  const waiting: (() => void)[] = [];
+  return async work => {
+    // Whoever ends hands its turn on, so the number of running ones does not change.
+    if (running < atOnce) running++;
+    else await new Promise<void>(resolve => waiting.push(resolve));
+    try {
+      return await work();
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) running--;
+      else next();
+    }
+  };
+}
+
 /** What all requests of the process hold together. */
 interface Held {
   requests: number;
   bytes: number;
+  readonly turns: Turns;
 }
 
 class HeldPlace implements Place {
@@ -101,6 +127,10 @@ class HeldPlace implements Place {
   give(sizeBytes: number): void {
     this.#all.bytes -= sizeBytes;
     this.#bytes -= sizeBytes;
+  }
+
+  inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    return this.#all.turns(work);
   }
 
   allocate(sizeBytes: number): Buffer {

@@ -41,27 +41,39 @@ export async function decompressWithin(
   { maxRequestBytes, place }: Limits,
 ): Promise<Buffer | Refusal> {
   let taken = 0;
-  return decompress(input, compression, sizeBytes => {
-    taken += sizeBytes;
-    return taken > maxRequestBytes ? tooLarge(taken, maxRequestBytes) : place.take(sizeBytes);
-  });
+  const memory: Memory = {
+    take: sizeBytes => {
+      taken += sizeBytes;
+      return taken > maxRequestBytes ? tooLarge(taken, maxRequestBytes) : place.take(sizeBytes);
+    },
+    inTurn: work => place.inTurn(work),
+  };
+  return decompress(input, compression, memory);
 }
 
 /** Takes bytes that are about to be kept, or says why they may not be. */
 type Take = (sizeBytes: number) => Refusal | undefined;
 
-async function decompress(input: Buffer, compression: Compression, take: Take): Promise<Buffer | Refusal> {
+interface Memory extends Pick<Place, 'inTurn'> {
+  readonly take: Take;
+}
+
+async function decompress(
+  input: Buffer,
+  compression: Compression,
+  memory: Memory,
+): Promise<Buffer | Refusal> {
   switch (compression) {
     case 'gzip':
     case 'deflate':
     case 'zstd':
-      return inflateAll(input, compression, take);
+      return inflateAll(input, compression, memory);
     case 'snappy':
     case 'x-snappy-framed':
       try {
         if (compression === 'snappy' && !isFramed(input))
-          return take(readBlockHeader(input).sizeBytes) ?? decodeBlock(input);
-        return await decodeFrames(input, take);
+          return memory.take(readBlockHeader(input).sizeBytes) ?? decodeBlock(input);
+        return await decodeFrames(input, memory.take);
       } catch (error) {
         if (error instanceof MalformedSnappyError) return invalid(compression, error.message);
         throw error;
@@ -109,7 +121,11 @@ const STREAM_CHUNK_BYTES = 64 * 1024;
 /** Senders make one; each costs as much as setting up zlib anew, however little is in it. */
 const MAX_FRAMES = 1024;
 
-async function inflateAll(input: Buffer, compression: Inflatable, take: Take): Promise<Buffer | Refusal> {
+async function inflateAll(
+  input: Buffer,
+  compression: Inflatable,
+  { take, inTurn }: Memory,
+): Promise<Buffer | Refusal> {
   const parts: Buffer[] = [];
   // zlib stops after the first zstd frame (and at bytes after the last gzip member) without an error: go on from
   // where it stopped, so that every frame is read and trailing bytes are refused instead of dropped.
@@ -117,7 +133,7 @@ async function inflateAll(input: Buffer, compression: Inflatable, take: Take): P
     if (frames === MAX_FRAMES) return invalid(compression, `more than ${MAX_FRAMES} frames`);
     const rest = input.subarray(at);
     const inflated =
-      inflateAtOnce(rest, compression, take) ?? (await inflateInParts(rest, compression, take));
+      inflateAtOnce(rest, compression, take) ?? (await inTurn(() => inflateInParts(rest, compression, take)));
     if (isRefusal(inflated)) return inflated;
     if (inflated.inputBytes === 0) return invalid(compression, 'no data');
     parts.push(...inflated.parts);

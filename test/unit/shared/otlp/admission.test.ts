@@ -46,6 +46,31 @@ describe('admission', () => {
     expect([admission.requests(), admission.bytes()]).toEqual([0, 0]);
   });
 
+  it('lets four requests grow at once, the others in the order they came', async () => {
+    const admission = admissionOf();
+    const log: string[] = [];
+    const ends: (() => void)[] = [];
+    const works = Array.from({ length: 6 }, (_, index) =>
+      enter(admission).inTurn(() => {
+        log.push(`${index} begins`);
+        return new Promise<number>((resolve, reject) =>
+          ends.push(() => (index === 1 ? reject(new Error('broken')) : resolve(index))),
+        );
+      }),
+    );
+    const outcomes = Promise.allSettled(works);
+    expect(log).toEqual(['0 begins', '1 begins', '2 begins', '3 begins']);
+    // A work that fails hands its turn on like any other.
+    ends[1]?.();
+    await expect.poll(() => log.at(-1)).toBe('4 begins');
+    ends[0]?.();
+    await expect.poll(() => log.at(-1)).toBe('5 begins');
+    for (const end of ends) end();
+    expect((await outcomes).map(({ status }) => status)).toEqual(
+      Array.from({ length: 6 }, (_, index) => (index === 1 ? 'rejected' : 'fulfilled')),
+    );
+  });
+
   it('refuses with the first reason there is, for as long as there is one', () => {
     let reason: string | undefined = 'Redis is full';
     const admission = admissionOf({ reasons: [() => undefined, () => reason, () => 'never asked'] });
