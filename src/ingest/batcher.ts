@@ -34,7 +34,11 @@ export interface PendingSlice {
 }
 
 export type StoreOutcome =
-  | { readonly kind: 'stored' }
+  | {
+      readonly kind: 'stored';
+      /** Whether nobody looks at the bytes of the slices any more; what had to be stored twice may still be on its way. */
+      readonly isLetGo: boolean;
+    }
   /** Not known to be stored, as a whole; the reason is for the sender. */
   | { readonly kind: 'unavailable'; readonly reason: string };
 
@@ -127,29 +131,33 @@ class GroupCommit implements Batcher {
 
   /** Stores what of the group is not known to be stored, under the same ids, until every sender has its answer. */
   async #storeGroup(group: readonly Waiting[]): Promise<void> {
-    const { clock } = this.#options;
+    const { buffers, clock } = this.#options;
     let batches = batchesOf(group, this.#options);
+    const first = await this.#enqueue(batches);
+    if (first.kind === 'stored') {
+      for (const { slices, payload } of batches) if (slices.length > 1) buffers.give(payload);
+      return answerAll(group, { kind: 'stored', isLetGo: true });
+    }
+    let outcome = first;
     let open = group;
     for (let pauseMs = RETRY_FIRST_MS; ; pauseMs = Math.min(2 * pauseMs, RETRY_MAX_MS)) {
-      const outcome = await this.#enqueue(batches);
-      if (outcome.kind === 'stored') {
-        for (const { slices, payload } of batches) if (slices.length > 1) this.#options.buffers.give(payload);
-        return answerAll(open, outcome);
-      }
-      if (outcome.kind === 'refused') return answerAll(open, { kind: 'unavailable', reason: outcome.reason });
-      const isUnknown = ({ shard }: { readonly shard: string }) => outcome.shards.has(shard);
+      const { reason } = outcome;
+      if (outcome.kind === 'refused') return answerAll(open, { kind: 'unavailable', reason });
+      const { shards } = outcome;
+      const isUnknown = ({ shard }: { readonly shard: string }) => shards.has(shard);
       batches = batches.filter(isUnknown);
-      answerAll(
-        open.filter(({ request }) => !request.slices.some(isUnknown)),
-        { kind: 'stored' },
-      );
-      open = open.filter(({ request }) => request.slices.some(isUnknown));
+      const stored = open.filter(({ request }) => !request.slices.some(isUnknown));
+      answerAll(stored, { kind: 'stored', isLetGo: false });
       const retryAtMs = clock.now() + pauseMs;
       const isLate = ({ request }: Waiting) => request.deadlineMs <= retryAtMs;
-      answerAll(open.filter(isLate), { kind: 'unavailable', reason: outcome.reason });
+      open = open.filter(({ request }) => request.slices.some(isUnknown));
+      answerAll(open.filter(isLate), { kind: 'unavailable', reason });
       open = open.filter(waiting => !isLate(waiting));
       if (open.length === 0) return;
       await sleep(pauseMs);
+      const next = await this.#enqueue(batches);
+      if (next.kind === 'stored') return answerAll(open, { kind: 'stored', isLetGo: false });
+      outcome = next;
     }
   }
 

@@ -133,9 +133,8 @@ export function createReceiver(options: ReceiverOptions): ExportHandler {
       deadlineMs: request.deadlineMs ?? clock.now() + options.storeTimeoutMs,
       slices: kept,
     });
-    // Of what is not known to be stored, the queue may still have the bytes in hand.
     if (outcome.kind === 'unavailable') return refuseAll(request, parts, outcome.reason);
-    buffers.give(parts.memory);
+    if (outcome.isLetGo) buffers.give(parts.memory);
     return accept(request, { parts, kept, full });
   };
 }

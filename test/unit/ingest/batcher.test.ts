@@ -120,7 +120,7 @@ describe('the batcher', () => {
     const behind = batcher.store(request());
     await until(() => commits.length === 2);
     commits[1]?.end({ kind: 'stored' });
-    expect(await behind).toEqual({ kind: 'stored' });
+    expect(await behind).toMatchObject({ kind: 'stored' });
   });
 
   it('stores the slices of all shards in one call, and answers a request once all of its own are there', async () => {
@@ -130,7 +130,7 @@ describe('the batcher', () => {
     await until(() => commits.length === 1);
     expect(commits[0]?.batches.map(batch => batch.shard)).toEqual(['s0', 's1']);
     commits[0]?.end({ kind: 'stored' });
-    expect(await answer).toEqual({ kind: 'stored' });
+    expect(await answer).toEqual({ kind: 'stored', isLetGo: true });
   });
 
   it('stores again, under the same ids, only what is not known to be stored', async () => {
@@ -142,11 +142,11 @@ describe('the batcher', () => {
     ];
     await until(() => commits.length === 1);
     commits[0]?.end({ kind: 'unknown', reason: 'timed out', shards: new Set(['s1']) });
-    expect(await answers[0]).toEqual({ kind: 'stored' });
+    expect(await answers[0]).toEqual({ kind: 'stored', isLetGo: false });
     await until(() => commits.length === 2);
     expect(commits[1]?.batches).toEqual(commits[0]?.batches.filter(batch => batch.shard === 's1'));
     commits[1]?.end({ kind: 'stored' });
-    expect(await answers[1]).toEqual({ kind: 'stored' });
+    expect(await answers[1]).toEqual({ kind: 'stored', isLetGo: false });
   });
 
   it('stops trying at the deadline of each sender and tells it that the outcome is unknown', async () => {
@@ -208,6 +208,6 @@ describe('the batcher', () => {
     const drained = batcher.drain();
     commits[0]?.end({ kind: 'stored' });
     await drained;
-    expect(await answer).toEqual({ kind: 'stored' });
+    expect(await answer).toEqual({ kind: 'stored', isLetGo: true });
   });
 });

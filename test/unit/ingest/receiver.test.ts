@@ -33,7 +33,7 @@ interface ReceiverSetup {
 }
 
 function receiverWith({
-  outcome = { kind: 'stored' },
+  outcome = { kind: 'stored', isLetGo: true },
   full = [],
   onShardFull = 'shed',
   version = 7,
