@@ -27,6 +27,8 @@ interface JoinOptions {
 }
 
 const GATE_POLL_MS = 20;
+/** Who leaves and who cleans up after the dead may remove the same folder at the same time. */
+const REMOVAL = { recursive: true, force: true, maxRetries: 3 };
 /** A member that was found alive is believed for this long. */
 const ALIVE_FOR_MS = 500;
 
@@ -61,7 +63,7 @@ async function isEmptied(members: string): Promise<boolean> {
   let alive = 0;
   for (const id of await readdir(members)) {
     if (isLocked(join(members, id))) alive += 1;
-    else await rm(join(members, id), { recursive: true, force: true });
+    else await rm(join(members, id), REMOVAL);
   }
   return alive === 0;
 }
@@ -87,7 +89,7 @@ function become(members: string, clock: Clock): Member {
     },
     async leave() {
       lock.release();
-      await rm(join(members, id), { recursive: true, force: true });
+      await rm(join(members, id), REMOVAL);
     },
   };
 }
