@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type Database, open } from 'lmdb';
 import type { Clock } from '../../shared/time.ts';
 import type { BatchKey } from './batch.ts';
+import { COMMIT_ATTEMPTS, isGivenUpByMistake } from './lmdb-mistake.ts';
 import type { Member } from './queue-folder.ts';
 
 /** Names one claim; a later claim of the same batch has another. */
@@ -75,11 +76,20 @@ export function openHolds({ dir, self, leaseMs, clock }: HoldsOptions): Holds {
     return hold.token !== undefined && !self.isAlive(hold.token.owner);
   }
 
+  function change<T>(act: () => T, attempts = COMMIT_ATTEMPTS): T {
+    try {
+      return holds.transactionSync(act);
+    } catch (error) {
+      if (attempts > 1 && isGivenUpByMistake(error)) return change(act, attempts - 1);
+      throw error;
+    }
+  }
+
   return {
     lease({ shard, id }) {
       root.resetReadTxn();
       if (!isFree(holds.get([shard, id]))) return undefined;
-      return holds.transactionSync(() => {
+      return change(() => {
         if (!isFree(holds.get([shard, id]))) return undefined;
         claims += 1;
         const token = { owner: self.id, claim: claims };
@@ -89,7 +99,7 @@ export function openHolds({ dir, self, leaseMs, clock }: HoldsOptions): Holds {
     },
 
     delay({ shard, id }, token, delayMs) {
-      holds.transactionSync(() => {
+      change(() => {
         const held = holds.get([shard, id])?.token;
         if (held?.owner !== token.owner || held.claim !== token.claim) return;
         holds.putSync([shard, id], { untilMs: clock.now() + delayMs });
@@ -97,7 +107,7 @@ export function openHolds({ dir, self, leaseMs, clock }: HoldsOptions): Holds {
     },
 
     forget({ shard, id }) {
-      holds.removeSync([shard, id]);
+      change(() => holds.removeSync([shard, id]));
     },
 
     close: () => root.close(),

@@ -1,5 +1,6 @@
 import { type Database, open, type RootDatabase, type Transaction } from 'lmdb';
 import { EMPTY_LEDGER, type Ledger, type LedgerEntry, SETTLED_MEMORY_MS } from './ledger.ts';
+import { COMMIT_ATTEMPTS, isGivenUpByMistake } from './lmdb-mistake.ts';
 
 /** By acceptance time, so that the keys of a lane are in the order in which it hands out batches. */
 export type LaneKey = [shard: string, acceptedAtMs: number, id: string];
@@ -101,20 +102,13 @@ function guardExit() {
   };
 }
 
-/** LMDB's name for it: the transaction must be given up. */
-const MDB_BAD_TXN = -30_782;
-/** Saving its list of free pages, lmdb now and then gives up a sound commit by mistake; the next one goes through. */
-const COMMIT_ATTEMPTS = 4;
-
 /** As a child transaction a change is undone as a whole when it throws, whatever else shares the commit. */
 async function durably<T>(root: RootDatabase, change: () => T, attempts = COMMIT_ATTEMPTS): Promise<T> {
   try {
     return await root.childTransaction(change);
   } catch (error) {
     const cause = await causeOf(error);
-    if (attempts > 1 && cause instanceof Error && 'code' in cause && cause.code === MDB_BAD_TXN) {
-      return durably(root, change, attempts - 1);
-    }
+    if (attempts > 1 && isGivenUpByMistake(cause)) return durably(root, change, attempts - 1);
     throw cause;
   }
 }

@@ -57,7 +57,8 @@ describe('restoring a batch', () => {
   it('says what is wrong instead of throwing', () => {
     const encoded = encodeBatch(batch);
     expect(restoreBatch(undefined, batch)).toContain('missing');
-    expect(restoreBatch(encoded.subarray(1), batch)).toContain('version');
+    const future = Buffer.concat([Buffer.from([2]), encoded.subarray(1)]);
+    expect(restoreBatch(future, batch)).toContain('version');
     expect(restoreBatch(encoded.subarray(0, -1), batch)).toContain('checksum');
     expect(restoreBatch(encoded, { shard: 's1', id: batch.id })).toContain(`s1/${batch.id}`);
   });
