@@ -9,6 +9,7 @@ import { ENTRY, startIngest } from './compose/ingest.ts';
 import { type LocalTopology, localShards, resolveLocalTopology } from './compose/local-topology.ts';
 import { readyLine, urlOf } from './compose/ready-line.ts';
 import { type ShardProcess, startShardProcess } from './compose/shard-process.ts';
+import { keepYoungGenerationSmall } from './compose/young-generation.ts';
 import { EXIT, UserError } from './exit-codes.ts';
 import { configFrom, helpText, parseFlags, SERVE_FLAGS } from './flags.ts';
 import type { Io } from './io.ts';
@@ -65,6 +66,7 @@ export async function upCommand(argv: readonly string[], io: Io): Promise<number
     io.stdout.write(helpText(HELP));
     return EXIT.ok;
   }
+  keepYoungGenerationSmall();
   const { config, warnings } = configFrom(parsed, FLAGS, io.env);
   if (config.topology !== undefined) {
     throw new UserError(
