@@ -19,6 +19,8 @@ export interface IngestOptions {
 }
 
 const SHARDS = 3;
+/** Senders at once, as many small ones are what a gateway is for. */
+const CONNECTIONS = 16;
 
 /**
  * The cost and the delay of a durable acknowledgement, per backend and transport. Delivery is kept out of it by
@@ -95,7 +97,7 @@ async function measure(shot: Shot & { target: string; pid: number }): Promise<Me
     recordsPerKey: 10,
     seconds: shot.seconds,
     rate: shot.rate,
-    concurrency: 8,
+    concurrency: CONNECTIONS,
     seed: 1,
   });
   const cpuMicrosPerSpan = ((cpuSeconds(shot.pid) - cpuBefore) * 1e6) / Math.max(1, result.records);
