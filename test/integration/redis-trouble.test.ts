@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Transform } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { pino } from 'pino';
@@ -134,6 +135,37 @@ describe('the queue in a Redis that is in trouble', () => {
     await expectRefusalsAtOnce();
     own.resume();
     await expectRecovery();
+  });
+
+  it('that accepts connections and greets nobody: is left for another try, and the queue stops in time', async () => {
+    const silent = await startAddress();
+    cleanups.push(() => silent.close());
+    own = await startRedis({ started: false });
+    queue = await open(`redis://127.0.0.1:${silent.port}`);
+    await expectRefusalsAtOnce();
+    await expect.poll(() => silent.connections(), { timeout: 10_000 }).toBeGreaterThan(2);
+    const { ms } = await timed(() => queue.stop());
+    expect(ms).toBeLessThan(3000);
+  });
+
+  it('that is far away: a large batch may take longer than silence is allowed to last', async () => {
+    own = await startRedis();
+    const far = await startAddress(own.port, { bytesPerSecond: 24 * 1024 ** 2 });
+    cleanups.push(() => far.close());
+    queue = await open(`redis://127.0.0.1:${far.port}`);
+    const batch = newBatch('s0', { payload: Buffer.alloc(32 * 1024 ** 2, 'x') });
+    const { result, ms } = await timed(() => queue.enqueue([batch]));
+    expect(ms).toBeGreaterThan(1000);
+    expect(result).toEqual({ kind: 'stored' });
+    expect(far.connections()).toBe(1);
+  });
+
+  it('that hangs: the queue stops nevertheless', async () => {
+    await begin();
+    own.pause();
+    const { ms } = await timed(() => queue.stop());
+    expect(ms).toBeLessThan(3000);
+    own.resume();
   });
 
   it('that answers while this process is busy: keeps its connection', async () => {
@@ -291,23 +323,32 @@ describe('the queue in a Redis that is in trouble', () => {
   });
 });
 
-/** An address that can be made to lead to another server, as DNS and virtual addresses do; connections stay put. */
-async function startAddress(firstPort: number) {
+/**
+ * An address that can be made to lead to another server, as DNS and virtual addresses do; connections stay put.
+ * Without a port it leads to somebody who accepts and says nothing.
+ */
+async function startAddress(firstPort?: number, { bytesPerSecond }: { bytesPerSecond?: number } = {}) {
   let port = firstPort;
+  let connections = 0;
   const sockets = new Set<Socket>();
   const server: Server = createServer(client => {
+    connections += 1;
+    sockets.add(client);
+    client.on('error', () => undefined);
+    if (port === undefined) return;
     const target = connect(port, '127.0.0.1');
-    for (const socket of [client, target]) {
-      sockets.add(socket);
-      socket.on('error', () => undefined);
-    }
-    client.pipe(target).pipe(client);
+    sockets.add(target);
+    target.on('error', () => undefined);
+    if (bytesPerSecond === undefined) client.pipe(target);
+    else client.pipe(slowerThan(bytesPerSecond)).pipe(target);
+    target.pipe(client);
     client.on('close', () => target.destroy());
     target.on('close', () => client.destroy());
   });
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
   return {
     port: (server.address() as { port: number }).port,
+    connections: () => connections,
     leadTo(other: number) {
       port = other;
     },
@@ -316,4 +357,12 @@ async function startAddress(firstPort: number) {
       await new Promise(resolve => server.close(resolve));
     },
   };
+}
+
+function slowerThan(bytesPerSecond: number): Transform {
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      setTimeout(() => done(null, chunk), (1000 * chunk.length) / bytesPerSecond);
+    },
+  });
 }

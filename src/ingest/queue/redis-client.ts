@@ -7,7 +7,7 @@ export interface RedisAddress {
   readonly url: string;
   /** Whether it is a Redis Cluster. */
   readonly cluster: boolean;
-  /** Longest wait for a connection to be made and greeted. */
+  /** Longest wait for a connection to be made. Whether it is then answered on is for a heartbeat to see. */
   readonly connectTimeoutMs: number;
 }
 
@@ -46,8 +46,6 @@ function connectionOptions({ connectTimeoutMs }: RedisAddress) {
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
     connectTimeout: connectTimeoutMs,
-    // For the time before the heartbeat: a server may accept a connection and never greet it.
-    socketTimeout: 2 * connectTimeoutMs,
   };
 }
 

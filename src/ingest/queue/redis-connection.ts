@@ -33,6 +33,7 @@ export interface RedisConnectionOptions extends Omit<RedisAddress, 'connectTimeo
   readonly logger: Logger;
 }
 
+const SILENT = 'Redis, which holds the queue, does not answer';
 const UNJUDGED = 'Redis, which holds the queue, has not told yet whether it is durable';
 
 const PROBE_INTERVAL_MS = 1000;
@@ -52,6 +53,11 @@ export function connectRedis(options: RedisConnectionOptions): RedisConnection {
   const appendFsyncs = new WeakMap<Redis, string | undefined>();
   const told = new Set<string>();
   let verdicts: readonly RedisSuitability[] | undefined;
+  const heartbeat = startHeartbeat({
+    nodes,
+    intervalMs: silenceTimeoutMs / BEATS_PER_SILENCE,
+    maxSilentBeats: BEATS_PER_SILENCE,
+  });
   let wasReady = false;
   /** After a fail-over the address may lead to the new master, but only a new connection goes there. */
   let isReplica = false;
@@ -79,6 +85,7 @@ export function connectRedis(options: RedisConnectionOptions): RedisConnection {
 
   function reason(key?: string): string | undefined {
     if (!isReady()) return UNREACHABLE;
+    if (client instanceof Redis && heartbeat.isSilent(client)) return SILENT;
     if (requireDurable && verdicts === undefined) return UNJUDGED;
     const refusal = verdicts?.find(verdict => verdict.refusal !== undefined)?.refusal;
     return refusal ?? unsafeReason() ?? (key === undefined ? undefined : troubledKeys.get(key));
@@ -130,11 +137,6 @@ export function connectRedis(options: RedisConnectionOptions): RedisConnection {
     }
   }
 
-  const stopHeartbeat = startHeartbeat({
-    nodes,
-    intervalMs: silenceTimeoutMs / BEATS_PER_SILENCE,
-    maxMissedBeats: BEATS_PER_SILENCE,
-  });
   const timer = setInterval(() => void probe(), PROBE_INTERVAL_MS);
   const retryTimer = setInterval(retryTroubledKeys, silenceTimeoutMs / BEATS_PER_SILENCE);
   client.on('ready', () => void probe());
@@ -158,11 +160,12 @@ export function connectRedis(options: RedisConnectionOptions): RedisConnection {
     },
     probe,
     stop: once(async () => {
-      stopHeartbeat();
       clearInterval(timer);
       clearInterval(retryTimer);
       wasReady = false;
+      // The heartbeat goes on: it also ends the wait for a server that does not answer this.
       await client.quit().catch(() => client.disconnect());
+      heartbeat.stop();
     }),
   };
 }
