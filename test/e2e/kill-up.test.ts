@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { expectNothingUnaccounted } from '../support/conservation.ts';
 import { seededRandom, startLoad } from '../support/load.ts';
 import type { Json } from '../support/otlp-arbitraries.ts';
+import { OK_MEANS } from '../support/promises.ts';
 import { openDataFolderQueue } from '../support/queue-samples.ts';
 import { eventually, get } from '../support/read-api.ts';
 import { startUp, temporaryFolder } from '../support/systems.ts';
@@ -12,7 +13,7 @@ beforeEach(async () => {
 });
 afterEach(() => folder.remove());
 
-describe('kill -9 of up under load, then a restart', () => {
+describe(`${OK_MEANS} (kill -9 of up under load)`, () => {
   it.each([1, 20_261, 777_777])('keeps every acknowledged span exactly once (seed %i)', async seed => {
     const random = seededRandom(seed);
     const first = await startUp(folder.path);

@@ -11,6 +11,7 @@ import { expectNothingUnaccounted } from '../support/conservation.ts';
 import { seededRandom, startLoad } from '../support/load.ts';
 import { scrape, sumOf } from '../support/metrics.ts';
 import type { Json } from '../support/otlp-arbitraries.ts';
+import { OK_MEANS } from '../support/promises.ts';
 import { openDataFolderQueue } from '../support/queue-samples.ts';
 import { eventually, get } from '../support/read-api.ts';
 import { cannotControlRedis } from '../support/redis.ts';
@@ -142,7 +143,7 @@ describe.skipIf(cannotControlRedis !== undefined)('ingest with two workers', () 
     expect(sumOf(series, 'otelfan_workers')).toBe(2);
   });
 
-  it('loses nothing that was acknowledged when one is killed, starts it again and says so', async () => {
+  it(`${OK_MEANS} (kill -9 of a worker: it is started again, and the log says so)`, async () => {
     const ingest = system.ingest();
     const [victim] = workerPids(ingest) as [number, number];
     const running = load(1);
@@ -187,7 +188,7 @@ describe.skipIf(cannotControlRedis !== undefined)('ingest with two workers', () 
     await exportOverGrpc(system.grpc);
   });
 
-  it('ends with its primary, and a restart delivers all that was acknowledged', async () => {
+  it(`${OK_MEANS} (kill -9 of the primary: its workers end with it)`, async () => {
     const pids = workerPids(system.ingest());
     expect(pids.every(isAlive)).toBe(true);
     const running = load(2);
