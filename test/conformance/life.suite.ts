@@ -15,11 +15,13 @@ export function describeLife(here: Here): void {
       expect(told).toHaveLength(2);
     });
 
-    it('tells every listener, and of rerouted batches too', async () => {
+    it('tells every listener until it ends that, and of rerouted batches too', async () => {
       const target = here.site.newShard();
       const told: string[] = [];
       here.queue.onEnqueued(shard => told.push(`one ${shard}`));
       here.queue.onEnqueued(shard => told.push(`two ${shard}`));
+      const end = here.queue.onEnqueued(shard => told.push(`three ${shard}`));
+      end();
       const claimed = await here.storeAndClaim(newBatch(here.shard));
       await here.queue.reroute(claimed, [newBatch(target)]);
       expect(told.toSorted()).toEqual(

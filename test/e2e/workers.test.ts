@@ -4,6 +4,7 @@ import { Agent, request } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import grpc from '@grpc/grpc-js';
+import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SIGNAL_FACTS } from '../../src/shared/otlp/signal.ts';
 import { type RunningCli, runCli, startCli } from '../support/cli.ts';
@@ -127,6 +128,12 @@ describe.skipIf(cannotControlRedis !== undefined)('ingest with two workers', () 
       persistent: true,
     });
 
+  async function loadFor(ms: number) {
+    const running = load(5);
+    await new Promise(resolve => setTimeout(resolve, ms));
+    return running.stop();
+  }
+
   it('spreads connections over both, HTTP and gRPC, on the same ports', async () => {
     for (let i = 0; i < 6; i++) {
       expect(await exportOverHttp(system.http)).toBe(200);
@@ -141,6 +148,27 @@ describe.skipIf(cannotControlRedis !== undefined)('ingest with two workers', () 
     }
     expect(sumOf(series, 'otelfan_requests_total', { condition: 'accepted' })).toBe(12);
     expect(sumOf(series, 'otelfan_workers')).toBe(2);
+  });
+
+  it('leaves looking after lanes to the primary', async () => {
+    const client = new Redis(system.redisUrl);
+    const monitor = await client.monitor();
+    const caretakers = new Map<string, number>();
+    monitor.on('monitor', (_time: string, args: readonly string[], source: string) => {
+      const isCheck = /^evalsha$/i.test(args[0] ?? '') && args.some(arg => arg.endsWith(':stalled-check'));
+      if (isCheck) caretakers.set(source, (caretakers.get(source) ?? 0) + 1);
+    });
+    try {
+      // Both workers have stored batches for both lanes, and so know of them.
+      const { acknowledged } = await loadFor(500);
+      for (const id of acknowledged) everyAcknowledged.add(id);
+      const rounds = () => Math.max(0, ...caretakers.values());
+      await expect.poll(rounds, { timeout: 30_000 }).toBeGreaterThanOrEqual(6);
+      expect(caretakers.size).toBe(1);
+    } finally {
+      monitor.disconnect();
+      client.disconnect();
+    }
   });
 
   it(`${OK_MEANS} (kill -9 of a worker: it is started again, and the log says so)`, async () => {

@@ -70,12 +70,32 @@ describe('a lane', () => {
       expect(performance.now() - since).toBeLessThan(5000);
     });
 
+    it('and leaves no listener behind when it is stopped', async () => {
+      const shard = await shardThat(() => ok);
+      let listeners = 0;
+      const counted: BatchQueue = {
+        ...harness.queue,
+        onEnqueued(listener) {
+          listeners += 1;
+          const end = harness.queue.onEnqueued(listener);
+          return () => {
+            listeners -= 1;
+            end();
+          };
+        },
+      };
+      const lane = laneTo(shard.url, { queue: counted });
+      expect(listeners).toBe(1);
+      await lane.stop();
+      expect(listeners).toBe(0);
+    });
+
     it('from time to time for what other processes enqueue, more rarely while there is none', async () => {
       const shard = await shardThat(() => ok);
       let looks = 0;
       const deaf: BatchQueue = {
         ...harness.queue,
-        onEnqueued: () => undefined,
+        onEnqueued: () => () => undefined,
         claim: (...of) => {
           looks += 1;
           return harness.queue.claim(...of);

@@ -137,9 +137,12 @@ function inThisProcess(parts: IngestParts & { queue: BatchQueue; telemetry: Tele
 }
 
 function inWorkers(parts: IngestParts & { telemetry: Telemetry }): Front {
-  const listeners: ((shard: string) => void)[] = [];
+  const listeners = new Set<(shard: string) => void>();
   return {
-    onEnqueued: listener => void listeners.push(listener),
+    onEnqueued: listener => {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
     async open() {
       const { startWorkers } = await import('./worker-pool.ts');
       return startWorkers({

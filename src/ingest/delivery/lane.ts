@@ -187,7 +187,7 @@ export function createLane(parts: LaneParts): Lane {
       });
   }
 
-  queue.onEnqueued(enqueuedFor => {
+  const endListening = queue.onEnqueued(enqueuedFor => {
     if (enqueuedFor === shard) pacer.arrived();
   });
   const running = run();
@@ -201,6 +201,7 @@ export function createLane(parts: LaneParts): Lane {
     }),
     stop: once(async () => {
       stopping.abort();
+      endListening();
       pacer.end();
       await running;
       const grace = new AbortController();

@@ -84,8 +84,11 @@ export interface BatchQueue {
    */
   audit(shard: string): Promise<LaneAudit>;
 
-  /** Calls back when this process enqueued for a shard, so that an idle lane need not poll. */
-  onEnqueued(listener: (shard: string) => void): void;
+  /**
+   * Calls back when this process enqueued for a shard, so that an idle lane need not poll.
+   * @returns how to end it.
+   */
+  onEnqueued(listener: (shard: string) => void): () => void;
 
   /** `undefined` when batches can be stored now, else the reason why not, for readiness and admission. */
   unavailableReason(): Promise<string | undefined>;

@@ -84,7 +84,7 @@ export async function createBullmqQueue(options: BullmqQueueOptions): Promise<Ba
   const lanes = new Map<string, Lane>();
   /** Shards that Redis was told of over the present connection. */
   const announced = new Set<string>();
-  const listeners: ((shard: string) => void)[] = [];
+  const listeners = new Set<(shard: string) => void>();
   const storing = new Set<Promise<unknown>>();
   const turnLog = createTurnLog<string>({
     bad: reason => logger.error({ reason }, 'Redis does not store batches'),
@@ -284,7 +284,8 @@ export async function createBullmqQueue(options: BullmqQueueOptions): Promise<Ba
     },
 
     onEnqueued(listener) {
-      listeners.push(listener);
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
     },
 
     async unavailableReason() {

@@ -41,7 +41,7 @@ export async function createLmdbQueue(options: LmdbQueueOptions): Promise<BatchQ
   const deadLetters = createLmdbDeadLetters(tables);
   const freeSpace = createFreeSpace({ dir, minFreeBytes, clock });
   const holds = openHolds({ dir, self, leaseMs, clock });
-  const listeners: ((shard: string) => void)[] = [];
+  const listeners = new Set<(shard: string) => void>();
   const turnLog = createTurnLog<unknown>({
     bad: error => logger.error({ err: error }, "the queue's disk does not store batches"),
     good: () => logger.info("the queue's disk stores batches again"),
@@ -132,7 +132,8 @@ export async function createLmdbQueue(options: LmdbQueueOptions): Promise<BatchQ
     unavailableReason: () => whenOpen(() => freeSpace.take(0)),
 
     onEnqueued(listener) {
-      listeners.push(listener);
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
     },
 
     stop: once(async () => {

@@ -173,7 +173,7 @@ export const METRICS = {
   otelfan_unaccounted_records: gauge(
     ['shard', 'signal'],
     'records',
-    'accepted − queued − delivered − dead-lettered − rerouted, with the queued ones counted batch by batch; looked at every 30 seconds at most.',
+    'accepted − queued − delivered − dead-lettered − rerouted, with the queued ones counted batch by batch; looked at every 30 seconds at most, and absent for a shard with more than 100 000 batches.',
     { alert: 'it is not 0: records were lost or counted twice, which is a bug' },
   ),
 
