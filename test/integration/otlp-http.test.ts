@@ -1,3 +1,4 @@
+import { request as httpRequest } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ExportOutcome } from '../../src/shared/otlp/door.ts';
 import { createOtlpTypes } from '../../src/shared/otlp/messages.ts';
@@ -161,6 +162,25 @@ describe('the OTLP/HTTP door refuses', () => {
     });
   });
 });
+
+it.each(['http://otelfan.test/v1/traces', 'HTTPS://otelfan.test:4318/v1/traces?a=b', '/v1/traces?a=b'])(
+  'a request for %s is one for its path',
+  async target => {
+    const { received } = await openDoor();
+    const status = await new Promise(resolve => {
+      const options = {
+        port: door?.port,
+        host: '127.0.0.1',
+        method: 'POST',
+        path: target,
+        headers: PROTOBUF,
+      };
+      httpRequest(options, response => resolve(response.resume().statusCode)).end();
+    });
+    expect(status).toBe(200);
+    expect(received).toHaveLength(1);
+  },
+);
 
 it('stopping the door waits for the answer to a request in hand', async () => {
   let finish: (outcome: ExportOutcome) => void = () => {};

@@ -225,9 +225,11 @@ function routeOf(request: IncomingMessage): Route | Refusal {
   return { signal, encoding, compression };
 }
 
+/** Proxies may name the whole URL, which a server must take like its path (RFC 9112, section 3.2.2). */
 function pathOf({ url = '' }: IncomingMessage): string {
-  const query = url.indexOf('?');
-  return query === -1 ? url : url.slice(0, query);
+  const target = url.startsWith('/') ? url : url.replace(/^https?:\/\/[^/?]*/i, '');
+  const query = target.indexOf('?');
+  return query === -1 ? target : target.slice(0, query);
 }
 
 function encodingOf(request: IncomingMessage): Encoding | undefined {
