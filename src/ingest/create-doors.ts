@@ -121,6 +121,7 @@ export async function createDoors(options: DoorsOptions): Promise<Doors> {
     events: telemetry.events,
     hotKeys,
     buffers,
+    maxSliceBytes: options.maxBytesInFlight,
     clock,
   });
   const door = {

@@ -26,6 +26,8 @@ interface ReceiverOptions {
   readonly events: Pick<IngestEvents, 'received' | 'shed'>;
   readonly hotKeys: Pick<HotKeys, 'add'>;
   readonly buffers: BufferPool;
+  /** What the slices of all requests in hand may take; the setting `ingest.maxBytesInFlight`. */
+  readonly maxSliceBytes: number;
   readonly clock: Clock;
 }
 
@@ -58,6 +60,23 @@ interface Accepted {
 export function createReceiver(options: ReceiverOptions): ExportHandler {
   const { partition, hash, batcher, buffers, events, clock } = options;
   const recordsUntilLook: Record<Signal, number> = { traces: 1, logs: 1, metrics: 1 };
+  let sliceBytes = 0;
+
+  function allocate(sizeBytes: number): Buffer | undefined {
+    if (sliceBytes + sizeBytes > options.maxSliceBytes) return undefined;
+    sliceBytes += sizeBytes;
+    return buffers.take(sizeBytes);
+  }
+
+  function refuseSlices(sizeBytes: number): ExportOutcome {
+    const remedy = 'raise ingest.maxBytesInFlight';
+    return sizeBytes > options.maxSliceBytes
+      ? refuse(
+          'tooLarge',
+          `with its resources and scopes for every shard the request is ${sizeBytes} bytes; ${remedy}`,
+        )
+      : refuse('unavailable', `too many bytes of split requests in memory; ${remedy}`, RETRY_AFTER_MS);
+  }
 
   function split({ signal, body }: ExportRequest, topology: Topology): PartitionOutcome {
     const sampler: KeySampler = {
@@ -68,7 +87,7 @@ export function createReceiver(options: ReceiverOptions): ExportHandler {
       },
     };
     const shardOf = (key: Uint8Array) => topology.owners[hash.slot(key)] as number;
-    const outcome = partition({ signal, request: body, shardOf, sampler, allocate: buffers.take });
+    const outcome = partition({ signal, request: body, shardOf, sampler, allocate });
     recordsUntilLook[signal] = sampler.countdown;
     return outcome;
   }
@@ -105,7 +124,7 @@ export function createReceiver(options: ReceiverOptions): ExportHandler {
   }
 
   return async request => {
-    const { signal, body } = request;
+    const { signal } = request;
     const topology = options.topology();
     const parts = split(request, topology);
     if (parts.kind === 'malformed') return refuse('malformed', parts.reason);
@@ -113,6 +132,20 @@ export function createReceiver(options: ReceiverOptions): ExportHandler {
       const noun = SIGNAL_FACTS[signal].recordNoun;
       return refuse('tooLarge', `request of more than ${MAX_RECORDS} ${noun}s; send smaller batches`);
     }
+    if (parts.kind === 'no room') return refuseSlices(parts.sizeBytes);
+    try {
+      return await store(request, topology, parts);
+    } finally {
+      sliceBytes -= parts.memory.length;
+    }
+  };
+
+  async function store(
+    request: ExportRequest,
+    topology: Topology,
+    parts: Partitioned,
+  ): Promise<ExportOutcome> {
+    const { signal, body } = request;
     const kept: PendingSlice[] = [];
     const full: FullSlice[] = [];
     for (const { shard: index, bytes, records } of parts.slices) {
@@ -136,7 +169,7 @@ export function createReceiver(options: ReceiverOptions): ExportHandler {
     if (outcome.kind === 'unavailable') return refuseAll(request, parts, outcome.reason);
     if (outcome.isLetGo) buffers.give(parts.memory);
     return accept(request, { parts, kept, full });
-  };
+  }
 }
 
 function ownerOf(topology: Topology, index: number): string {

@@ -139,7 +139,7 @@ export function batchesOf(batch: Batch, { topology, hash, partition }: Cutting):
     });
     at += sizeBytes;
     if (parts.kind === 'malformed') return parts.reason;
-    if (parts.kind === 'too many records') return 'a slice has too many records';
+    if (parts.kind !== 'partitioned') return 'a slice has too many records';
     const newExportId = reroutedExportId({ exportId, from: batch.shard, version: topology.version }, hash);
     for (const { shard, bytes, records: count } of parts.slices) {
       const { id } = topology.active[shard] as Topology['active'][number];

@@ -1,3 +1,4 @@
+import http2 from 'node:http2';
 import grpc from '@grpc/grpc-js';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type ExportRequest, refuse } from '../../src/shared/otlp/door.ts';
@@ -12,6 +13,7 @@ import {
   type TestDoor,
   type TestDoorOptions,
 } from '../support/otlp-door.ts';
+import { grpcFrame, TRACE_EXPORT } from '../support/raw-grpc.ts';
 
 const raw = (bytes: Buffer) => bytes;
 
@@ -198,6 +200,21 @@ describe('a connection of the OTLP/gRPC door', () => {
       .toBe(grpc.connectivityState.IDLE);
     held.answerNext();
     expect((await first).length).toBe(0);
+  });
+
+  it('that is old and whose client never takes an answer is ended', async () => {
+    const { door } = await openDoor({ maxConnectionAgeMs: 50, ageGraceMs: 100 });
+    const session = http2.connect(`http://127.0.0.1:${door.port}`, { settings: { initialWindowSize: 0 } });
+    session.on('error', () => {});
+    const stream = session.request({
+      ':method': 'POST',
+      ':path': TRACE_EXPORT,
+      'content-type': 'application/grpc',
+    });
+    stream.on('error', () => {});
+    stream.end(grpcFrame(Buffer.from('x')));
+    await expect.poll(() => door.answered.length).toBe(1);
+    await expect.poll(() => session.destroyed).toBe(true);
   });
 
   it('is closed when the door is stopped, after the calls in hand', async () => {

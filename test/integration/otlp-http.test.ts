@@ -1,8 +1,11 @@
+import { request as httpRequest } from 'node:http';
+import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ExportOutcome } from '../../src/shared/otlp/door.ts';
 import { createOtlpTypes } from '../../src/shared/otlp/messages.ts';
 import { decodeExportResponse } from '../support/otlp-answers.ts';
 import {
+  heldOutcomes,
   MAX_REQUEST_BYTES,
   openHttpDoor,
   type TestDoor,
@@ -160,6 +163,40 @@ describe('the OTLP/HTTP door refuses', () => {
       ],
     });
   });
+});
+
+it.each(['http://otelfan.test/v1/traces', 'HTTPS://otelfan.test:4318/v1/traces?a=b', '/v1/traces?a=b'])(
+  'a request for %s is one for its path',
+  async target => {
+    const { received } = await openDoor();
+    const status = await new Promise(resolve => {
+      const options = {
+        port: door?.port,
+        host: '127.0.0.1',
+        method: 'POST',
+        path: target,
+        headers: PROTOBUF,
+      };
+      httpRequest(options, response => resolve(response.resume().statusCode)).end();
+    });
+    expect(status).toBe(200);
+    expect(received).toHaveLength(1);
+  },
+);
+
+it('a request that is followed by garbage gets its own answer', async () => {
+  const held = heldOutcomes();
+  const { received } = await openDoor({ outcome: held.outcome });
+  const socket = connect(door?.port as number, '127.0.0.1');
+  let answers = '';
+  socket.on('data', bytes => (answers += bytes));
+  const head =
+    'POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\ncontent-length: 1';
+  socket.write(`${head}\r\n\r\nxGARBAGE\r\n\r\n`);
+  await expect.poll(() => received.length).toBe(1);
+  held.answerNext();
+  await expect.poll(() => socket.destroyed).toBe(true);
+  expect(answers.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 400']);
 });
 
 it('stopping the door waits for the answer to a request in hand', async () => {

@@ -88,6 +88,15 @@ describe('walking', () => {
     if (outcome === undefined) types.request('metrics').decode(body);
   });
 
+  it('a request that ends in the tag of an attribute fails', () => {
+    const wrap = (field: number, content: Buffer) =>
+      Buffer.concat([Buffer.from([(field << 3) | 2, content.length]), content]);
+    const keyWithoutValue = Buffer.from([0x0a, 1, 0x6b, 0x12]);
+    // Span.attributes = 9, ScopeSpans.spans = 2, ResourceSpans.scope_spans = 2, resource_spans = 1
+    const body = [9, 2, 2, 1].reduce((content, field) => wrap(field, content), keyWithoutValue);
+    expect(check('traces', body)).toContain(`truncated varint at byte ${body.length}`);
+  });
+
   it('attribute values nested beyond the bound fail', () => {
     const nested = (depth: number): object =>
       depth === 0 ? { stringValue: 'x' } : { arrayValue: { values: [nested(depth - 1)] } };

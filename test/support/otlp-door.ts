@@ -19,6 +19,7 @@ export interface TestDoorOptions {
   readonly maxRequestBytes?: number;
   readonly corsOrigins?: string;
   readonly maxConnectionAgeMs?: number;
+  readonly ageGraceMs?: number;
 }
 
 export interface TestDoor extends HttpListener {
@@ -37,8 +38,9 @@ export async function openHttpDoor(options: TestDoorOptions = {}): Promise<TestD
 
 export async function openGrpcDoor(options: TestDoorOptions = {}): Promise<TestDoor> {
   const { door, seen } = doorOf(options);
-  const { maxConnectionAgeMs = 60_000 } = options;
-  return { ...(await createOtlpGrpcServer({ ...door, maxConnectionAgeMs, random: Math.random })), ...seen };
+  const { maxConnectionAgeMs = 60_000, ageGraceMs = 60_000 } = options;
+  const server = await createOtlpGrpcServer({ ...door, maxConnectionAgeMs, ageGraceMs, random: Math.random });
+  return { ...server, ...seen };
 }
 
 function doorOf({ outcome = ACCEPTED, admission, maxRequestBytes = MAX_REQUEST_BYTES }: TestDoorOptions) {

@@ -46,15 +46,17 @@ export type PartitionOutcome =
     }
   | { readonly kind: 'malformed'; readonly reason: string }
   /** More records than `MAX_RECORDS`, or so many envelopes inside one another. */
-  | { readonly kind: 'too many records' };
+  | { readonly kind: 'too many records' }
+  /** `allocate` had no room for slices of this size. */
+  | { readonly kind: 'no room'; readonly sizeBytes: number };
 
 interface PartitionInput {
   readonly signal: Signal;
   readonly request: Buffer;
   /** Owner of a shard key. Called with bytes of `request`, which it must not keep. */
   readonly shardOf: (key: Uint8Array) => number;
-  /** Room for the slices. Default: a new buffer. */
-  readonly allocate?: (sizeBytes: number) => Buffer;
+  /** Room for the slices, or `undefined`: each has its envelopes, so together they may be many times the request. */
+  readonly allocate?: (sizeBytes: number) => Buffer | undefined;
   readonly sampler?: KeySampler;
 }
 
@@ -93,7 +95,9 @@ function split(input: PartitionInput, shapes: Shapes): PartitionOutcome {
   const splitter = new Splitter(request, { shapes, sampler });
   const records = createRecordReader(signal, { request, walk: splitter.walk, shape: shapes.record, shardOf });
   const extras = splitter.split(records);
-  const memory = allocate(sizeOf(splitter.builders, extras));
+  const sizeBytes = sizeOf(splitter.builders, extras);
+  const memory = allocate(sizeBytes);
+  if (memory === undefined) return { kind: 'no room', sizeBytes };
   const writer = new RangeWriter(request, memory);
   return {
     kind: 'partitioned',

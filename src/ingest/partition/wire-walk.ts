@@ -61,7 +61,8 @@ export class WireWalk {
       let valueStart = at + 2;
       let fieldEnd = valueStart + length;
       let field = tag >> 3;
-      if ((tag & 0x87) !== LENGTH_DELIMITED || tag < 8 || length >= 0x80 || fieldEnd > end) {
+      // Past the end of the request `length` is undefined and `fieldEnd` no number, which is not at most `end` either.
+      if ((tag & 0x87) !== LENGTH_DELIMITED || tag < 8 || length >= 0x80 || !(fieldEnd <= end)) {
         const { reader } = this;
         reader.read(at, end);
         at = reader.fieldEnd;

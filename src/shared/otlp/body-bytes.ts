@@ -1,5 +1,6 @@
 import type { Place } from './admission.ts';
 import { type Refusal, refuse } from './door.ts';
+import { GatheredBytes } from './gathered-bytes.ts';
 
 /**
  * The bytes of one body while they arrive, counted against the request's own limit and the memory of the process
@@ -11,7 +12,8 @@ export class BodyBytes {
   readonly #sizeBytes: number | undefined;
   readonly #maxBytes: number;
   readonly #place: Place;
-  readonly #chunks: Buffer[] = [];
+  /** Of a body of unknown size. */
+  readonly #gathered = new GatheredBytes();
   #whole: Buffer | undefined;
   #filledBytes = 0;
 
@@ -54,14 +56,12 @@ export class BodyBytes {
     const refusal = this.#place.take(chunk.length);
     if (refusal !== undefined) return refusal;
     this.#filledBytes = sizeBytes;
-    this.#chunks.push(chunk);
+    this.#gathered.add(chunk);
     return undefined;
   }
 
   whole(): Buffer {
-    return (
-      this.#whole ?? (this.#chunks.length === 1 ? (this.#chunks[0] as Buffer) : Buffer.concat(this.#chunks))
-    );
+    return this.#whole ?? this.#gathered.whole();
   }
 }
 

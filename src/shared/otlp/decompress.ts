@@ -3,6 +3,7 @@ import zlib from 'node:zlib';
 import type { Place } from './admission.ts';
 import { tooLarge } from './body-bytes.ts';
 import { isRefusal, type Refusal, refuse } from './door.ts';
+import { GatheredBytes } from './gathered-bytes.ts';
 import { decodeBlock, decodeFramed, isFramed, MalformedSnappyError, readBlockHeader } from './snappy.ts';
 
 /** How a body may be compressed. `deflate` is zlib-wrapped; `snappy` is either format, told apart by its start. */
@@ -91,13 +92,15 @@ function invalid(compression: Compression, why: string): Refusal {
 const CHUNKS_AT_ONCE = 16;
 
 async function decodeFrames(input: Buffer, take: Take): Promise<Buffer | Refusal> {
-  const chunks: Buffer[] = [];
+  const plain = new GatheredBytes();
+  let chunks = 0;
   for (const chunk of decodeFramed(input)) {
     const refusal = take(chunk.length);
     if (refusal !== undefined) return refusal;
-    if (chunks.push(chunk) % CHUNKS_AT_ONCE === 0) await setImmediate();
+    plain.add(chunk);
+    if (++chunks % CHUNKS_AT_ONCE === 0) await setImmediate();
   }
-  return Buffer.concat(chunks);
+  return plain.whole();
 }
 
 const INFLATE = {

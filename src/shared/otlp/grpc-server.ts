@@ -9,11 +9,15 @@ import { GrpcCall } from './grpc-call.ts';
 interface OtlpGrpcOptions extends DoorOptions {
   /** Age at which a connection is asked to be made anew, so that load balancers can spread it. */
   readonly maxConnectionAgeMs: number;
+  /** How long its calls may still take then. Default: longer than any call takes. */
+  readonly ageGraceMs?: number;
   /** From 0 to 1; spreads the ends of connections that began together. */
   readonly random: () => number;
 }
 
 const STOP_GRACE_MS = 10_000;
+/** A client that never takes its answers would keep the connection for good. */
+const AGE_GRACE_MS = 180_000;
 /** How much longer or shorter than asked for a connection may live. */
 const AGE_SPREAD = 0.1;
 /** What a sender may send of a message before it is asked for more. */
@@ -38,7 +42,10 @@ export async function createOtlpGrpcServer(options: OtlpGrpcOptions): Promise<Ht
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
     const spread = 1 + AGE_SPREAD * (2 * options.random() - 1);
     // GOAWAY names the last call that is served; a client repeats one that crossed it by itself, as it was not begun.
-    const age = setTimeout(() => session.close(), options.maxConnectionAgeMs * spread).unref();
+    let age = setTimeout(() => {
+      session.close();
+      age = setTimeout(() => session.destroy(), options.ageGraceMs ?? AGE_GRACE_MS).unref();
+    }, options.maxConnectionAgeMs * spread).unref();
     session.once('close', () => {
       clearTimeout(age);
       sessions.delete(session);

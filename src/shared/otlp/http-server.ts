@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { type HttpListener, KEEP_ALIVE_MS, listen } from '../http-listener.ts';
 import type { Place } from './admission.ts';
 import { tooLarge } from './body-bytes.ts';
@@ -46,7 +47,15 @@ export async function createOtlpHttpServer(options: OtlpHttpOptions): Promise<Ht
   // Node would ask for the body of such a request by itself; it is asked for once the request is admitted.
   server.on('checkContinue', (request, response) => server.emit('request', request, response));
   server.on('checkExpectation', (request, response) => server.emit('request', request, response));
-  server.on('clientError', answerBrokenRequest);
+  const newest = new WeakMap<Duplex, { request: IncomingMessage; response: ServerResponse }>();
+  server.on('request', (request, response) => newest.set(request.socket, { request, response }));
+  server.on('clientError', (error, socket) => {
+    const before = newest.get(socket);
+    // What broke may follow a whole request that is being stored, whose answer comes first.
+    if (before?.request.complete && !before.response.closed)
+      before.response.once('close', () => answerBrokenRequest(error, socket));
+    else answerBrokenRequest(error, socket);
+  });
   return listen(server, { host: options.host, port: options.port, stopGraceMs: STOP_GRACE_MS });
 }
 
@@ -225,9 +234,11 @@ function routeOf(request: IncomingMessage): Route | Refusal {
   return { signal, encoding, compression };
 }
 
+/** Proxies may name the whole URL, which a server must take like its path (RFC 9112, section 3.2.2). */
 function pathOf({ url = '' }: IncomingMessage): string {
-  const query = url.indexOf('?');
-  return query === -1 ? url : url.slice(0, query);
+  const target = url.startsWith('/') ? url : url.replace(/^https?:\/\/[^/?]*/i, '');
+  const query = target.indexOf('?');
+  return query === -1 ? target : target.slice(0, query);
 }
 
 function encodingOf(request: IncomingMessage): Encoding | undefined {

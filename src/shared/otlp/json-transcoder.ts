@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import protobuf from 'protobufjs';
+import { jsonExcess } from './json-bounds.ts';
 import { JSON_VALUES, type JsonValue, NotThisValue } from './json-values.ts';
 import type { OtlpTypes } from './messages.ts';
 import { ProtoWriter } from './proto-writer.ts';
@@ -46,6 +47,8 @@ const TOKEN = /\\.|"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 /** `JSON.parse`, with integers that a double cannot hold turned into strings first. */
 function parseLossless(json: Buffer): unknown {
   if (!isUtf8(json)) throw new SyntaxError('body is not valid UTF-8');
+  const excess = jsonExcess(json);
+  if (excess !== undefined) throw new SyntaxError(excess);
   const text = json.toString('utf8');
   if (!LONG_INTEGER.test(text)) return JSON.parse(text);
   let isInString = false;

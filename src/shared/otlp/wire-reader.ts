@@ -15,6 +15,8 @@ const END_GROUP = 4;
 const FIXED32 = 5;
 
 export const MAX_VARINT_BYTES = 10;
+/** Of a tag, which has 32 bits: decoders refuse zeros after them that other varints may have. */
+const MAX_TAG_BYTES = 5;
 const MAX_GROUP_DEPTH = 32;
 
 /**
@@ -104,7 +106,8 @@ export class WireReader {
     const tag = this.#varint();
     this.wireType = tag & 7;
     this.field = Math.floor(tag / 8);
-    if (this.field === 0 || tag > 0xffff_ffff) throw new MalformedProtobufError('invalid field tag', start);
+    const isTooLong = tag > 0xffff_ffff || this.#at - start > MAX_TAG_BYTES;
+    if (this.field === 0 || isTooLong) throw new MalformedProtobufError('invalid field tag', start);
   }
 
   #skipValue(depth: number): void {

@@ -131,6 +131,11 @@ describe('the wire form', () => {
       'varint longer than 10 bytes at byte 1',
     ],
     ['field number 0', Buffer.from([0x02, 0x00]), 'invalid field tag at byte 0'],
+    [
+      'a tag of 6 bytes',
+      Buffer.from([0x9a, 0x86, 0x80, 0x80, 0x80, 0x00, 0x00]),
+      'invalid field tag at byte 0',
+    ],
     ['wire type 7', Buffer.from([0x0f]), 'invalid wire type 7 at byte 0'],
     [
       'a group that ends as another field',

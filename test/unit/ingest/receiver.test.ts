@@ -30,6 +30,7 @@ interface ReceiverSetup {
   readonly full?: readonly string[];
   readonly onShardFull?: 'shed' | 'reject';
   readonly version?: number;
+  readonly maxSliceBytes?: number;
 }
 
 function receiverWith({
@@ -37,6 +38,7 @@ function receiverWith({
   full = [],
   onShardFull = 'shed',
   version = 7,
+  maxSliceBytes = 1_000_000,
 }: ReceiverSetup = {}) {
   const exports: PendingExport[] = [];
   const received: Received[] = [];
@@ -60,6 +62,7 @@ function receiverWith({
     events: { received: event => received.push(event), shed: event => shed.push(event) },
     hotKeys: { add: seen => sampled.push(seen) },
     buffers: NO_POOL,
+    maxSliceBytes,
     clock: { now: () => 1_000_000 },
   });
   const send = (body: Buffer, change: { warnings?: readonly string[]; deadlineMs?: number } = {}) =>
@@ -105,6 +108,36 @@ describe('the receiver', () => {
     await send(spans(1));
     await send(spans(1), { deadlineMs: 1_000_500 });
     expect(exports.map(({ deadlineMs }) => deadlineMs)).toEqual([1_004_000, 1_000_500]);
+  });
+
+  it('refuses for good what is too large with its envelopes for every shard, and for now what has no room', async () => {
+    const { send } = receiverWith({ maxSliceBytes: 1000 });
+    const large = Buffer.from(
+      traces
+        .encode({
+          resourceSpans: [
+            {
+              schemaUrl: 'x'.repeat(400),
+              scopeSpans: [
+                {
+                  spans: Array.from({ length: 12 }, (_, name) => ({
+                    traceId: Buffer.alloc(16, name + 1),
+                    spanId: Buffer.alloc(8, 1),
+                  })),
+                },
+              ],
+            },
+          ],
+        })
+        .finish(),
+    );
+    expect(large.length).toBeLessThan(1000);
+    expect(await send(large)).toMatchObject({ kind: 'refused', condition: 'tooLarge' });
+    // Each of these takes about 600 of the 1000 bytes while it is stored.
+    const [first, second] = await Promise.all([send(spans(19)), send(spans(19))]);
+    expect(first).toMatchObject({ kind: 'accepted' });
+    expect(second).toMatchObject({ kind: 'refused', condition: 'unavailable', retryAfterMs: 1000 });
+    expect(await send(spans(19))).toMatchObject({ kind: 'accepted' });
   });
 
   it('looks at the key of every 64th record, counted over requests', async () => {
