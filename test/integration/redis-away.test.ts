@@ -6,6 +6,7 @@ import { loadConfig } from '../../src/shared/config/load.ts';
 import { createHash } from '../../src/shared/topology/hash.ts';
 import { createTopology } from '../../src/shared/topology/topology.ts';
 import { fixedTopology } from '../../src/shared/topology/topology-source.ts';
+import { scrape } from '../support/metrics.ts';
 import { tracesOf } from '../support/otlp-samples.ts';
 import { cannotControlRedis, startRedis, type TestRedis } from '../support/redis.ts';
 import { ok, type StubOtlpShard, startStubOtlpShard } from '../support/stub-otlp-shard.ts';
@@ -85,6 +86,11 @@ describe.skipIf(cannotControlRedis !== undefined)('an ingest replica whose Redis
     const before = shard.deliveries.length;
     await becomes(200);
     await expect.poll(() => shard.deliveries.length, { timeout: 15_000 }).toBeGreaterThan(before);
+    const accounts = (await scrape(`http://127.0.0.1:${ingest?.metricsPort}`)).filter(
+      ({ name }) => name === 'otelfan_unaccounted_records',
+    );
+    expect(accounts).not.toEqual([]);
+    expect(accounts.filter(({ value }) => value !== 0)).toEqual([]);
   }
 
   it('is not there at the start answers 503 at once, and takes requests when it is', async () => {

@@ -43,7 +43,8 @@ function heldText({ id, queue }: ShardLine): string {
 }
 
 function hotKeysText({ hotKeys, hotKeysError }: Pick<Overview, 'hotKeys' | 'hotKeysError'>): string {
-  if (hotKeysError !== undefined) return `Hottest keys: ${hotKeysError}\n  Where ingest tells its metrics elsewhere: --ingest-metrics URL\n`;
+  if (hotKeysError !== undefined)
+    return `Hottest keys: ${hotKeysError}\n  Where ingest tells its metrics elsewhere: --ingest-metrics URL\n`;
   if (hotKeys === undefined || hotKeys.length === 0) return 'Hottest keys: none seen yet\n';
   const table = renderTable<HotKey>({
     columns: [
