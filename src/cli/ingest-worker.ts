@@ -54,7 +54,7 @@ async function startWorker({ number, config, topology: spec }: Start, mail: Mail
       (error: unknown) => logger.error({ err: error }, 'metrics could not be read'),
     );
   // Lanes are the primary's.
-  const queue = await openQueue({ config, shards: [], logger });
+  const queue = await openQueue({ config, shards: [], claims: false, logger });
   queue.onEnqueued(tellOncePerTurn());
   const doors = await startDoors({ config, topology: () => topology, hash, queue, telemetry, logger }).catch(
     async (error: unknown) => {

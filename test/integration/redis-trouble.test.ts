@@ -15,6 +15,8 @@ import { cannotControlRedis, startRedis, type TestRedis } from '../support/redis
 
 /** Far below any timeout of the queue, and far above what answering without Redis takes on a busy machine. */
 const AT_ONCE_MS = 200;
+/** What a sender waits for its 503 while Redis is away. */
+const REFUSAL_MS = 50;
 
 describe('the queue in a Redis that is in trouble', () => {
   let own: TestRedis;
@@ -62,11 +64,14 @@ describe('the queue in a Redis that is in trouble', () => {
   const kindOf = async (batch = newBatch('s0')) => (await queue.enqueue([batch])).kind;
 
   const expectRefusalsAtOnce = async () => {
-    for (let round = 0; round < 10; round += 1) {
+    const times: number[] = [];
+    for (let round = 0; round < 11; round += 1) {
       const { result, ms } = await timed(() => queue.enqueue([newBatch('s0')]));
       expect(result.kind).toBe('refused');
-      expect(ms).toBeLessThan(AT_ONCE_MS);
+      times.push(ms);
     }
+    // The middle one: a busy machine may hold up any single one.
+    expect(times.toSorted((a, b) => a - b)[5]).toBeLessThan(REFUSAL_MS);
     const { ms } = await timed(() => queue.claim('s0', 'oldest').catch(() => undefined));
     expect(ms).toBeLessThan(AT_ONCE_MS);
   };

@@ -15,6 +15,8 @@ export interface QueueParts {
   readonly config: Config;
   /** Lanes to look after from the start. */
   readonly shards: readonly string[];
+  /** False for a process that only stores. Default true. */
+  readonly claims?: boolean;
   readonly logger: Logger;
 }
 
@@ -22,7 +24,7 @@ export interface QueueParts {
  * The queue that the configuration names: the one in Redis, or the one in the data folder.
  * @throws UserError when it cannot be used as it is; a Redis that is away is no reason
  */
-export async function openQueue({ config, shards, logger }: QueueParts): Promise<BatchQueue> {
+export async function openQueue({ config, shards, claims = true, logger }: QueueParts): Promise<BatchQueue> {
   const common = { leaseMs: config.delivery.timeout + LEASE_MARGIN_MS, clock: systemClock, logger };
   const { redis, minFreeBytes, maxBytes } = config.queue;
   try {
@@ -34,6 +36,7 @@ export async function openQueue({ config, shards, logger }: QueueParts): Promise
       url: redis.url,
       cluster: redis.cluster,
       shards,
+      claims,
       backlogAgeMs: config.delivery.backlogAge,
       requireDurable: redis.requireDurable,
       maxQueueBytes: maxBytes,

@@ -1,6 +1,7 @@
 import type { Signal } from '../../shared/otlp/signal.ts';
 import { LENGTH_DELIMITED } from '../../shared/otlp/wire-reader.ts';
 import type { Ranges } from './ranges.ts';
+import { serviceName } from './service-name.ts';
 import type { Shape, WireWalk } from './wire-walk.ts';
 
 /*
@@ -234,66 +235,6 @@ class MetricReader implements RecordReader {
 
 function isMetricData(field: number): boolean {
   return field === 5 || field === 7 || field === 9 || field === 10 || field === 11;
-}
-
-const UNKNOWN_SERVICE = Buffer.from('unknown');
-const SERVICE_NAME = Buffer.from('service.name');
-
-type Source = Pick<RecordReaderParts, 'request' | 'walk'>;
-
-/** The first `service.name` that has a value: its string, empty for other types; `unknown` without one (contract §2.2). */
-function serviceName(source: Source, group: Readonly<Ranges>): Uint8Array {
-  const { reader } = source.walk;
-  for (let i = 0; i < group.length; i += 2) {
-    const groupEnd = group[i + 1] as number;
-    for (let at = group[i] as number; at < groupEnd; ) {
-      reader.read(at, groupEnd);
-      at = reader.fieldEnd;
-      if (reader.field !== 1 || reader.wireType !== LENGTH_DELIMITED) continue;
-      const name = serviceNameOfResource(source, reader.valueStart, at);
-      if (name !== undefined) return name;
-    }
-  }
-  return UNKNOWN_SERVICE;
-}
-
-function serviceNameOfResource(source: Source, start: number, end: number): Uint8Array | undefined {
-  const { reader } = source.walk;
-  for (let at = start; at < end; ) {
-    reader.read(at, end);
-    at = reader.fieldEnd;
-    if (reader.field !== 1 || reader.wireType !== LENGTH_DELIMITED) continue;
-    const name = valueOfServiceName(source, reader.valueStart, at);
-    if (name !== undefined) return name;
-  }
-  return undefined;
-}
-
-/** `KeyValue { string key = 1; AnyValue value = 2; }`, `AnyValue { string string_value = 1; … }`. */
-function valueOfServiceName({ request, walk }: Source, start: number, end: number): Uint8Array | undefined {
-  const { reader } = walk;
-  let isServiceName = false;
-  let value: Uint8Array | undefined;
-  for (let at = start; at < end; ) {
-    reader.read(at, end);
-    at = reader.fieldEnd;
-    if (reader.wireType !== LENGTH_DELIMITED) continue;
-    const { field, valueStart } = reader;
-    if (field === 1) isServiceName = SERVICE_NAME.equals(request.subarray(valueStart, at));
-    else if (field === 2) value = stringOfAnyValue({ request, walk }, valueStart, at);
-  }
-  return isServiceName ? value : undefined;
-}
-
-function stringOfAnyValue({ request, walk }: Source, start: number, end: number): Uint8Array | undefined {
-  const { reader } = walk;
-  let value: Uint8Array | undefined;
-  for (let at = start; at < end; at = reader.fieldEnd) {
-    reader.read(at, end);
-    const isString = reader.field === 1 && reader.wireType === LENGTH_DELIMITED;
-    value = isString ? request.subarray(reader.valueStart, reader.fieldEnd) : EMPTY;
-  }
-  return value;
 }
 
 function isZero(request: Buffer, start: number, length: number): boolean {
