@@ -1,4 +1,4 @@
-import { stopAll } from '../shared/lifecycle.ts';
+import { startOn, stopAll } from '../shared/lifecycle.ts';
 import { createHash } from '../shared/topology/hash.ts';
 import { startIngest, workerCount } from './compose/ingest.ts';
 import { readyLine, urlOf } from './compose/ready-line.ts';
@@ -64,7 +64,9 @@ export async function ingestCommand(argv: readonly string[], io: Io): Promise<nu
   const topology = openTopology({ settings, hash, command: 'ingest', logger });
   const { http, grpc, health, metrics } = config.ingest;
   const workers = workerCount(config);
-  const ingest = await startIngest({ config, topology, hash, logger, workers, health, metrics });
+  const ingest = await startOn(topology, () =>
+    startIngest({ config, topology, hash, logger, workers, health, metrics }),
+  );
   const addresses = {
     http: urlOf('http', http.host, ingest.httpPort),
     grpc: urlOf('grpc', grpc.host, ingest.grpcPort),

@@ -1,4 +1,4 @@
-import { stopAll } from '../shared/lifecycle.ts';
+import { startOn, stopAll } from '../shared/lifecycle.ts';
 import { createHash } from '../shared/topology/hash.ts';
 import { startQuery } from './compose/components.ts';
 import { readyLine, urlOf } from './compose/ready-line.ts';
@@ -30,7 +30,7 @@ export async function queryCommand(argv: readonly string[], io: Io): Promise<num
   const logger = createLogger(config.logLevel, 'query');
   for (const warning of warnings) logger.warn(warning);
   const topology = openTopology({ settings, hash: await createHash(), command: 'query', logger });
-  const query = await startQuery(config, topology, logger);
+  const query = await startOn(topology, () => startQuery(config, topology, logger));
   const addresses = { api: urlOf('http', config.query.http.host, query.port) };
   if (parsed.isSet('json')) io.stdout.write(readyLine(addresses));
   logger.info({ ...addresses, topologyVersion: topology.current().version }, 'query is ready');

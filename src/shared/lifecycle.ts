@@ -19,6 +19,16 @@ export async function stopAll(parts: readonly Component[]): Promise<void> {
   if (failures.length > 0) throw failures[0];
 }
 
+/** Starts what stands on `base`; when it cannot be started, `base` is stopped, so that the process can end. */
+export async function startOn<T>(base: Component, start: () => Promise<T>): Promise<T> {
+  try {
+    return await start();
+  } catch (error) {
+    await base.stop();
+    throw error;
+  }
+}
+
 /** Wraps a teardown so that it runs once, whoever asks for it. */
 export function once(teardown: () => Promise<void>): () => Promise<void> {
   let ended: Promise<void> | undefined;

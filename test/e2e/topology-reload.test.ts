@@ -92,6 +92,10 @@ describe('changing the topology while requests flow', () => {
     await expect.poll(hasLogged(ingest, 'the topology changed'), POLL).toBe(true);
     await untilMoreIsSent();
 
+    // The file was not touched: only the signal can have been the reason to look.
+    process.kill(ingest.pid, 'SIGHUP');
+    await expect.poll(hasLogged(ingest, 'the topology is unchanged'), POLL).toBe(true);
+
     writeFileSync(config, 'topology: { version: 3, shards: [');
     await expect.poll(hasLogged(ingest, 'the topology stays as it is'), POLL).toBe(true);
     await untilMoreIsSent();

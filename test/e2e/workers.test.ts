@@ -303,15 +303,27 @@ describe('up with two workers on the embedded queue', () => {
 });
 
 describe('ingest whose port is taken', () => {
-  it('says so in one line, once for all workers, and ends them', async () => {
+  it.each(['1', '2'])('says so in one line, once for all of its workers (%s), and ends', async workers => {
     const taken = createServer().listen(0, '127.0.0.1');
     await once(taken, 'listening');
     const { port } = taken.address() as AddressInfo;
     const folder = await temporaryFolder();
-    const flags = ['--workers', '2', '--data-dir', folder.path, '--http-port', String(port)];
-    const others = ['--grpc-port', '0', '--health-port', '0', '--metrics-port', '0'];
-    const { exitCode, stderr } = await runCli(['ingest', ...flags, ...others], {
-      OTELFAN_TOPOLOGY: '{ shards: [{ id: s0, otlp: "http://127.0.0.1:9", read: "http://127.0.0.1:9" }] }',
+    // A file, because it is followed from the start.
+    const file = join(folder.path, 'otelfan.yaml');
+    const shards = [{ id: 's0', otlp: 'http://127.0.0.1:9', read: 'http://127.0.0.1:9' }];
+    writeFileSync(file, JSON.stringify({ topology: { shards } }));
+    const flags = ['--config', file, '--data-dir', folder.path, '--workers', workers];
+    const ports = [
+      '--http-port',
+      String(port),
+      '--grpc-port',
+      '0',
+      '--health-port',
+      '0',
+      '--metrics-port',
+      '0',
+    ];
+    const { exitCode, stderr } = await runCli(['ingest', ...flags, ...ports], {
       OTELFAN_LOG_LEVEL: 'error',
     });
     expect(exitCode).toBe(1);

@@ -134,4 +134,27 @@ describe('an ingest replica in one process', () => {
     await expect.poll(async () => (await readiness(replica)).status, { timeout: 15_000 }).toBe(200);
     expect(sumOf(await metricsOf(replica), 'otelfan_queue_bytes')).toBe(0);
   });
+
+  it('turns requests away while it is late with its work, naming the setting, and takes them after that', async () => {
+    const replica = await start({ OTELFAN_INGEST_MAX_EVENT_LOOP_DELAY: '30ms' });
+    const body = JSON.stringify(tracesOf('shop', [{ trace: 1, span: 1 }]));
+    const postWhileLate = () => {
+      for (const end = performance.now() + 300; performance.now() < end; );
+      return post(replica, body);
+    };
+    let posted = await postWhileLate();
+    const isRefused = async () => {
+      posted = await postWhileLate();
+      return posted.status === 503;
+    };
+    await expect.poll(isRefused, { interval: 1, timeout: 15_000 }).toBe(true);
+    expect(posted.answer.message).toContain('raise ingest.maxEventLoopDelay');
+    const series = await metricsOf(replica);
+    expect(sumOf(series, 'otelfan_admission_refused_total', { reason: 'event_loop_delay' })).toBeGreaterThan(
+      0,
+    );
+    await expect
+      .poll(async () => (await post(replica, body)).status, { interval: 300, timeout: 15_000 })
+      .toBe(200);
+  });
 });

@@ -43,16 +43,17 @@ function heldText({ id, queue }: ShardLine): string {
 }
 
 function hotKeysText({ hotKeys, hotKeysError }: Pick<Overview, 'hotKeys' | 'hotKeysError'>): string {
-  if (hotKeysError !== undefined) return `Hottest keys: ${hotKeysError}\n`;
+  if (hotKeysError !== undefined)
+    return `Hottest keys: ${hotKeysError}\n  Where ingest tells its metrics elsewhere: --ingest-metrics URL\n`;
   if (hotKeys === undefined || hotKeys.length === 0) return 'Hottest keys: none seen yet\n';
   const table = renderTable<HotKey>({
     columns: [
       { title: 'SIGNAL', cell: row => row.signal },
       { title: 'KEY', cell: row => row.key, maxWidth: 64 },
       { title: 'SHARD', cell: row => row.shard },
-      { title: 'RECORDS', cell: row => String(row.records), align: 'right' },
+      { title: 'RECORDS', cell: row => `~${row.records}`, align: 'right' },
     ],
     rows: hotKeys.slice(0, MAX_HOT_KEYS),
   });
-  return `Hottest keys of the last minute or so, in the ingest process that was asked:\n${table}`;
+  return `Hottest keys of the last minute or so, estimated from a sample, in the ingest that was asked:\n${table}`;
 }

@@ -158,7 +158,7 @@ describe('otelfan topology', () => {
         'metrics',
         'http.server.duration',
         's0',
-        '3500',
+        '~3500',
       ]);
     });
 
