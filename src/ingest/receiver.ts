@@ -21,7 +21,7 @@ interface ReceiverOptions {
   readonly fullReason: (shard: string) => string | undefined;
   /** What a full shard does to a request that has records for others too; see the setting `queue.onShardFull`. */
   readonly onShardFull: 'shed' | 'reject';
-  /** How long storing is tried for a sender that did not say how long it waits. */
+  /** How long storing is tried at most; a sender that waits less long is answered by its own deadline. */
   readonly storeTimeoutMs: number;
   readonly events: Pick<IngestEvents, 'received' | 'shed'>;
   readonly hotKeys: Pick<HotKeys, 'add'>;
@@ -163,7 +163,10 @@ export function createReceiver(options: ReceiverOptions): ExportHandler {
       signal,
       topologyVersion: topology.version,
       exportId: exportIdOf({ signal, request: body, topologyVersion: topology.version }, hash),
-      deadlineMs: request.deadlineMs ?? clock.now() + options.storeTimeoutMs,
+      deadlineMs: Math.min(
+        request.deadlineMs ?? Number.POSITIVE_INFINITY,
+        clock.now() + options.storeTimeoutMs,
+      ),
       slices: kept,
     });
     if (outcome.kind === 'unavailable') return refuseAll(request, parts, outcome.reason);
