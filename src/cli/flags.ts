@@ -69,7 +69,7 @@ export function parseFlags(
     };
   } catch (error) {
     throw new UserError(
-      `${(error as Error).message.split('\n')[0]} (see: otelfan ${command} --help)`,
+      `${(error as Error).message.split(/\n|\. To specify/)[0]} (see: otelfan ${command} --help)`,
       EXIT.usage,
     );
   }
