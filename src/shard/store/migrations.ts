@@ -3,42 +3,67 @@ import { UnusableDataError } from './unusable-data-error.ts';
 
 /**
  * Schema changes, oldest first; the version of a file is how many of them it has seen. A released entry is never
- * edited: data folders out there were made by it.
+ * edited: data folders out there were made by it. What the columns hold is in `tables.ts`.
+ *
+ * Rows are stored in the order of their commits and read by it: `commit_no` is what snapshots, retention and the way
+ * from a trace to its rows go by, and DuckDB skips whole row groups by its range. ENUM values are in storage order
+ * and may only be added at the end.
  */
 const MIGRATIONS: readonly string[] = [
   `
-  CREATE TABLE shard_state (last_commit UBIGINT NOT NULL);
-  INSERT INTO shard_state VALUES (0);
+  CREATE SCHEMA store;
+  CREATE TYPE store.span_status AS ENUM ('unset', 'ok', 'error');
+  CREATE TYPE store.span_kind AS ENUM ('internal', 'server', 'client', 'producer', 'consumer', 'llm');
+  CREATE TYPE store.severity AS ENUM ('unspecified', 'trace', 'debug', 'info', 'warn', 'error', 'fatal');
+  CREATE TYPE store.metric_type AS ENUM ('gauge', 'sum', 'histogram', 'summary', 'unknown');
 
-  CREATE TABLE batch_ids (id VARCHAR PRIMARY KEY, stored_at_ms BIGINT NOT NULL);
-  CREATE TABLE export_ids (id VARCHAR PRIMARY KEY, stored_at_ms BIGINT NOT NULL);
+  CREATE TABLE store.shard_state (last_commit UBIGINT NOT NULL, floor_commit UBIGINT NOT NULL);
+  INSERT INTO store.shard_state VALUES (0, 0);
+  CREATE TABLE store.commits (
+    commit_no UBIGINT NOT NULL, stored_at_ms BIGINT NOT NULL,
+    spans UINTEGER NOT NULL, logs UINTEGER NOT NULL, metrics UINTEGER NOT NULL,
+    spans_to_ns UBIGINT, logs_to_ns UBIGINT, metrics_to_ns UBIGINT
+  );
 
-  CREATE TABLE spans (
-    trace_id VARCHAR NOT NULL, span_id VARCHAR NOT NULL, parent_span_id VARCHAR NOT NULL,
+  CREATE TABLE store.batch_ids (id VARCHAR PRIMARY KEY, stored_at_ms BIGINT NOT NULL);
+  CREATE TABLE store.export_ids (id VARCHAR PRIMARY KEY, stored_at_ms BIGINT NOT NULL);
+
+  CREATE TABLE store.sources (id UINTEGER NOT NULL, resource VARCHAR NOT NULL, scope VARCHAR NOT NULL);
+
+  CREATE TABLE store.spans (
+    trace_id UHUGEINT NOT NULL, slot USMALLINT NOT NULL,
+    span_id UBIGINT NOT NULL, parent_span_id UBIGINT NOT NULL,
     service VARCHAR NOT NULL, operation VARCHAR NOT NULL,
-    start_ns UBIGINT NOT NULL, end_ns UBIGINT NOT NULL, duration_ns HUGEINT NOT NULL,
-    status VARCHAR NOT NULL, kind VARCHAR NOT NULL,
-    attributes VARCHAR NOT NULL, events VARCHAR NOT NULL, llm VARCHAR NOT NULL,
-    otlp VARCHAR NOT NULL, resource VARCHAR NOT NULL, scope VARCHAR NOT NULL,
-    commit_no UBIGINT NOT NULL, ordinal UINTEGER NOT NULL
+    start_ns UBIGINT NOT NULL, duration_ns BIGINT NOT NULL,
+    status store.span_status NOT NULL, kind store.span_kind NOT NULL,
+    attributes VARCHAR NOT NULL USING COMPRESSION zstd,
+    events VARCHAR, llm VARCHAR, otlp VARCHAR,
+    source UINTEGER NOT NULL, commit_no UBIGINT NOT NULL, replaced_at UBIGINT
   );
-  CREATE TABLE logs (
+  CREATE TABLE store.trace_commits (trace_key UBIGINT NOT NULL, commit_no UBIGINT NOT NULL);
+  CREATE TABLE store.logs (
     time_ns UBIGINT NOT NULL, observed_ns UBIGINT NOT NULL,
-    trace_id VARCHAR NOT NULL, span_id VARCHAR NOT NULL,
-    severity VARCHAR NOT NULL, severity_text VARCHAR NOT NULL, body VARCHAR NOT NULL,
-    service VARCHAR NOT NULL, attributes VARCHAR NOT NULL,
-    otlp VARCHAR NOT NULL, resource VARCHAR NOT NULL, scope VARCHAR NOT NULL, tie VARCHAR NOT NULL,
-    commit_no UBIGINT NOT NULL, ordinal UINTEGER NOT NULL
+    trace_id UHUGEINT NOT NULL, span_id UBIGINT NOT NULL,
+    severity store.severity NOT NULL, severity_text VARCHAR NOT NULL,
+    body VARCHAR NOT NULL USING COMPRESSION zstd, body_sha256 VARCHAR,
+    service VARCHAR NOT NULL, attributes VARCHAR NOT NULL USING COMPRESSION zstd, otlp VARCHAR,
+    source UINTEGER NOT NULL, tie UBIGINT NOT NULL, commit_no UBIGINT NOT NULL
   );
-  CREATE TABLE metrics (
-    time_ns UBIGINT NOT NULL, service VARCHAR NOT NULL, name VARCHAR NOT NULL, metric_type VARCHAR NOT NULL,
-    value DOUBLE, unit VARCHAR NOT NULL, attributes VARCHAR NOT NULL,
-    otlp VARCHAR NOT NULL, resource VARCHAR NOT NULL, scope VARCHAR NOT NULL, tie VARCHAR NOT NULL,
-    commit_no UBIGINT NOT NULL, ordinal UINTEGER NOT NULL
+  CREATE TABLE store.metrics (
+    time_ns UBIGINT NOT NULL, service VARCHAR NOT NULL, name VARCHAR NOT NULL,
+    metric_type store.metric_type NOT NULL, value DOUBLE, unit VARCHAR NOT NULL,
+    attributes VARCHAR NOT NULL USING COMPRESSION zstd, otlp VARCHAR,
+    source UINTEGER NOT NULL, tie UBIGINT NOT NULL, commit_no UBIGINT NOT NULL
   );
-  CREATE TABLE text_words (
-    word VARCHAR NOT NULL, trace_id VARCHAR NOT NULL,
-    commit_no UBIGINT NOT NULL, ordinal UINTEGER NOT NULL
+
+  CREATE TABLE store.span_words (word VARCHAR NOT NULL, trace_id UHUGEINT NOT NULL, commit_no UBIGINT NOT NULL);
+  CREATE TABLE store.log_words (word VARCHAR NOT NULL, commit_no UBIGINT NOT NULL);
+  CREATE TABLE store.blobs (
+    sha256 VARCHAR PRIMARY KEY, content BLOB NOT NULL, last_commit UBIGINT NOT NULL, pinned_until_ms BIGINT
+  );
+  CREATE TABLE store.comments (
+    id VARCHAR NOT NULL, trace_id VARCHAR NOT NULL, span_id VARCHAR,
+    author VARCHAR NOT NULL, body VARCHAR NOT NULL, created_ns UBIGINT NOT NULL, commit_no UBIGINT NOT NULL
   );
   `,
 ];

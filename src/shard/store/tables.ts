@@ -1,141 +1,123 @@
-import type { DuckDBAppender, DuckDBValue } from '@duckdb/node-api';
-
-/**
- * The columns of what a shard stores, in storage order. Times and durations are integer nanoseconds. `attributes`,
- * `events`, `llm`, `otlp`, `resource` and `scope` are JSON texts that reads pass on as they are; an absent text is
- * the empty string, so that every column that is ordered or compared is without NULL.
+/*
+ * What a shard stores, in the columns of `migrations.ts`. Times and durations are integer nanoseconds. Ids are the
+ * numbers that their bytes are, 0 for none (an all-zero id is not valid). `attributes`, `events`, `llm`, `otlp`,
+ * `resource` and `scope` are JSON texts; where `null` is allowed it stands for the empty one.
  *
- * Every table also has `commit_no` (the shard's commit that stored the row) and `ordinal` (its place in the commit).
- * The SQL that creates the tables is in `migrations.ts`.
+ * `attributes` is one flat object with every attribute whose value is a scalar, of a repeated key the last: strings
+ * as JSON strings, booleans and 64-bit integers bare, doubles bare where their text has a point, so that integers and
+ * doubles stay apart (contract §2.2 has the texts). What this cannot tell is in `otlp`.
+ *
+ * Every row also has `commit_no`, the commit that stored it; within a commit rows are in storage order (`rowid`).
  */
-export const TABLES = {
-  spans: {
-    trace_id: 'VARCHAR',
-    span_id: 'VARCHAR',
-    parent_span_id: 'VARCHAR',
-    service: 'VARCHAR',
-    operation: 'VARCHAR',
-    start_ns: 'UBIGINT',
-    end_ns: 'UBIGINT',
-    /** HUGEINT, because end - start of two unsigned 64-bit times needs 65 bits. */
-    duration_ns: 'HUGEINT',
-    status: 'VARCHAR',
-    kind: 'VARCHAR',
-    attributes: 'VARCHAR',
-    events: 'VARCHAR',
-    llm: 'VARCHAR',
-    otlp: 'VARCHAR',
-    resource: 'VARCHAR',
-    scope: 'VARCHAR',
-  },
-  logs: {
-    time_ns: 'UBIGINT',
-    observed_ns: 'UBIGINT',
-    trace_id: 'VARCHAR',
-    span_id: 'VARCHAR',
-    severity: 'VARCHAR',
-    severity_text: 'VARCHAR',
-    body: 'VARCHAR',
-    service: 'VARCHAR',
-    attributes: 'VARCHAR',
-    otlp: 'VARCHAR',
-    resource: 'VARCHAR',
-    scope: 'VARCHAR',
-    tie: 'VARCHAR',
-  },
-  metrics: {
-    time_ns: 'UBIGINT',
-    service: 'VARCHAR',
-    name: 'VARCHAR',
-    metric_type: 'VARCHAR',
-    /** NULL for a point that was exported without a value. */
-    value: 'DOUBLE',
-    unit: 'VARCHAR',
-    attributes: 'VARCHAR',
-    otlp: 'VARCHAR',
-    resource: 'VARCHAR',
-    scope: 'VARCHAR',
-    tie: 'VARCHAR',
-  },
-  /** Words of prompts and completions, for text search: each once per trace and slice. */
-  text_words: {
-    word: 'VARCHAR',
-    trace_id: 'VARCHAR',
-  },
-} as const satisfies Record<string, Columns>;
 
-export type TableName = keyof typeof TABLES;
-export const TABLE_NAMES = Object.keys(TABLES) as readonly TableName[];
+/** What the records of one scope of one request share; stored once and referred to by number. */
+export interface Source {
+  /** `{resource, schemaUrl}` in OTLP/JSON. */
+  readonly resource: string;
+  /** `{scope, schemaUrl}` in OTLP/JSON. */
+  readonly scope: string;
+}
 
-type ColumnType = 'VARCHAR' | 'UBIGINT' | 'HUGEINT' | 'DOUBLE';
-type Columns = Readonly<Record<string, ColumnType>>;
-type ValueOf<T extends ColumnType> = T extends 'VARCHAR'
-  ? string
-  : T extends 'DOUBLE'
-    ? number | null
-    : bigint;
+export interface SpanRecord {
+  readonly traceId: bigint;
+  readonly slot: number;
+  /** `xxh64` of the trace id's bytes, as the topology takes it; `trace_commits` finds the commits of a trace by it. */
+  readonly traceKey: bigint;
+  readonly spanId: bigint;
+  readonly parentSpanId: bigint;
+  readonly service: string;
+  readonly operation: string;
+  readonly startNs: bigint;
+  /** end - start, cut to 64 signed bits; `otlp` then has the end. */
+  readonly durationNs: bigint;
+  readonly status: 'unset' | 'ok' | 'error';
+  readonly kind: 'internal' | 'server' | 'client' | 'producer' | 'consumer' | 'llm';
+  readonly attributes: string;
+  readonly events: string | null;
+  readonly llm: string | null;
+  readonly otlp: string | null;
+  readonly source: Source;
+  /** Replaces earlier spans of the same ids, in aggregates too (runner spans). */
+  readonly replaces: boolean;
+}
 
-export type RecordOf<T extends TableName> = {
-  readonly [C in keyof (typeof TABLES)[T]]: (typeof TABLES)[T][C] extends ColumnType
-    ? ValueOf<(typeof TABLES)[T][C]>
-    : never;
-};
+export interface LogRecord {
+  readonly timeNs: bigint;
+  readonly observedNs: bigint;
+  readonly traceId: bigint;
+  readonly spanId: bigint;
+  readonly severity: 'unspecified' | 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
+  readonly severityText: string;
+  /** Empty when it is kept as a blob. */
+  readonly body: string;
+  readonly bodySha256: string | null;
+  readonly service: string;
+  readonly attributes: string;
+  readonly otlp: string | null;
+  readonly source: Source;
+  /** 64-bit hash of the record's bytes, its resource's and its scope's: orders records of equal times. */
+  readonly tie: bigint;
+}
 
-export type SpanRecord = RecordOf<'spans'>;
-export type LogRecord = RecordOf<'logs'>;
-export type MetricRecord = RecordOf<'metrics'>;
+export interface MetricRecord {
+  readonly timeNs: bigint;
+  readonly service: string;
+  readonly name: string;
+  readonly metricType: 'gauge' | 'sum' | 'histogram' | 'summary' | 'unknown';
+  /** `null` for a point that was exported without a value. */
+  readonly value: number | null;
+  readonly unit: string;
+  readonly attributes: string;
+  readonly otlp: string | null;
+  readonly source: Source;
+  readonly tie: bigint;
+}
 
-/** Rows for every table; what one slice or one transaction stores. */
-export type Records = { readonly [T in TableName]: RecordOf<T>[] };
+/** A text kept by its hash: prompts, completions, large log bodies, uploads. It lives as long as what names it. */
+export interface Blob {
+  /** 64 lower-case hex digits. */
+  readonly sha256: string;
+  readonly content: Uint8Array;
+  /** Kept until then although no row names it; for uploads. */
+  readonly pinnedUntilMs: number | null;
+}
+
+export interface CommentRecord {
+  readonly id: string;
+  readonly traceId: string;
+  readonly spanId: string | null;
+  readonly author: string;
+  readonly body: string;
+  readonly createdNs: bigint;
+}
+
+/** A lower-cased word of a trace's prompts and completions. */
+export interface SpanWord {
+  readonly word: string;
+  readonly traceId: bigint;
+}
+
+/** What one slice of a batch, or one write, stores. */
+export interface Records {
+  readonly spans: SpanRecord[];
+  readonly logs: LogRecord[];
+  readonly metrics: MetricRecord[];
+  readonly blobs: Blob[];
+  readonly comments: CommentRecord[];
+  /** Words of prompts and completions, each once per trace. */
+  readonly spanWords: SpanWord[];
+  /** Distinct words of log bodies: they say which commits to search for a text. */
+  readonly logWords: Set<string>;
+}
 
 export function emptyRecords(): Records {
-  return { spans: [], logs: [], metrics: [], text_words: [] };
-}
-
-interface CommitPlace {
-  readonly commitNo: bigint;
-  readonly ordinal: number;
-}
-
-export function appendRecord(
-  appender: DuckDBAppender,
-  table: TableName,
-  { record, commitNo, ordinal }: CommitPlace & { readonly record: RecordOf<TableName> },
-): void {
-  const values = record as Readonly<Record<string, unknown>>;
-  for (const [column, type] of Object.entries<ColumnType>(TABLES[table]))
-    appendValue(appender, type, values[column]);
-  appender.appendUBigInt(commitNo);
-  appender.appendUInteger(ordinal);
-  appender.endRow();
-}
-
-function appendValue(appender: DuckDBAppender, type: ColumnType, value: unknown): void {
-  switch (type) {
-    case 'VARCHAR':
-      appender.appendVarchar(value as string);
-      return;
-    case 'UBIGINT':
-      appender.appendUBigInt(value as bigint);
-      return;
-    case 'HUGEINT':
-      appender.appendHugeInt(value as bigint);
-      return;
-    case 'DOUBLE':
-      if (value === null) appender.appendNull();
-      else appender.appendDouble(value as number);
-      return;
-  }
-}
-
-/** The select list that {@link recordOf} reads. */
-export function columnList(table: TableName): string {
-  return Object.keys(TABLES[table]).join(', ');
-}
-
-/** A result row that begins with the columns of {@link columnList}, as DuckDB's `getRows` gives it. */
-export function recordOf<T extends TableName>(table: T, row: readonly DuckDBValue[]): RecordOf<T> {
-  return Object.fromEntries(
-    Object.keys(TABLES[table]).map((column, index) => [column, row[index]]),
-  ) as RecordOf<T>;
+  return {
+    spans: [],
+    logs: [],
+    metrics: [],
+    blobs: [],
+    comments: [],
+    spanWords: [],
+    logWords: new Set(),
+  };
 }

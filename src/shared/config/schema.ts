@@ -189,6 +189,37 @@ export const configSchema = z.strictObject({
       read: listener(7800, "shard's read API"),
       memoryLimit: size('1GiB').describe('Memory DuckDB may use.'),
       threads: wholeNumber({ min: 1, max: 256, fallback: 2 }).describe('Threads DuckDB may use.'),
+      maxConcurrentReads: wholeNumber({ min: 1, max: 64, fallback: 8 }).describe(
+        'Reads that run at once; the others wait their turn.',
+      ),
+      maxWaitingReads: wholeNumber({ min: 0, max: 100_000, fallback: 64 }).describe(
+        'Reads that may wait; one more is answered 503.',
+      ),
+      maxAnswerRows: wholeNumber({ min: 1, max: 4_294_967_295, fallback: 1_000_000 }).describe(
+        'Most rows of one answer of a shard; an answer that has more says so.',
+      ),
+      maxAnswerBytes: size('256MiB').describe('Most bytes of one answer of a shard.'),
+      retention: z
+        .strictObject({
+          maxAge: duration('30d').describe('How long after they were stored records are deleted.'),
+          maxBytes: size('50GiB').describe(
+            "Size of the shard's data above which its oldest records are deleted.",
+          ),
+          evalAge: duration('365d').describe('How long uploaded blobs are kept, whatever names them.'),
+        })
+        .prefault({}),
+      minFreeBytes: size('512MiB').describe(
+        'Free disk space that the shard leaves; below it writes are answered 503 and reads go on.',
+      ),
+      sql: z
+        .strictObject({
+          timeout: timer('10s').describe('How long an SQL query may run.'),
+          maxRows: wholeNumber({ min: 1, max: 1_000_000, fallback: 10_000 }).describe(
+            'Most rows of an SQL answer.',
+          ),
+          memoryLimit: size('256MiB').describe('Memory that an SQL query may use.'),
+        })
+        .prefault({}),
       repeatWindow: durationOrZero('15m').describe(
         "How long a sender's repeat of an export is recognised; 0 never.",
       ),

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 
 /**
- * The internal read API: what the query proxy asks a shard, and what a shard answers.
+ * The internal API of a shard: what the query proxy asks it, and what it answers. Reads are below; `writes.ts` has
+ * comments, scores, runner spans and blobs, `live.ts` the live feed, `sql.ts` SQL.
  *
  * Request: `POST /internal/v1/reads/<name>` with a JSON body of the schema below. Windows are absolute nanoseconds,
  * pinned once by the proxy; a shard never looks at its own clock to answer a read. Nanoseconds are decimal strings.
@@ -10,24 +11,39 @@ import { z } from 'zod';
  * comes first so that the proxy can merge without parsing `v`; `v` is the row, in the read API's own field names
  * for row reads and a mergeable partial state for aggregates (counts and sums, never averages). Rows arrive in the
  * read's order. The last line is the trailer `{"end":{"rows":n,"asOf":"c","truncated":false}}`. A body without its
- * trailer is a failed shard, never a short answer. `asOf` is the shard's commit number the rows were read at.
+ * trailer is a failed shard, never a short answer.
  *
- * Errors: 400 (request does not fit the schema), 404 (unknown read or version), 503 (not ready), 500; always
- * `{"error": "…"}`.
+ * Snapshots: `asOf` in the trailer is the shard's commit number the rows were read at. A request that carries it
+ * again sees exactly those rows, or is answered 410 with `{"error", "kind": "snapshot-gone"}` when retention has
+ * deleted some of them since. `POST /internal/v1/snapshot` with `{"asOf"?, "reads": [{"name", "request"}, …]}`
+ * answers several reads at one commit: the lines and trailer of each, one after the other.
+ *
+ * Bounds: `truncated` is true when a cap of the shard (rows or bytes of one answer), and not the request's own
+ * `limit`, ended the rows; `truncatedBy` then names the setting that raises it.
+ *
+ * Errors: 400 (request does not fit the schema), 404 (unknown read or version), 410 (snapshot gone), 503 (not ready
+ * or too many reads wait), 500; always `{"error": "…"}`. A caller that goes away ends its query.
  *
  * Sort keys, all parts compared as UTF-8 bytes; numbers are zero-padded to 20 digits so that text order is number
- * order (see `keys.ts`):
+ * order (see `ndjson.ts`):
  *
- * | read     | key                                            | order      |
- * |----------|------------------------------------------------|------------|
- * | spans    | start, trace_id, span_id                       | descending |
- * | trace    | start, span_id                                 | ascending  |
- * | logs     | timestamp, observed, trace_id, span_id, tie    | descending |
- * | metrics  | timestamp, name, service, tie                  | descending |
- * | services | service                                        | ascending  |
+ * | read            | key                                         | order      |
+ * |-----------------|---------------------------------------------|------------|
+ * | spans           | start, trace_id, span_id                    | descending |
+ * | trace           | start, span_id                              | ascending  |
+ * | logs            | timestamp, observed, trace_id, span_id, tie | descending |
+ * | metrics         | timestamp, name, service, tie               | descending; ascending with `oldestFirst` |
+ * | comments        | created_at, id                              | ascending; descending with `newestFirst` |
+ * | services        | service                                     | ascending  |
+ * | spanTotals      | (empty)                                     | one row    |
+ * | traceIds        | service (empty when not asked for), trace_id | ascending |
+ * | durationBuckets | service (empty when not asked for), range, bucket | ascending |
+ * | durationValues  | range, value                                | ascending  |
+ * | groupCounts     | the group's names                           | ascending  |
+ * | holdings        | (empty)                                     | one row    |
  *
- * `tie` is the 64-bit content hash of the row (16 hex digits): equal keys mean equal rows, so no order depends on
- * arrival, batch or shard. An absent trace_id or span_id is the empty string.
+ * `tie` is a 64-bit hash of the record's content (16 hex digits): no order depends on arrival, batch or shard. An
+ * absent trace_id or span_id is the empty string.
  */
 export const READ_API_VERSION = 'v1';
 
@@ -39,6 +55,8 @@ const nanos = z.string().regex(/^\d{1,20}$/, 'expected nanoseconds as a decimal 
 const signedNanos = z.string().regex(/^-?\d{1,39}$/, 'expected nanoseconds as a decimal string');
 const traceId = z.string().min(1).max(128);
 const limit = z.int().min(0).max(4_294_967_295);
+const attributes = z.array(z.tuple([z.string(), z.string()])).default([]);
+const slot = z.int().min(0).max(16_383);
 
 export const SEVERITIES = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'unspecified'] as const;
 export const SPAN_STATUSES = ['ok', 'error', 'unset'] as const;
@@ -48,62 +66,209 @@ export type Severity = (typeof SEVERITIES)[number];
 export type SpanStatus = (typeof SPAN_STATUSES)[number];
 export type MetricType = (typeof METRIC_TYPES)[number];
 
+/** The commit to read at; absent for the last one. */
+const snapshot = {
+  asOf: z
+    .string()
+    .regex(/^\d{1,20}$/, 'expected a commit number')
+    .optional(),
+};
+/** Inclusive bounds of start time or timestamp. Without `toNs` there is no upper bound: rows from the future count. */
+const window = { ...snapshot, fromNs: nanos.optional(), toNs: nanos.optional() };
+/** The sort key that the answer starts at, rows with that very key included: how a page goes on. */
+const page = { startAt: z.array(z.string()).optional(), limit };
+/** Slots, as inclusive ranges, whose traces are counted elsewhere: they moved between topology versions. */
+const slotRanges = z.array(z.tuple([slot, slot]));
+
+/** The columns that records can be counted by. */
+export const GROUP_COLUMNS = {
+  spans: ['service', 'operation', 'status', 'kind'],
+  logs: ['service', 'severity'],
+  metrics: ['service', 'name', 'metric_type'],
+} as const;
+
+const groupCounts = <T extends keyof typeof GROUP_COLUMNS>(of: T) => ({
+  of: z.literal(of),
+  by: z.array(z.enum(GROUP_COLUMNS[of])).min(1),
+});
+
+const grouping = {
+  ...window,
+  service: z.string().optional(),
+  /** Spans only. */
+  status: z.enum(SPAN_STATUSES).optional(),
+  /** Only groups of at least so many: the floor of a top-k round. */
+  atLeast: z.int().min(1).optional(),
+  /** Only these groups, named in the order of `by`: the last round of a top-k. */
+  groups: z.array(z.array(z.string())).optional(),
+  /** The largest groups only, ties by name; still in the order of their names. */
+  top: z.int().min(1).optional(),
+};
+
+/** A closed range of durations; of one service when it names one. */
+const durationRange = z.strictObject({
+  service: z.string().optional(),
+  minNs: signedNanos,
+  maxNs: signedNanos,
+});
+
 export const SHARD_READS = {
   /** Spans, newest first; each span once, in its last commit. */
   spans: z.strictObject({
+    ...window,
     service: z.string().optional(),
     /** Case-sensitive plain substring of the span name; `%` and `_` mean themselves. */
     operation: z.string().optional(),
     minDurationNs: signedNanos.optional(),
     maxDurationNs: signedNanos.optional(),
     status: z.enum(SPAN_STATUSES).optional(),
-    /** Inclusive lower bound of the start time. There is no upper bound. */
-    fromNs: nanos.optional(),
     /** Exact matches on the stringified attribute, all of which must hold. */
-    attributes: z.array(z.tuple([z.string(), z.string()])).default([]),
-    /** Lower-cased words; spans of traces whose prompts and completions hold all of them. */
+    attributes,
+    /** Keys that must be there, whatever their value. */
+    attributeKeys: z.array(z.string()).default([]),
+    /** Texts whose words must all occur in the prompts and completions of the span's trace; quoted parts as phrases. */
     textWords: z.array(z.string()).optional(),
-    limit,
+    ...page,
   }),
   /** Every span of one trace, oldest first, each once. */
-  trace: z.strictObject({ traceId }),
+  trace: z.strictObject({ ...snapshot, traceId }),
   /** Newest first. */
   logs: z.strictObject({
+    ...window,
     service: z.string().optional(),
     severity: z.enum(SEVERITIES).optional(),
-    /** Case-sensitive plain substring of the body text. */
+    /** Case-sensitive plain substring of the body text, also of one that is kept as a blob. */
     bodyContains: z.string().optional(),
+    /** Texts whose words must all occur in the body; quoted parts as phrases. */
+    textWords: z.array(z.string()).optional(),
     traceId: traceId.optional(),
-    fromNs: nanos.optional(),
-    limit,
+    ...page,
   }),
-  /** Newest first. */
   metrics: z.strictObject({
+    ...window,
     service: z.string().optional(),
+    /** Any of these. */
+    services: z.array(z.string()).optional(),
     name: z.string().optional(),
     metricType: z.enum(METRIC_TYPES).optional(),
-    fromNs: nanos.optional(),
-    limit,
+    attributes,
+    oldestFirst: z.boolean().default(false),
+    ...page,
   }),
-  /** One {@link ServiceState} per service, over everything stored. */
-  services: z.strictObject({}),
+  /** Comments on one trace, on some, or on all. */
+  comments: z.strictObject({
+    ...snapshot,
+    traceIds: z.array(traceId).optional(),
+    newestFirst: z.boolean().default(false),
+    ...page,
+  }),
+  /** One {@link ServiceState} per service; without a window over everything stored. */
+  services: z.strictObject({
+    ...window,
+    service: z.string().optional(),
+    /** Left out of `trace_count`; their traces are read with `traceIds`. */
+    slotsElsewhere: slotRanges.default([]),
+  }),
+  /** One {@link SpanTotals}. */
+  spanTotals: z.strictObject({
+    ...window,
+    service: z.string().optional(),
+    slotsElsewhere: slotRanges.default([]),
+  }),
+  /** The distinct traces of some slots, of each service when asked so: `{}` for each key. */
+  traceIds: z.strictObject({
+    ...window,
+    service: z.string().optional(),
+    slots: slotRanges,
+    byService: z.boolean().default(false),
+  }),
+  /**
+   * Log-bucket counts of durations ({@link DurationBucket}): bucket `floor(log2|v| · 2^scale)` with the sign of the
+   * value, zero in a bucket of its own. `ranges` refines: each range is cut into `parts` of equal width instead.
+   */
+  durationBuckets: z.strictObject({
+    ...window,
+    service: z.string().optional(),
+    services: z.array(z.string()).optional(),
+    byService: z.boolean().default(false),
+    scale: z.int().min(0).max(8).default(3),
+    ranges: z.array(durationRange).optional(),
+    parts: z.int().min(2).max(4096).default(256),
+  }),
+  /** Every distinct duration inside each range, with how often it occurs ({@link DurationValue}). */
+  durationValues: z.strictObject({
+    ...window,
+    service: z.string().optional(),
+    ranges: z.array(durationRange).min(1),
+  }),
+  /** How many records each group has ({@link GroupCount}). */
+  groupCounts: z.discriminatedUnion('of', [
+    z.strictObject({ ...groupCounts('spans'), ...grouping }),
+    z.strictObject({ ...groupCounts('logs'), ...grouping }),
+    z.strictObject({ ...groupCounts('metrics'), ...grouping }),
+  ]),
+  /** One {@link Holdings}: what the shard still has, so that one that left the topology is asked while it matters. */
+  holdings: z.strictObject({ ...snapshot }),
 } as const;
 
 export type ShardReadName = keyof typeof SHARD_READS;
 export type ShardReadRequest<N extends ShardReadName> = z.input<(typeof SHARD_READS)[N]>;
 export type ParsedShardRead<N extends ShardReadName> = z.output<(typeof SHARD_READS)[N]>;
 
-/** Partial state of one service. Sums of durations are integers: nanoseconds as a decimal string. */
-export interface ServiceState {
-  readonly service: string;
+/** Partial state of some spans. Sums of durations are integers: nanoseconds as a decimal string. */
+interface SpanState {
   readonly span_count: number;
+  /** Distinct traces, without those of `slotsElsewhere`. */
   readonly trace_count: number;
   readonly error_count: number;
   readonly duration_sum_ns: string;
+}
+
+export interface ServiceState extends SpanState {
+  readonly service: string;
+}
+
+export interface SpanTotals extends SpanState {
+  /** Both absent when there are no spans. */
+  readonly duration_min_ns?: string;
+  readonly duration_max_ns?: string;
+}
+
+export interface DurationBucket {
+  /** Absent when not asked for by service. */
+  readonly service?: string;
+  /** Index of the request's range; absent without ranges. */
+  readonly range?: number;
+  readonly count: number;
+  readonly min_ns: string;
+  readonly max_ns: string;
+}
+
+export interface DurationValue {
+  /** Index of the request's range. */
+  readonly range: number;
+  readonly value_ns: string;
+  readonly count: number;
+}
+
+export interface GroupCount {
+  /** In the order of the request's `by`. */
+  readonly group: readonly string[];
+  readonly count: number;
+}
+
+export interface Holdings {
+  readonly spans: number;
+  readonly logs: number;
+  readonly metrics: number;
+  /** Commits up to this one were deleted by retention; "0" for none. */
+  readonly floor: string;
 }
 
 export interface Trailer {
   readonly rows: number;
   readonly asOf: string;
   readonly truncated: boolean;
+  /** The setting whose bound ended the rows; only with `truncated`. */
+  readonly truncatedBy?: string;
 }
