@@ -7,6 +7,7 @@ import { createJsonTranscoder } from '../shared/otlp/json-transcoder.ts';
 import { createOtlpTypes } from '../shared/otlp/messages.ts';
 import type { Clock } from '../shared/time.ts';
 import { createHash } from '../shared/topology/hash.ts';
+import { createReadRoute } from './api/read-route.ts';
 import { createDecoder } from './decode/decoder.ts';
 import { createShardExportHandler } from './otlp-handler.ts';
 import { createReadServer } from './read-server.ts';
@@ -66,7 +67,7 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
     const read = start(
       await createReadServer({
         ...options.read,
-        reader: createReader(database),
+        routes: [createReadRoute(createReader(database))],
         notReadyReason: () => writer.fatalFailure(),
         logger,
       }),
