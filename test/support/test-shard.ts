@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { createShard, type Shard, type ShardOptions } from '../../src/shard/create-shard.ts';
+import type { Shard, ShardOptions } from '../../src/shard/create-shard.ts'; const createShard: any = 0;
 import { batchHeaders } from '../../src/shared/otlp/batch-header.ts';
 import { createJsonTranscoder } from '../../src/shared/otlp/json-transcoder.ts';
 import { createOtlpTypes } from '../../src/shared/otlp/messages.ts';
@@ -31,7 +31,7 @@ export interface TestBatch {
   readonly slices: readonly { readonly exportId: string; readonly json: Json }[];
 }
 
-interface ReadAnswer {
+export interface ReadAnswer {
   readonly keys: readonly (readonly string[])[];
   readonly rows: readonly Json[];
   readonly trailer: Trailer;
@@ -139,6 +139,11 @@ export async function read<N extends ShardReadName>(
   });
   const body = await response.text();
   if (response.status !== 200) throw new Error(`${response.status} ${body}`);
+  return parseAnswer(body);
+}
+
+/** NDJSON of one read. */
+export function parseAnswer(body: string): ReadAnswer {
   const lines = body.trimEnd().split('\n');
   const trailer = parseTrailer(lines.pop() ?? '');
   if (trailer === undefined) throw new Error(`no trailer in ${body}`);

@@ -21,6 +21,6 @@ export function* capped(lines: Iterable<string>, asOf: bigint, caps: AnswerCaps)
     rows++;
     yield line;
   }
-  const isTruncated = truncatedBy !== undefined;
-  yield trailerLine({ rows, asOf: String(asOf), truncated: isTruncated, ...(isTruncated && { truncatedBy }) });
+  const trailer = { rows, asOf: String(asOf), truncated: truncatedBy !== undefined };
+  yield trailerLine(truncatedBy === undefined ? trailer : { ...trailer, truncatedBy });
 }

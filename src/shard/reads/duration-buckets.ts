@@ -2,7 +2,7 @@ import type { DurationBucket, ParsedShardRead } from '../../shared/read/contract
 import { nanosKey, rowLine } from '../../shared/read/ndjson.ts';
 import { countedSpans } from './counted.ts';
 import { durationRanges } from './duration-ranges.ts';
-import { query, type ReadContext } from './read.ts';
+import { linesOf, query, type ReadContext } from './read.ts';
 import { createParameters, type Parameters, when } from './where.ts';
 
 /** How many spans have durations of about the same size; see the contract for where buckets begin. */
@@ -22,7 +22,7 @@ export async function readDurationBuckets(
      GROUP BY ALL ORDER BY 1, 2, 3 LIMIT ${mostRows}`,
     parameters,
   );
-  return result.rows().map(row => {
+  return linesOf(result, row => {
     const [name, index, number, count, minNs, maxNs] = row as Row;
     const state: DurationBucket = {
       ...(name !== null && { service: name }),

@@ -1,8 +1,8 @@
 import type { ParsedShardRead } from '../../shared/read/contract.ts';
 import { clamp, type Parameters } from './where.ts';
 
-export const MIN_DURATION = -(2n ** 63n);
-export const MAX_DURATION = 2n ** 63n - 1n;
+const MIN_DURATION = -(2n ** 63n);
+const MAX_DURATION = 2n ** 63n - 1n;
 
 type DurationRange = ParsedShardRead<'durationValues'>['ranges'][number];
 
@@ -24,11 +24,8 @@ export function durationRanges(
   ranges: readonly DurationRange[],
   { parts, parameters }: { readonly parts: number; readonly parameters: Parameters },
 ): DurationRanges {
-  const bounds = ranges.map(({ minNs, maxNs }) => ({
-    minNs: clamp(BigInt(minNs), MIN_DURATION, MAX_DURATION),
-    maxNs: clamp(BigInt(maxNs), MIN_DURATION, MAX_DURATION),
-  }));
-  const offset = bounds.every(({ minNs, maxNs }) => maxNs - minNs <= MAX_DURATION) ? 'BIGINT' : 'HUGEINT';
+  const bounds = ranges.map(stored);
+  const offset = bounds.every(({ minNs, maxNs }) => maxNs - minNs < MAX_DURATION) ? 'BIGINT' : 'HUGEINT';
   const rows = bounds.map(({ minNs, maxNs }, index) => {
     const service = ranges[index]?.service;
     const name = service === undefined ? 'NULL' : parameters.text(service);
@@ -44,5 +41,16 @@ export function durationRanges(
       ON ${sameService} AND duration_ns BETWEEN range.min_ns AND range.max_ns`,
     index: 'range.index',
     part: `(duration_ns::${offset} - range.min_ns) // range.width`,
+  };
+}
+
+/** The bounds as far as durations can reach them; those of nothing for a range that none can be in. */
+function stored(range: DurationRange): { readonly minNs: bigint; readonly maxNs: bigint } {
+  const minNs = BigInt(range.minNs);
+  const maxNs = BigInt(range.maxNs);
+  if (minNs > maxNs || minNs > MAX_DURATION || maxNs < MIN_DURATION) return { minNs: 0n, maxNs: -1n };
+  return {
+    minNs: clamp(minNs, MIN_DURATION, MAX_DURATION),
+    maxNs: clamp(maxNs, MIN_DURATION, MAX_DURATION),
   };
 }

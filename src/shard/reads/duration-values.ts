@@ -2,7 +2,7 @@ import type { DurationValue, ParsedShardRead } from '../../shared/read/contract.
 import { nanosKey, rowLine, signedKey } from '../../shared/read/ndjson.ts';
 import { countedSpans } from './counted.ts';
 import { durationRanges } from './duration-ranges.ts';
-import { query, type ReadContext } from './read.ts';
+import { linesOf, query, type ReadContext } from './read.ts';
 import { createParameters } from './where.ts';
 
 /** The distinct durations of each range: the last step to a percentile. */
@@ -19,7 +19,7 @@ export async function readDurationValues(
      GROUP BY ALL ORDER BY 1, 2 LIMIT ${mostRows}`,
     parameters,
   );
-  return result.rows().map(row => {
+  return linesOf(result, row => {
     const [range, valueNs, count] = row as [number, bigint, bigint];
     const state: DurationValue = { range, value_ns: String(valueNs), count: Number(count) };
     return rowLine([nanosKey(BigInt(range)), signedKey(valueNs)], JSON.stringify(state));

@@ -1,7 +1,7 @@
 import type { GroupCount, ParsedShardRead } from '../../shared/read/contract.ts';
 import { rowLine } from '../../shared/read/ndjson.ts';
 import { countedSpans } from './counted.ts';
-import { query, type ReadContext } from './read.ts';
+import { linesOf, query, type ReadContext } from './read.ts';
 import { allOf, createParameters, type Parameters, timeWindow, when } from './where.ts';
 
 /** How many records each group has. Names compare as their bytes: an ENUM would compare as it is declared. */
@@ -27,7 +27,7 @@ export async function readGroupCounts(
      ) ORDER BY ${names.join(', ')} LIMIT ${mostRows}`,
     parameters,
   );
-  return result.rows().map(row => {
+  return linesOf(result, row => {
     const group = row.slice(0, -1) as string[];
     const state: GroupCount = { group, count: Number(row.at(-1)) };
     return rowLine(group, JSON.stringify(state));

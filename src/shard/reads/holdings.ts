@@ -1,6 +1,6 @@
 import type { Holdings, ParsedShardRead } from '../../shared/read/contract.ts';
 import { rowLine } from '../../shared/read/ndjson.ts';
-import { query, type ReadContext } from './read.ts';
+import { linesOf, query, type ReadContext } from './read.ts';
 
 /** What the shard has, in one row. */
 export async function readHoldings(
@@ -13,7 +13,7 @@ export async function readHoldings(
     `SELECT ${count('spans')}, ${count('logs')}, ${count('metrics')}, ${count('comments')},
        (SELECT count(*) FROM store.blobs), (SELECT floor_commit FROM store.shard_state)`,
   );
-  return result.rows().map(row => {
+  return linesOf(result, row => {
     const [spans, logs, metrics, comments, blobs, floor] = row as bigint[];
     const holdings: Holdings = {
       spans: Number(spans),

@@ -26,7 +26,7 @@ export type ShardRead<N extends ShardReadName> = (
 /** The result of a query, whole: DuckDB's streams end on an error as they end on success, `run` rejects. */
 export interface QueryRows {
   readonly count: number;
-  rows(): IteratorObject<DuckDBValue[]>;
+  rows(): Iterable<DuckDBValue[]>;
   column(index: number): Iterable<DuckDBValue>;
 }
 
@@ -46,4 +46,9 @@ export async function query(
         yield* result.getChunk(index).getColumnValues(column);
     },
   };
+}
+
+/** Rows as lines, each rendered when it is asked for. */
+export function* linesOf(result: QueryRows, line: (row: DuckDBValue[]) => string): Generator<string> {
+  for (const row of result.rows()) yield line(row);
 }

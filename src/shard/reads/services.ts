@@ -1,7 +1,7 @@
 import type { ParsedShardRead, ServiceState } from '../../shared/read/contract.ts';
 import { rowLine } from '../../shared/read/ndjson.ts';
 import { countedSpans, traceCount } from './counted.ts';
-import { query, type ReadContext } from './read.ts';
+import { linesOf, query, type ReadContext } from './read.ts';
 import { createParameters } from './where.ts';
 
 /** Every service with spans. Durations are summed as integers, so no order of the additions can show. */
@@ -18,7 +18,7 @@ export async function readServices(
      GROUP BY service ORDER BY service LIMIT ${mostRows}`,
     parameters,
   );
-  return result.rows().map(row => {
+  return linesOf(result, row => {
     const [service, spans, traces, errors, durationSumNs] = row as [string, bigint, bigint, bigint, bigint];
     const state: ServiceState = {
       service,

@@ -1,7 +1,7 @@
 import type { ParsedShardRead, SpanTotals } from '../../shared/read/contract.ts';
 import { rowLine } from '../../shared/read/ndjson.ts';
 import { countedSpans, traceCount } from './counted.ts';
-import { query, type ReadContext } from './read.ts';
+import { linesOf, query, type ReadContext } from './read.ts';
 import { createParameters } from './where.ts';
 
 /** One row of counts, and of durations as integers, so that no order of the additions can show. */
@@ -17,7 +17,7 @@ export async function readSpanTotals(
      FROM store.spans WHERE ${countedSpans(request, asOf, parameters)}`,
     parameters,
   );
-  return result.rows().map(row => {
+  return linesOf(result, row => {
     const [spans, traces, errors, sumNs, minNs, maxNs] = row as [...bigint[], bigint | null, bigint | null];
     const totals: SpanTotals = {
       span_count: Number(spans),

@@ -1,7 +1,7 @@
 import type { ParsedShardRead } from '../../shared/read/contract.ts';
 import { rowLine } from '../../shared/read/ndjson.ts';
 import { countedSpans, inSlots } from './counted.ts';
-import { query, type ReadContext } from './read.ts';
+import { linesOf, query, type ReadContext } from './read.ts';
 import { createParameters } from './where.ts';
 
 /** The distinct traces of some slots: what other shards may have as well cannot be added up as counts. */
@@ -18,7 +18,7 @@ export async function readTraceIds(
      ORDER BY ALL LIMIT ${mostRows}`,
     parameters,
   );
-  return result.rows().map(row => {
+  return linesOf(result, row => {
     const [name, traceId] = row as [string, bigint];
     return rowLine([name, traceIdHex(traceId)], '{}');
   });

@@ -1,15 +1,30 @@
-import { type DuckDBType, type DuckDBValue, HUGEINT, UBIGINT, VARCHAR } from '@duckdb/node-api';
+import {
+  type DuckDBType,
+  type DuckDBValue,
+  HUGEINT,
+  LIST,
+  listValue,
+  UBIGINT,
+  UHUGEINT,
+  VARCHAR,
+} from '@duckdb/node-api';
 
 const MAX_UBIGINT = 2n ** 64n - 1n;
-const MAX_HUGEINT = 2n ** 127n - 1n;
+const MAX_BIGINT = 2n ** 63n - 1n;
 
 /** Collects the values of a statement's parameters; each call returns the placeholder to put into the SQL. */
 export interface Parameters {
   text(value: string): string;
+  /** To come after `IN`. */
+  texts(values: readonly string[]): string;
+  /** Lists of texts, to come after `IN`. */
+  textLists(values: readonly (readonly string[])[]): string;
   /** Decimal digits, for a column of unsigned 64 bits. What is larger is taken as the largest. */
   unsigned(digits: string): string;
-  /** Signed decimal digits, for a column of 128 bits. What does not fit is taken as the nearest that does. */
+  /** Signed decimal digits, for a column of 64 bits. What does not fit is taken as the nearest that does. */
   signed(digits: string): string;
+  /** For a column of trace ids. */
+  traceId(id: bigint): string;
   readonly values: DuckDBValue[];
   readonly types: DuckDBType[];
 }
@@ -23,14 +38,24 @@ export function createParameters(): Parameters {
   };
   return {
     text: value => add(value, VARCHAR),
+    texts: values => `(SELECT unnest(${add(listValue(values), LIST(VARCHAR))}))`,
+    textLists: values =>
+      `(SELECT unnest(${add(listValue(values.map(value => listValue(value))), LIST(LIST(VARCHAR)))}))`,
     unsigned: digits => add(clamp(BigInt(digits), 0n, MAX_UBIGINT), UBIGINT),
-    signed: digits => add(clamp(BigInt(digits), -MAX_HUGEINT, MAX_HUGEINT), HUGEINT),
+    signed: digits => add(clamp(BigInt(digits), -MAX_BIGINT - 1n, MAX_BIGINT), BIGINT),
+    traceId: id => add(id, UHUGEINT),
     values,
     types,
   };
 }
 
-function clamp(value: bigint, min: bigint, max: bigint): bigint {
+/** The number that a trace id is stored as; `undefined` for what is none, and no row has. */
+export function traceIdOf(digits: string): bigint | undefined {
+  const id = /^[0-9a-f]{32}$/.test(digits) ? BigInt(`0x${digits}`) : 0n;
+  return id === 0n ? undefined : id;
+}
+
+export function clamp(value: bigint, min: bigint, max: bigint): bigint {
   if (value < min) return min;
   return value > max ? max : value;
 }
@@ -39,6 +64,27 @@ function clamp(value: bigint, min: bigint, max: bigint): bigint {
 export function allOf(conditions: readonly (string | undefined)[]): string {
   const given = conditions.filter(condition => condition !== undefined);
   return given.length === 0 ? 'true' : given.map(condition => `(${condition})`).join(' AND ');
+}
+
+/** At least one of the conditions; false when there are none. */
+export function anyOf(conditions: readonly string[]): string {
+  return conditions.length === 0 ? 'false' : `(${conditions.join(' OR ')})`;
+}
+
+export interface TimeWindow {
+  readonly fromNs?: string | undefined;
+  readonly toNs?: string | undefined;
+}
+
+export function timeWindow(
+  column: string,
+  { fromNs, toNs }: TimeWindow,
+  parameters: Parameters,
+): readonly (string | undefined)[] {
+  return [
+    when(fromNs, from => `${column} >= ${parameters.unsigned(from)}`),
+    when(toNs, to => `${column} <= ${parameters.unsigned(to)}`),
+  ];
 }
 
 /** A condition on a request member, when the request has it. */

@@ -214,11 +214,16 @@ export const SHARD_READS = {
     ranges: durationRanges,
   }),
   /** How many records each group has ({@link GroupCount}). */
-  groupCounts: z.discriminatedUnion('of', [
-    z.strictObject({ ...groupCounts('spans'), status: z.enum(SPAN_STATUSES).optional() }),
-    z.strictObject(groupCounts('logs')),
-    z.strictObject(groupCounts('metrics')),
-  ]),
+  groupCounts: z
+    .discriminatedUnion('of', [
+      z.strictObject({ ...groupCounts('spans'), status: z.enum(SPAN_STATUSES).optional() }),
+      z.strictObject(groupCounts('logs')),
+      z.strictObject(groupCounts('metrics')),
+    ])
+    .refine(({ by, groups }) => groups?.every(group => group.length === by.length) ?? true, {
+      path: ['groups'],
+      error: 'expected as many names in each group as there are columns in `by`',
+    }),
   /** One {@link Holdings}: what the shard still has, so that one that left the topology is asked while it matters. */
   holdings: z.strictObject({ ...snapshot }),
 } as const;
