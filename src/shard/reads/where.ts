@@ -1,7 +1,7 @@
 import {
+  BIGINT,
   type DuckDBType,
   type DuckDBValue,
-  HUGEINT,
   LIST,
   listValue,
   UBIGINT,
