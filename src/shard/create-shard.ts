@@ -7,11 +7,12 @@ import { createJsonTranscoder } from '../shared/otlp/json-transcoder.ts';
 import { createOtlpTypes } from '../shared/otlp/messages.ts';
 import type { Clock } from '../shared/time.ts';
 import { createHash } from '../shared/topology/hash.ts';
-import { createReadRoute } from './api/read-route.ts';
+import { createReadRoutes } from './api/read-route.ts';
 import { createDecoder } from './decode/decoder.ts';
 import { createShardExportHandler } from './otlp-handler.ts';
 import { createReadServer } from './read-server.ts';
 import { createReader } from './reads/reader.ts';
+import { createSlots } from './reads/slots.ts';
 import { openDatabase } from './store/database.ts';
 import { createWriter } from './store/writer.ts';
 
@@ -24,6 +25,12 @@ export interface ShardOptions {
   readonly maxRequestBytes: number;
   readonly memoryLimitBytes: number;
   readonly threads: number;
+  /** Reads whose answers are in hand at once, and those that may wait for their turn. */
+  readonly maxConcurrentReads: number;
+  readonly maxWaitingReads: number;
+  /** Bounds of one read's answer; one that they end says so. */
+  readonly maxAnswerRows: number;
+  readonly maxAnswerBytes: number;
   /** How long a sender's repeat of an export is recognised; 0 never. */
   readonly repeatWindowMs: number;
   /** How long a delivered batch id is remembered. */
@@ -59,21 +66,25 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
     started.unshift(component);
     return component;
   };
+  const hash = await createHash();
   try {
     const database = start(
       await openDatabase({ ...options, openTimeoutMs: options.openTimeoutMs ?? OPEN_TIMEOUT_MS }),
     );
     const writer = start(await createWriter({ ...options, database }));
+    const caps = { maxRows: options.maxAnswerRows, maxBytes: options.maxAnswerBytes };
+    const reader = createReader({ database, hash, caps });
+    const slots = createSlots({ running: options.maxConcurrentReads, waiting: options.maxWaitingReads });
     const read = start(
       await createReadServer({
         ...options.read,
-        routes: [createReadRoute(createReader(database))],
+        routes: createReadRoutes({ reader, slots }),
         notReadyReason: () => writer.fatalFailure(),
         logger,
       }),
     );
     const types = createOtlpTypes();
-    const decode = createDecoder({ types, hash: await createHash() });
+    const decode = createDecoder({ types, hash });
     const otlp = start(
       await createOtlpHttpServer({
         ...options.otlp,

@@ -31,8 +31,7 @@ const bound = fc.oneof(
 const range: fc.Arbitrary<Range> = fc
   .tuple(bound, bound, fc.option(fc.constantFrom(...SERVICES), { nil: undefined }))
   .map(([a, b, service]) => ({
-    minNs: a < b ? a : b,
-    maxNs: a < b ? b : a,
+    ...(a < b ? { minNs: a, maxNs: b } : { minNs: b, maxNs: a }),
     ...(service !== undefined && { service }),
   }));
 const ranges = fc.array(range, { minLength: 1, maxLength: 4 });

@@ -225,7 +225,10 @@ async function search(
     const range = { minNs: String(minNs), maxNs: String(maxNs), ...(of !== undefined && { service: of }) };
     const request = { ...window, ranges: [range] };
     if (step.kind === 'list') {
-      return pickPercentile(step.range, await ask<'durationValues', DurationValue>('durationValues', request));
+      return pickPercentile(
+        step.range,
+        await ask<'durationValues', DurationValue>('durationValues', request),
+      );
     }
     const parts = await ask<'durationBuckets', DurationBucket>('durationBuckets', {
       ...request,

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import type { Shard, ShardOptions } from '../../src/shard/create-shard.ts'; const createShard: any = 0;
+import { createShard, type Shard, type ShardOptions } from '../../src/shard/create-shard.ts';
 import { batchHeaders } from '../../src/shared/otlp/batch-header.ts';
 import { createJsonTranscoder } from '../../src/shared/otlp/json-transcoder.ts';
 import { createOtlpTypes } from '../../src/shared/otlp/messages.ts';
@@ -11,6 +11,7 @@ import {
   readPath,
   type ShardReadName,
   type ShardReadRequest,
+  SNAPSHOT_PATH,
   type Trailer,
 } from '../../src/shared/read/contract.ts';
 import { parseRowLine, parseTrailer } from '../../src/shared/read/ndjson.ts';
@@ -99,6 +100,10 @@ export function testOptions(dataDir: string): ShardOptions {
     threads: 1,
     repeatWindowMs: 15 * 60_000,
     batchMemoryMs: 8 * 86_400_000,
+    maxConcurrentReads: 8,
+    maxWaitingReads: 64,
+    maxAnswerRows: 1_000_000,
+    maxAnswerBytes: 256 * 1024 * 1024,
     logger: pino({ level: 'silent' }),
     clock: { now: () => Date.now() },
   };
@@ -133,13 +138,23 @@ export async function read<N extends ShardReadName>(
   name: N,
   request: ShardReadRequest<N>,
 ): Promise<ReadAnswer> {
-  const response = await fetch(`${readUrl}${readPath(name)}`, {
-    method: 'POST',
-    body: JSON.stringify(request),
-  });
+  const response = await postRead(readUrl, name, request);
   const body = await response.text();
   if (response.status !== 200) throw new Error(`${response.status} ${body}`);
   return parseAnswer(body);
+}
+
+export function postRead(
+  readUrl: string,
+  name: ShardReadName,
+  request: object,
+  init: RequestInit = {},
+): Promise<Response> {
+  return fetch(`${readUrl}${readPath(name)}`, { method: 'POST', body: JSON.stringify(request), ...init });
+}
+
+export function postSnapshot(readUrl: string, request: object): Promise<Response> {
+  return fetch(`${readUrl}${SNAPSHOT_PATH}`, { method: 'POST', body: JSON.stringify(request) });
 }
 
 /** NDJSON of one read. */

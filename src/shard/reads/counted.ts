@@ -14,7 +14,7 @@ export function countedSpans(
   return allOf([
     `commit_no <= ${asOf}`,
     `replaced_at IS NULL OR replaced_at > ${asOf}`,
-    ...timeWindow('start_ns', request, parameters),
+    timeWindow('start_ns', request, parameters),
     when(request.service, service => `service = ${parameters.text(service)}`),
     ...more,
   ]);

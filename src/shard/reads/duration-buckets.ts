@@ -31,7 +31,10 @@ export async function readDurationBuckets(
       min_ns: String(minNs),
       max_ns: String(maxNs),
     };
-    return rowLine([name ?? '', nanosKey(BigInt(index ?? 0)), nanosKey(BigInt(number))], JSON.stringify(state));
+    return rowLine(
+      [name ?? '', nanosKey(BigInt(index ?? 0)), nanosKey(BigInt(number))],
+      JSON.stringify(state),
+    );
   });
 }
 

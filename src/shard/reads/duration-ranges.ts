@@ -1,5 +1,5 @@
 import type { ParsedShardRead } from '../../shared/read/contract.ts';
-import { clamp, type Parameters } from './where.ts';
+import type { Parameters } from './where.ts';
 
 const MIN_DURATION = -(2n ** 63n);
 const MAX_DURATION = 2n ** 63n - 1n;
@@ -50,7 +50,7 @@ function stored(range: DurationRange): { readonly minNs: bigint; readonly maxNs:
   const maxNs = BigInt(range.maxNs);
   if (minNs > maxNs || minNs > MAX_DURATION || maxNs < MIN_DURATION) return { minNs: 0n, maxNs: -1n };
   return {
-    minNs: clamp(minNs, MIN_DURATION, MAX_DURATION),
-    maxNs: clamp(maxNs, MIN_DURATION, MAX_DURATION),
+    minNs: minNs < MIN_DURATION ? MIN_DURATION : minNs,
+    maxNs: maxNs > MAX_DURATION ? MAX_DURATION : maxNs,
   };
 }

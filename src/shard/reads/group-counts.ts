@@ -41,7 +41,7 @@ function counted(request: ParsedShardRead<'groupCounts'>, asOf: bigint, paramete
   }
   return allOf([
     `commit_no <= ${asOf}`,
-    ...timeWindow('time_ns', request, parameters),
+    timeWindow('time_ns', request, parameters),
     when(request.service, service => `service = ${parameters.text(service)}`),
   ]);
 }

@@ -1,37 +1,56 @@
-import type { DuckDBConnection } from '@duckdb/node-api';
 import type { ParsedShardRead } from '../../shared/read/contract.ts';
-import { nanosKey, rowLine } from '../../shared/read/ndjson.ts';
-import { logRowJson } from '../rows.ts';
-import { columnList, recordOf } from '../store/tables.ts';
-import { type QueryRows, query, type ReadRows } from './read.ts';
-import { allOf, createParameters, when } from './where.ts';
+import { LOG_ROWS } from '../rows/log-row.ts';
+import { columnList, renderLines } from '../rows/row-kind.ts';
+import { query, type ReadContext } from './read.ts';
+import {
+  allOf,
+  createParameters,
+  fromKey,
+  hexLiteral,
+  type Parameters,
+  timeWindow,
+  traceIdOf,
+  when,
+} from './where.ts';
 
 export async function readLogs(
-  connection: DuckDBConnection,
+  { connection, asOf, mostRows }: ReadContext,
   request: ParsedShardRead<'logs'>,
-): Promise<ReadRows> {
+): Promise<Iterable<string>> {
   const parameters = createParameters();
   const conditions = allOf([
+    `commit_no <= ${asOf}`,
+    timeWindow('time_ns', request, parameters),
     when(request.service, service => `service = ${parameters.text(service)}`),
     when(request.severity, severity => `severity = ${parameters.text(severity)}`),
     when(request.bodyContains, part => `contains(body, ${parameters.text(part)})`),
-    when(request.traceId, traceId => `trace_id = ${parameters.text(traceId)}`),
-    when(request.fromNs, from => `time_ns >= ${parameters.unsigned(from)}`),
+    when(request.traceId, traceId => ofTrace(traceId, parameters)),
+    when(request.startAt, key => keyFrom(key, parameters)),
   ]);
   const result = await query(
     connection,
-    `SELECT ${columnList('logs')} FROM logs WHERE ${conditions}
+    `SELECT ${columnList(LOG_ROWS)} FROM store.logs WHERE ${conditions}
      ORDER BY time_ns DESC, observed_ns DESC, trace_id DESC, span_id DESC, tie DESC
-     LIMIT ${parameters.unsigned(String(request.limit))}`,
+     LIMIT ${Math.min(request.limit, mostRows)}`,
     parameters,
   );
-  return { count: result.count, lines: render(result), truncated: false };
+  return renderLines(connection, LOG_ROWS, result);
 }
 
-function* render(result: QueryRows): Generator<string> {
-  for (const row of result.rows()) {
-    const log = recordOf('logs', row);
-    const key = [nanosKey(log.time_ns), nanosKey(log.observed_ns), log.trace_id, log.span_id, log.tie];
-    yield rowLine(key, logRowJson(log));
-  }
+function ofTrace(digits: string, parameters: Parameters): string {
+  const traceId = traceIdOf(digits);
+  return traceId === undefined ? 'false' : `trace_id = ${parameters.traceId(traceId)}`;
+}
+
+function keyFrom(
+  [timeNs, observedNs, traceId, spanId, tie]: NonNullable<ParsedShardRead<'logs'>['startAt']>,
+  parameters: Parameters,
+): string {
+  return fromKey(['time_ns', 'observed_ns', 'trace_id', 'span_id', 'tie'], '<=', [
+    parameters.unsigned(timeNs),
+    parameters.unsigned(observedNs),
+    hexLiteral(traceId, 'UHUGEINT'),
+    hexLiteral(spanId, 'UBIGINT'),
+    hexLiteral(tie, 'UBIGINT'),
+  ]);
 }

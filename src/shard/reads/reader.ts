@@ -8,13 +8,21 @@ import { readDurationBuckets } from './duration-buckets.ts';
 import { readDurationValues } from './duration-values.ts';
 import { readGroupCounts } from './group-counts.ts';
 import { readHoldings } from './holdings.ts';
+import { readLogs } from './logs.ts';
+import { readMetrics } from './metrics.ts';
 import type { ReadContext, ShardRead } from './read.ts';
 import { readServices } from './services.ts';
 import { takeSnapshot } from './snapshot.ts';
 import { readSpanTotals } from './span-totals.ts';
+import { readSpans } from './spans.ts';
+import { readTrace } from './trace.ts';
 import { readTraceIds } from './trace-ids.ts';
 
 const READS: { readonly [N in ShardReadName]?: ShardRead<N> } = {
+  spans: readSpans,
+  trace: readTrace,
+  logs: readLogs,
+  metrics: readMetrics,
   services: readServices,
   spanTotals: readSpanTotals,
   traceIds: readTraceIds,
@@ -75,7 +83,9 @@ function dispatch<N extends ShardReadName>(
   context: ReadContext,
   { name, request }: { name: N; request: ParsedShardRead<N> },
 ): Promise<Iterable<string>> {
-  return READS[name]!(context, request);
+  const read = READS[name];
+  if (read === undefined) throw new Error(`there is no read ${name}`);
+  return read(context, request);
 }
 
 function* chained<T>(parts: readonly Iterable<T>[]): Generator<T> {

@@ -24,7 +24,10 @@ export async function takeSnapshot(
   const deleted = calls.map(call => sawDeleted(call, asOf)).join(' OR ');
   const floors = await query(connection, `SELECT 1 WHERE ${deleted}`);
   if (floors.count === 0) return { kind: 'taken', asOf };
-  return { kind: 'gone', reason: `retention has deleted records of commit ${asOf} or before since it was read` };
+  return {
+    kind: 'gone',
+    reason: `retention has deleted records of commit ${asOf} or before since it was read`,
+  };
 }
 
 /** `store.floors` has when rows were deleted and how young they were, by what a call reads. */

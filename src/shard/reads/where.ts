@@ -9,8 +9,10 @@ import {
   VARCHAR,
 } from '@duckdb/node-api';
 
-const MAX_UBIGINT = 2n ** 64n - 1n;
-const MAX_BIGINT = 2n ** 63n - 1n;
+const LIMITS = {
+  unsigned: { min: 0n, max: 2n ** 64n - 1n },
+  signed: { min: -(2n ** 63n), max: 2n ** 63n - 1n },
+} as const;
 
 /** Collects the values of a statement's parameters; each call returns the placeholder to put into the SQL. */
 export interface Parameters {
@@ -29,6 +31,11 @@ export interface Parameters {
   readonly types: DuckDBType[];
 }
 
+/** Hex digits of a sort key as the number that is stored; none are 0. */
+export function hexLiteral(digits: string, type: 'UBIGINT' | 'UHUGEINT'): string {
+  return `${digits === '' ? 0n : BigInt(`0x${digits}`)}::${type}`;
+}
+
 export function createParameters(): Parameters {
   const values: DuckDBValue[] = [];
   const types: DuckDBType[] = [];
@@ -41,8 +48,8 @@ export function createParameters(): Parameters {
     texts: values => `(SELECT unnest(${add(listValue(values), LIST(VARCHAR))}))`,
     textLists: values =>
       `(SELECT unnest(${add(listValue(values.map(value => listValue(value))), LIST(LIST(VARCHAR)))}))`,
-    unsigned: digits => add(clamp(BigInt(digits), 0n, MAX_UBIGINT), UBIGINT),
-    signed: digits => add(clamp(BigInt(digits), -MAX_BIGINT - 1n, MAX_BIGINT), BIGINT),
+    unsigned: digits => add(clamp(BigInt(digits), LIMITS.unsigned), UBIGINT),
+    signed: digits => add(clamp(BigInt(digits), LIMITS.signed), BIGINT),
     traceId: id => add(id, UHUGEINT),
     values,
     types,
@@ -55,7 +62,7 @@ export function traceIdOf(digits: string): bigint | undefined {
   return id === 0n ? undefined : id;
 }
 
-export function clamp(value: bigint, min: bigint, max: bigint): bigint {
+function clamp(value: bigint, { min, max }: { readonly min: bigint; readonly max: bigint }): bigint {
   if (value < min) return min;
   return value > max ? max : value;
 }
@@ -71,28 +78,47 @@ export function anyOf(conditions: readonly string[]): string {
   return conditions.length === 0 ? 'false' : `(${conditions.join(' OR ')})`;
 }
 
+interface Bounds {
+  readonly atLeast?: string | undefined;
+  readonly atMost?: string | undefined;
+}
+
+/** Closed bounds of an integer column, in decimal digits. They may lie beyond what the column can hold. */
+export function within(
+  column: string,
+  kind: 'unsigned' | 'signed',
+  { atLeast, atMost }: Bounds,
+  parameters: Parameters,
+): string {
+  const { min, max } = LIMITS[kind];
+  return allOf([
+    when(atLeast, least => (BigInt(least) > max ? 'false' : `${column} >= ${parameters[kind](least)}`)),
+    when(atMost, most => (BigInt(most) < min ? 'false' : `${column} <= ${parameters[kind](most)}`)),
+  ]);
+}
+
 export interface TimeWindow {
   readonly fromNs?: string | undefined;
   readonly toNs?: string | undefined;
 }
 
-export function timeWindow(
-  column: string,
-  { fromNs, toNs }: TimeWindow,
-  parameters: Parameters,
-): readonly (string | undefined)[] {
-  return [
-    when(fromNs, from => `${column} >= ${parameters.unsigned(from)}`),
-    when(toNs, to => `${column} <= ${parameters.unsigned(to)}`),
-  ];
+export function timeWindow(column: string, window: TimeWindow, parameters: Parameters): string {
+  return within(column, 'unsigned', { atLeast: window.fromNs, atMost: window.toNs }, parameters);
+}
+
+/**
+ * Rows from a sort key on, those with that very key included. What is said of the first column follows from the rest;
+ * it lets DuckDB skip whole row groups.
+ */
+export function fromKey(
+  columns: readonly [string, ...string[]],
+  comparison: '<=' | '>=',
+  key: readonly [string, ...string[]],
+): string {
+  return `${columns[0]} ${comparison} ${key[0]} AND (${columns.join(', ')}) ${comparison} (${key.join(', ')})`;
 }
 
 /** A condition on a request member, when the request has it. */
 export function when<T>(value: T | undefined, condition: (value: T) => string): string | undefined {
   return value === undefined ? undefined : condition(value);
-}
-
-/** The JSON Pointer (RFC 6901) of an object's member; unlike a JSON path it can name every key. */
-export function memberPointer(key: string): string {
-  return `/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`;
 }

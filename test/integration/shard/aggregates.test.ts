@@ -55,7 +55,10 @@ describe('span totals', () => {
   });
 
   it('are of a window with both ends, and of a service', async () => {
-    expect(await totals({ fromNs: '110', toNs: '120' })).toMatchObject({ span_count: 2, duration_sum_ns: '5' });
+    expect(await totals({ fromNs: '110', toNs: '120' })).toMatchObject({
+      span_count: 2,
+      duration_sum_ns: '5',
+    });
     expect(await totals({ fromNs: '110', service: 'shop' })).toMatchObject({ span_count: 2 });
   });
 

@@ -31,7 +31,9 @@ const LOGS = Array.from({ length: 12 }, (_, index) => ({
 const METRICS = ['cpu', 'mem', 'cpu', 'cpu'].map((name, index) => ({
   name,
   gauge: {
-    dataPoints: [{ timeUnixNano: String(5 + (index % 2)), asInt: '1', attributes: [attribute('host', 'h1')] }],
+    dataPoints: [
+      { timeUnixNano: String(5 + (index % 2)), asInt: '1', attributes: [attribute('host', 'h1')] },
+    ],
   },
 }));
 

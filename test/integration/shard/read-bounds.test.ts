@@ -27,7 +27,9 @@ describe('an answer', () => {
     const cut = { rows: 4, asOf: '1', truncated: true, truncatedBy: 'shard.maxAnswerRows' };
     expect((await shard.read('spans', { limit: 5 })).trailer).toEqual(cut);
     expect((await shard.read('groupCounts', { of: 'spans', by: ['operation'] })).trailer).toEqual(cut);
-    expect((await shard.read('durationValues', { ranges: [{ minNs: '0', maxNs: '9' }] })).trailer).toEqual(cut);
+    expect((await shard.read('durationValues', { ranges: [{ minNs: '0', maxNs: '9' }] })).trailer).toEqual(
+      cut,
+    );
   });
 
   it('that ends at its own limit, or where there is no more, is whole', async () => {

@@ -34,7 +34,9 @@ async function write(shard: TestShard, round: number): Promise<void> {
     await shard.send('logs', logsOf('shop', [{ timeUnixNano: String(round), body: { stringValue: 'x' } }])),
     await shard.send(
       'metrics',
-      metricsOf('shop', [{ name: 'm', gauge: { dataPoints: [{ timeUnixNano: '5', asInt: String(round) }] } }]),
+      metricsOf('shop', [
+        { name: 'm', gauge: { dataPoints: [{ timeUnixNano: '5', asInt: String(round) }] } },
+      ]),
     ),
   ];
   expect(stored.map(({ status }) => status)).toEqual([200, 200, 200]);
@@ -77,7 +79,8 @@ describe('a snapshot', () => {
     expect(await starts({ asOf: first })).toEqual(['1970-01-01T00:00:00.001Z']);
     expect(await starts({})).toEqual(['1970-01-01T00:00:00.002Z']);
     const inTrace = async (at?: string) =>
-      (await shard.read('trace', { traceId: traceId('twice'), ...(at !== undefined && { asOf: at }) })).rows.length;
+      (await shard.read('trace', { traceId: traceId('twice'), ...(at !== undefined && { asOf: at }) })).rows
+        .length;
     expect([await inTrace(asOf), await inTrace(first), await inTrace()]).toEqual([0, 1, 1]);
     expect((await shard.read('spanTotals', { fromNs: '1000000' })).rows[0]).toMatchObject({ span_count: 2 });
   });
@@ -98,7 +101,12 @@ describe('a snapshot', () => {
     ['with an unknown read', { reads: [{ name: 'x', request: {} }] }, 404, /^reads.0: no read is called x/],
     [
       'with a request that does not fit',
-      { reads: [{ name: 'holdings', request: {} }, { name: 'logs', request: {} }] },
+      {
+        reads: [
+          { name: 'holdings', request: {} },
+          { name: 'logs', request: {} },
+        ],
+      },
       400,
       /^reads.1: limit: /,
     ],
