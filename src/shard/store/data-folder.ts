@@ -65,9 +65,7 @@ async function lockWithin(dir: string, waitMs: number): Promise<() => void> {
         );
       case 'in use':
         if (performance.now() >= deadlineMs) {
-          throw new UnusableDataError(
-            `the data folder ${dir} is in use by another process; stop that one first`,
-          );
+          throw new UnusableDataError(`the data folder ${dir} is in use by another process; stop that one first`);
         }
         await sleep(LOCK_RETRY_MS);
         break;

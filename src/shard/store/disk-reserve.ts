@@ -46,8 +46,7 @@ export function createDiskReserve(options: DiskReserveOptions): DiskReserve {
       const { diskBytes, walBytes } = await look();
       // The next checkpoint may write as much as the WAL holds before it can drop it.
       let freeBytes = diskBytes - walBytes;
-      if (freeBytes < minFreeBytes && diskBytes >= minFreeBytes * WAL_SHARE)
-        freeBytes += await reusableBytes();
+      if (freeBytes < minFreeBytes && diskBytes >= minFreeBytes * WAL_SHARE) freeBytes += await reusableBytes();
       if (freeBytes < minFreeBytes) {
         return (
           `the disk of ${databasePath} has ${diskBytes} bytes free, a WAL of ${walBytes} has yet to be written, and ` +

@@ -22,9 +22,7 @@ export async function storeSize(connection: DuckDBConnection): Promise<StoreSize
        WHERE schema_name = 'store' AND table_name IN ('spans', 'logs', 'metrics'))
     FROM pragma_database_size()
   `);
-  const [usedBytes = 0, freeBytes = 0, liveRows = 0, storedRows = 0] = (result.getRows()[0] ?? []).map(
-    Number,
-  );
+  const [usedBytes = 0, freeBytes = 0, liveRows = 0, storedRows = 0] = (result.getRows()[0] ?? []).map(Number);
   return {
     usedBytes,
     freeBytes,

@@ -51,7 +51,7 @@ async function pageThrough<N extends Paged>(
     const last = keys.at(-1);
     const given = keys.filter(key => String(key) === String(last)).length;
     const page = { limit: pageSize + given, ...(last !== undefined && { startAt: last }) };
-    const answer = await shard.read(name, { ...request, ...page } as ShardReadRequest<N>);
+    const answer = await shard.read(name, { ...request, ...page });
     keys.push(...answer.keys.slice(given));
     rows.push(...answer.rows.slice(given));
     if (answer.keys.length < page.limit) return { keys, rows };
