@@ -7,13 +7,16 @@ import { createJsonTranscoder } from '../shared/otlp/json-transcoder.ts';
 import { createOtlpTypes } from '../shared/otlp/messages.ts';
 import type { Clock } from '../shared/time.ts';
 import { createHash } from '../shared/topology/hash.ts';
+import { createBlobRoutes } from './api/blob-routes.ts';
 import { createReadRoute } from './api/read-route.ts';
+import { createWriteRoute } from './api/write-route.ts';
 import { createDecoder } from './decode/decoder.ts';
 import { createShardExportHandler } from './otlp-handler.ts';
 import { createReadServer } from './read-server.ts';
 import { createReader } from './reads/reader.ts';
 import { openDatabase } from './store/database.ts';
 import { createWriter } from './store/writer.ts';
+import { createWriteApi } from './writes/write-api.ts';
 
 export interface ShardOptions {
   /** Holds everything the shard stores; one process at a time. */
@@ -28,6 +31,8 @@ export interface ShardOptions {
   readonly repeatWindowMs: number;
   /** How long a delivered batch id is remembered. */
   readonly batchMemoryMs: number;
+  /** How long an uploaded blob is kept, whatever names it. */
+  readonly evalAgeMs: number;
   /** How long to wait for another process to let go of the data folder. */
   readonly openTimeoutMs?: number;
   readonly logger: Logger;
@@ -59,21 +64,26 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
     started.unshift(component);
     return component;
   };
+  const hash = await createHash();
   try {
     const database = start(
       await openDatabase({ ...options, openTimeoutMs: options.openTimeoutMs ?? OPEN_TIMEOUT_MS }),
     );
+    const types = createOtlpTypes();
+    const decode = createDecoder({ types, hash });
     const writer = start(await createWriter({ ...options, database }));
     const read = start(
       await createReadServer({
         ...options.read,
-        routes: [createReadRoute(createReader(database))],
+        routes: [
+          createReadRoute(createReader({ database, hash })),
+          createWriteRoute(createWriteApi({ types, decode, writer })),
+          ...createBlobRoutes({ database, writer, clock: options.clock, pinMs: options.evalAgeMs }),
+        ],
         notReadyReason: () => writer.fatalFailure(),
         logger,
       }),
     );
-    const types = createOtlpTypes();
-    const decode = createDecoder({ types, hash: await createHash() });
     const otlp = start(
       await createOtlpHttpServer({
         ...options.otlp,

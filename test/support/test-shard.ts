@@ -99,6 +99,7 @@ export function testOptions(dataDir: string): ShardOptions {
     threads: 1,
     repeatWindowMs: 15 * 60_000,
     batchMemoryMs: 8 * 86_400_000,
+    evalAgeMs: 365 * 86_400_000,
     logger: pino({ level: 'silent' }),
     clock: { now: () => Date.now() },
   };

@@ -51,6 +51,7 @@ export async function startShard(config: Config, id: string, logger: Logger): Pr
       threads: shard.threads,
       repeatWindowMs: shard.repeatWindow,
       batchMemoryMs: shard.batchMemory,
+      evalAgeMs: shard.retention.evalAge,
       logger,
       clock: systemClock,
     });

@@ -2,7 +2,9 @@ import { z } from 'zod';
 import type { OtlpTypes } from '../../shared/otlp/messages.ts';
 import { SHARD_WRITES, type ShardWrite, type ShardWriteKind } from '../../shared/read/writes.ts';
 import type { Decode } from '../decode/decoder.ts';
-import { commentRowJson, metricRowJson, spanRowJson } from '../rows.ts';
+import { commentRowJson } from '../rows/comment-row.ts';
+import { METRIC_ROWS } from '../rows/metric-row.ts';
+import { SPAN_ROWS } from '../rows/span-row.ts';
 import { type CommentRecord, emptyRecords, type Records } from '../store/tables.ts';
 import type { Writer } from '../store/writer.ts';
 import { runnerSpanExport, scoreExport } from './eval-otlp.ts';
@@ -62,12 +64,12 @@ function recordsOf(call: WriteCall, { types, decode }: { types: OtlpTypes; decod
     }
     case 'score': {
       const records = decoded(decode, scoreExport(types, call.write));
-      return { records, rowJson: metricRowJson(only(records.metrics)) };
+      return { records, rowJson: METRIC_ROWS.json(only(records.metrics)) };
     }
     case 'runnerSpan': {
       const records = decoded(decode, runnerSpanExport(types, call.write));
       const span = { ...only(records.spans), replaces: true };
-      return { records: { ...records, spans: [span] }, rowJson: spanRowJson(span) };
+      return { records: { ...records, spans: [span] }, rowJson: SPAN_ROWS.json(span) };
     }
   }
 }
