@@ -7,13 +7,15 @@ import { createJsonTranscoder } from '../shared/otlp/json-transcoder.ts';
 import { createOtlpTypes } from '../shared/otlp/messages.ts';
 import type { Clock } from '../shared/time.ts';
 import { createHash } from '../shared/topology/hash.ts';
-import { createBlobRoutes } from './api/blob-routes.ts';
-import { createReadRoute } from './api/read-route.ts';
+import { createBlobRoute, createBlobUploadRoute } from './api/blob-routes.ts';
+import { inTurn } from './api/in-turn.ts';
+import { createReadRoutes } from './api/read-route.ts';
 import { createWriteRoute } from './api/write-route.ts';
 import { createDecoder } from './decode/decoder.ts';
 import { createShardExportHandler } from './otlp-handler.ts';
 import { createReadServer } from './read-server.ts';
 import { createReader } from './reads/reader.ts';
+import { createSlots } from './reads/slots.ts';
 import { openDatabase } from './store/database.ts';
 import { createWriter } from './store/writer.ts';
 import { createWriteApi } from './writes/write-api.ts';
@@ -27,6 +29,12 @@ export interface ShardOptions {
   readonly maxRequestBytes: number;
   readonly memoryLimitBytes: number;
   readonly threads: number;
+  /** Reads whose answers are in hand at once, and those that may wait for their turn. */
+  readonly maxConcurrentReads: number;
+  readonly maxWaitingReads: number;
+  /** Bounds of one read's answer; one that they end says so. */
+  readonly maxAnswerRows: number;
+  readonly maxAnswerBytes: number;
   /** How long a sender's repeat of an export is recognised; 0 never. */
   readonly repeatWindowMs: number;
   /** How long a delivered batch id is remembered. */
@@ -54,6 +62,8 @@ const OPEN_TIMEOUT_MS = 10_000;
 /** Requests of the largest size that may be in memory at once. */
 const LARGEST_REQUESTS_IN_FLIGHT = 4;
 const MAX_CONCURRENT_REQUESTS = 1000;
+/** Of comments, scores, runner spans and uploads, which are a few megabytes each at most. */
+const WRITES_IN_HAND = { running: 32, waiting: 1000 };
 
 /** One shard: an OTLP/HTTP door into a DuckDB file, and the internal read API out of it. */
 export async function createShard(options: ShardOptions): Promise<Shard> {
@@ -72,13 +82,19 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
     const types = createOtlpTypes();
     const decode = createDecoder({ types, hash });
     const writer = start(await createWriter({ ...options, database }));
+    const caps = { maxRows: options.maxAnswerRows, maxBytes: options.maxAnswerBytes };
+    const reader = createReader({ database, hash, caps });
+    const slots = createSlots({ running: options.maxConcurrentReads, waiting: options.maxWaitingReads });
     const read = start(
       await createReadServer({
         ...options.read,
         routes: [
-          createReadRoute(createReader({ database, hash })),
-          createWriteRoute(createWriteApi({ types, decode, writer })),
-          ...createBlobRoutes({ database, writer, clock: options.clock, pinMs: options.evalAgeMs }),
+          ...createReadRoutes({ reader, slots }),
+          ...inTurn(slots, [createBlobRoute(database)]),
+          ...inTurn(createSlots(WRITES_IN_HAND), [
+            createWriteRoute(createWriteApi({ types, decode, writer })),
+            createBlobUploadRoute({ writer, clock: options.clock, pinMs: options.evalAgeMs }),
+          ]),
         ],
         notReadyReason: () => writer.fatalFailure(),
         logger,

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { finished } from 'node:stream/promises';
 import { MAX_BLOB_BYTES, SHA256_FORM, type StoredBlob } from '../../shared/read/writes.ts';
 import type { Clock } from '../../shared/time.ts';
 import { readBlob, sha256Hex } from '../store/blobs.ts';
@@ -8,19 +9,18 @@ import type { Writer } from '../store/writer.ts';
 import { readBytes, sendError, sendJson, sendNotStored } from './bodies.ts';
 import type { Route } from './route.ts';
 
-export interface BlobRoutesOptions {
-  readonly database: Database;
+const PATH = /^blobs\/([^/]+)$/;
+
+export interface BlobUploadDeps {
   readonly writer: Writer;
   readonly clock: Clock;
   /** How long an upload is kept although nothing names it. */
   readonly pinMs: number;
 }
 
-const PATH = /^blobs\/([^/]+)$/;
-
-/** `PUT` and `GET blobs/<sha256>` (see the write contract). */
-export function createBlobRoutes({ database, writer, clock, pinMs }: BlobRoutesOptions): readonly Route[] {
-  const put: Route = {
+/** `PUT blobs/<sha256>` (see the write contract). */
+export function createBlobUploadRoute({ writer, clock, pinMs }: BlobUploadDeps): Route {
+  return {
     method: 'PUT',
     path: PATH,
     async handle({ request, response, name: sha256 }) {
@@ -29,10 +29,8 @@ export function createBlobRoutes({ database, writer, clock, pinMs }: BlobRoutesO
       if (body.kind === 'refused') return sendError(response, body);
       const actual = sha256Hex(body.value);
       if (actual !== sha256) {
-        return sendError(response, {
-          status: 400,
-          message: `the body has the SHA-256 ${actual}, the path names ${sha256}`,
-        });
+        const message = `the body has the SHA-256 ${actual}, the path names ${sha256}`;
+        return sendError(response, { status: 400, message });
       }
       const blob = { sha256, content: body.value, pinnedUntilMs: clock.now() + pinMs };
       const records = { ...emptyRecords(), blobs: [blob] };
@@ -42,27 +40,23 @@ export function createBlobRoutes({ database, writer, clock, pinMs }: BlobRoutesO
       sendJson(response, JSON.stringify(stored));
     },
   };
-  const get: Route = {
+}
+
+/** `GET blobs/<sha256>` (see the write contract). */
+export function createBlobRoute(database: Database): Route {
+  return {
     method: 'GET',
     path: PATH,
     async handle({ response, name: sha256 }) {
       if (!SHA256_FORM.test(sha256)) return sendNotAHash(response, sha256);
-      const connection = await database.connect();
-      try {
-        const bytes = await readBlob(connection, sha256);
-        if (bytes === undefined) return sendError(response, { status: 404, message: 'blob not found' });
-        if (sha256Hex(bytes) !== sha256) throw new Error(`stored blob ${sha256} has another hash`);
-        response.writeHead(200, {
-          'content-type': 'application/octet-stream',
-          'content-length': bytes.length,
-        });
-        response.end(bytes);
-      } finally {
-        connection.closeSync();
-      }
+      const bytes = await readBlob(database, sha256);
+      if (bytes === undefined) return sendError(response, { status: 404, message: 'blob not found' });
+      if (sha256Hex(bytes) !== sha256) throw new Error(`stored blob ${sha256} has another hash`);
+      response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': bytes.length });
+      response.end(bytes);
+      await finished(response);
     },
   };
-  return [put, get];
 }
 
 function sendNotAHash(response: ServerResponse, name: string): void {

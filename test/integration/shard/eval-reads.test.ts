@@ -84,7 +84,7 @@ async function everyRow<N extends ShardReadName>(name: N, request: ShardReadRequ
   const rows: unknown[] = [];
   let next: object = {};
   for (;;) {
-    const page = await shard.read(name, { ...request, ...next, limit: PAGE_ROWS + 1 } as ShardReadRequest<N>);
+    const page = await shard.read(name, { ...request, ...next, limit: PAGE_ROWS + 1 });
     // A page starts at the key that the one before ended with, which no other row of these has.
     if (rows.length > 0) expect(page.rows[0]).toEqual(rows.at(-1));
     rows.push(...page.rows.slice(rows.length > 0 ? 1 : 0));
