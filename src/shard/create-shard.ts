@@ -7,7 +7,10 @@ import { createJsonTranscoder } from '../shared/otlp/json-transcoder.ts';
 import { createOtlpTypes } from '../shared/otlp/messages.ts';
 import type { Clock } from '../shared/time.ts';
 import { createHash } from '../shared/topology/hash.ts';
+import { createBlobRoute, createBlobUploadRoute } from './api/blob-routes.ts';
+import { inTurn } from './api/in-turn.ts';
 import { createReadRoutes } from './api/read-route.ts';
+import { createWriteRoute } from './api/write-route.ts';
 import { createDecoder } from './decode/decoder.ts';
 import { createShardExportHandler } from './otlp-handler.ts';
 import { createReadServer } from './read-server.ts';
@@ -15,6 +18,7 @@ import { createReader } from './reads/reader.ts';
 import { createSlots } from './reads/slots.ts';
 import { openDatabase } from './store/database.ts';
 import { createWriter } from './store/writer.ts';
+import { createWriteApi } from './writes/write-api.ts';
 
 export interface ShardOptions {
   /** Holds everything the shard stores; one process at a time. */
@@ -35,6 +39,8 @@ export interface ShardOptions {
   readonly repeatWindowMs: number;
   /** How long a delivered batch id is remembered. */
   readonly batchMemoryMs: number;
+  /** How long an uploaded blob is kept, whatever names it. */
+  readonly evalAgeMs: number;
   /** How long to wait for another process to let go of the data folder. */
   readonly openTimeoutMs?: number;
   readonly logger: Logger;
@@ -56,6 +62,8 @@ const OPEN_TIMEOUT_MS = 10_000;
 /** Requests of the largest size that may be in memory at once. */
 const LARGEST_REQUESTS_IN_FLIGHT = 4;
 const MAX_CONCURRENT_REQUESTS = 1000;
+/** Of comments, scores, runner spans and uploads, which are a few megabytes each at most. */
+const WRITES_IN_HAND = { running: 32, waiting: 1000 };
 
 /** One shard: an OTLP/HTTP door into a DuckDB file, and the internal read API out of it. */
 export async function createShard(options: ShardOptions): Promise<Shard> {
@@ -71,6 +79,8 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
     const database = start(
       await openDatabase({ ...options, openTimeoutMs: options.openTimeoutMs ?? OPEN_TIMEOUT_MS }),
     );
+    const types = createOtlpTypes();
+    const decode = createDecoder({ types, hash });
     const writer = start(await createWriter({ ...options, database }));
     const caps = { maxRows: options.maxAnswerRows, maxBytes: options.maxAnswerBytes };
     const reader = createReader({ database, hash, caps });
@@ -78,13 +88,18 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
     const read = start(
       await createReadServer({
         ...options.read,
-        routes: createReadRoutes({ reader, slots }),
+        routes: [
+          ...createReadRoutes({ reader, slots }),
+          ...inTurn(slots, [createBlobRoute(database)]),
+          ...inTurn(createSlots(WRITES_IN_HAND), [
+            createWriteRoute(createWriteApi({ types, decode, writer })),
+            createBlobUploadRoute({ writer, clock: options.clock, pinMs: options.evalAgeMs }),
+          ]),
+        ],
         notReadyReason: () => writer.fatalFailure(),
         logger,
       }),
     );
-    const types = createOtlpTypes();
-    const decode = createDecoder({ types, hash });
     const otlp = start(
       await createOtlpHttpServer({
         ...options.otlp,

@@ -100,6 +100,7 @@ export function testOptions(dataDir: string): ShardOptions {
     threads: 1,
     repeatWindowMs: 15 * 60_000,
     batchMemoryMs: 8 * 86_400_000,
+    evalAgeMs: 365 * 86_400_000,
     maxConcurrentReads: 8,
     maxWaitingReads: 64,
     maxAnswerRows: 1_000_000,

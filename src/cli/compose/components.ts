@@ -55,6 +55,7 @@ export async function startShard(config: Config, id: string, logger: Logger): Pr
       maxAnswerBytes: shard.maxAnswerBytes,
       repeatWindowMs: shard.repeatWindow,
       batchMemoryMs: shard.batchMemory,
+      evalAgeMs: shard.retention.evalAge,
       logger,
       clock: systemClock,
     });

@@ -4,6 +4,7 @@ import type { Hash } from '../../shared/topology/hash.ts';
 import type { Database } from '../store/database.ts';
 import type { SnapshotCall } from './call.ts';
 import { type AnswerCaps, capped } from './capped.ts';
+import { readComments } from './comments.ts';
 import { readDurationBuckets } from './duration-buckets.ts';
 import { readDurationValues } from './duration-values.ts';
 import { readGroupCounts } from './group-counts.ts';
@@ -23,6 +24,7 @@ const READS: { readonly [N in ShardReadName]?: ShardRead<N> } = {
   trace: readTrace,
   logs: readLogs,
   metrics: readMetrics,
+  comments: readComments,
   services: readServices,
   spanTotals: readSpanTotals,
   traceIds: readTraceIds,
