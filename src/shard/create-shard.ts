@@ -12,6 +12,9 @@ import { createShardExportHandler } from './otlp-handler.ts';
 import { createReadServer } from './read-server.ts';
 import { createReader } from './reads/reader.ts';
 import { openDatabase } from './store/database.ts';
+import { createDiskReserve } from './store/disk-reserve.ts';
+import { createMaintenance } from './store/maintenance.ts';
+import type { RetentionLimits } from './store/retention.ts';
 import { createWriter } from './store/writer.ts';
 
 export interface ShardOptions {
@@ -27,6 +30,11 @@ export interface ShardOptions {
   readonly repeatWindowMs: number;
   /** How long a delivered batch id is remembered. */
   readonly batchMemoryMs: number;
+  readonly retention: RetentionLimits;
+  /** Free disk space below which nothing is written. */
+  readonly minFreeBytes: number;
+  /** How often the disk and what retention asks for are looked at. */
+  readonly lookEveryMs?: number;
   /** How long to wait for another process to let go of the data folder. */
   readonly openTimeoutMs?: number;
   readonly logger: Logger;
@@ -48,6 +56,8 @@ const OPEN_TIMEOUT_MS = 10_000;
 /** Requests of the largest size that may be in memory at once. */
 const LARGEST_REQUESTS_IN_FLIGHT = 4;
 const MAX_CONCURRENT_REQUESTS = 1000;
+/** Part of the reserve of the disk that queries may fill with what does not fit into memory. */
+const SPILL_SHARE = 1 / 4;
 
 /** One shard: an OTLP/HTTP door into a DuckDB file, and the internal read API out of it. */
 export async function createShard(options: ShardOptions): Promise<Shard> {
@@ -61,14 +71,23 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
   const hash = await createHash();
   try {
     const database = start(
-      await openDatabase({ ...options, openTimeoutMs: options.openTimeoutMs ?? OPEN_TIMEOUT_MS }),
+      await openDatabase({
+        ...options,
+        openTimeoutMs: options.openTimeoutMs ?? OPEN_TIMEOUT_MS,
+        maxSpillBytes: Math.floor(options.minFreeBytes * SPILL_SHARE),
+      }),
     );
-    const writer = start(await createWriter({ ...options, database }));
+    logger.info(database.opening, 'opened the database');
+    const reserve = createDiskReserve({ ...options, database });
+    const writer = start(await createWriter({ ...options, database, refusal: reserve.refusal }));
+    const maintenance = start(
+      await createMaintenance({ ...options, database, writer, reserve, limits: options.retention }),
+    );
     const read = start(
       await createReadServer({
         ...options.read,
         reader: createReader({ database, hash }),
-        notReadyReason: () => writer.fatalFailure(),
+        notReadyReason: () => maintenance.refusal() ?? writer.fatalFailure(),
         logger,
       }),
     );
@@ -84,7 +103,7 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
             remedy: 'send less at once or raise ingest.maxRequestBytes',
           },
           requests: { most: MAX_CONCURRENT_REQUESTS, remedy: 'send less at once' },
-          reasons: [],
+          reasons: [maintenance.refusal],
           // Decoded records may be views of the body they came in.
           buffers: NO_POOL,
         }),

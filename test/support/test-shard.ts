@@ -99,6 +99,9 @@ export function testOptions(dataDir: string): ShardOptions {
     threads: 1,
     repeatWindowMs: 15 * 60_000,
     batchMemoryMs: 8 * 86_400_000,
+    retention: { maxAgeMs: 365 * 86_400_000, maxBytes: 2 ** 40, evalAgeMs: 365 * 86_400_000 },
+    minFreeBytes: 16 * 1024 * 1024,
+    lookEveryMs: 50,
     logger: pino({ level: 'silent' }),
     clock: { now: () => Date.now() },
   };

@@ -51,6 +51,12 @@ export async function startShard(config: Config, id: string, logger: Logger): Pr
       threads: shard.threads,
       repeatWindowMs: shard.repeatWindow,
       batchMemoryMs: shard.batchMemory,
+      retention: {
+        maxAgeMs: shard.retention.maxAge,
+        maxBytes: shard.retention.maxBytes,
+        evalAgeMs: shard.retention.evalAge,
+      },
+      minFreeBytes: shard.minFreeBytes,
       logger,
       clock: systemClock,
     });
