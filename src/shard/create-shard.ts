@@ -58,6 +58,7 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
     started.unshift(component);
     return component;
   };
+  const hash = await createHash();
   try {
     const database = start(
       await openDatabase({ ...options, openTimeoutMs: options.openTimeoutMs ?? OPEN_TIMEOUT_MS }),
@@ -66,13 +67,13 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
     const read = start(
       await createReadServer({
         ...options.read,
-        reader: createReader(database),
+        reader: createReader({ database, hash }),
         notReadyReason: () => writer.fatalFailure(),
         logger,
       }),
     );
     const types = createOtlpTypes();
-    const decode = createDecoder({ types, hash: await createHash() });
+    const decode = createDecoder({ types, hash });
     const otlp = start(
       await createOtlpHttpServer({
         ...options.otlp,
