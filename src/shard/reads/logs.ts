@@ -1,7 +1,8 @@
 import type { ParsedShardRead } from '../../shared/read/contract.ts';
 import { LOG_ROWS } from '../rows/log-row.ts';
 import { columnList, renderLines } from '../rows/row-kind.ts';
-import { query, type ReadContext } from './read.ts';
+import { inSlice, readNewest, type TimeSlice } from './newest.ts';
+import { type QueryRows, query, type ReadContext } from './read.ts';
 import {
   allOf,
   createParameters,
@@ -14,12 +15,28 @@ import {
 } from './where.ts';
 
 export async function readLogs(
-  { connection, asOf, mostRows }: ReadContext,
+  context: ReadContext,
   request: ParsedShardRead<'logs'>,
 ): Promise<Iterable<string>> {
+  const { fromNs } = request;
+  const toNs = request.startAt?.[0] ?? request.toNs;
+  const limit = Math.min(request.limit, context.mostRows);
+  const result = await readNewest(context, { table: 'logs', limit, fromNs, toNs }, (slice, left) =>
+    readSlice(context, request, slice, left),
+  );
+  return renderLines(context.connection, LOG_ROWS, result);
+}
+
+function readSlice(
+  { connection, asOf }: ReadContext,
+  request: ParsedShardRead<'logs'>,
+  slice: TimeSlice,
+  limit: number,
+): Promise<QueryRows> {
   const parameters = createParameters();
   const conditions = allOf([
     `commit_no <= ${asOf}`,
+    inSlice('time_ns', slice),
     timeWindow('time_ns', request, parameters),
     when(request.service, service => `service = ${parameters.text(service)}`),
     when(request.severity, severity => `severity = ${parameters.text(severity)}`),
@@ -27,14 +44,13 @@ export async function readLogs(
     when(request.traceId, traceId => ofTrace(traceId, parameters)),
     when(request.startAt, key => keyFrom(key, parameters)),
   ]);
-  const result = await query(
+  return query(
     connection,
     `SELECT ${columnList(LOG_ROWS)} FROM store.logs WHERE ${conditions}
      ORDER BY time_ns DESC, observed_ns DESC, trace_id DESC, span_id DESC, tie DESC
-     LIMIT ${Math.min(request.limit, mostRows)}`,
+     LIMIT ${limit}`,
     parameters,
   );
-  return renderLines(connection, LOG_ROWS, result);
 }
 
 function ofTrace(digits: string, parameters: Parameters): string {

@@ -6,7 +6,9 @@ import { SPAN_ROWS } from '../rows/span-row.ts';
 import type { Source } from '../store/tables.ts';
 import { wordsOf } from '../words.ts';
 import { hasAttributeKeys, hasAttributes } from './attributes.ts';
+import { inSlice, newestSlices, type TimeSlice } from './newest.ts';
 import { type QueryRows, query, type ReadContext } from './read.ts';
+import { type FoundSpan, supersededOf } from './superseded.ts';
 import {
   allOf,
   createParameters,
@@ -19,19 +21,14 @@ import {
 } from './where.ts';
 
 /** Where a page ended: every part of the order, so that the next page starts right behind it. */
-interface PageEnd {
+interface PageEnd extends FoundSpan {
   readonly startNs: bigint;
-  readonly traceId: bigint;
-  readonly spanId: bigint;
-  readonly commitNo: bigint;
-  readonly rowId: bigint;
 }
 
 interface Page {
   readonly result: QueryRows;
-  /** How many of the rows are the last commit of their span. */
-  readonly current: number;
-  readonly end: PageEnd | undefined;
+  /** Rows that are not the last of their span. */
+  readonly superseded: ReadonlySet<bigint>;
 }
 
 const TRACE_ID = SPAN_ROWS.columns.indexOf('trace_id');
@@ -39,72 +36,72 @@ const SPAN_ID = SPAN_ROWS.columns.indexOf('span_id');
 const START_NS = SPAN_ROWS.columns.indexOf('start_ns');
 const COMMIT_NO = SPAN_ROWS.columns.length;
 const ROW_ID = COMMIT_NO + 1;
-const IS_SUPERSEDED = COMMIT_NO + 2;
 
-/**
- * Spans, newest first, each in its last commit. The newest candidates are taken first and only those are checked
- * for a later commit; where some fall out the next page fills the gap.
- */
+/** Spans, newest first, each in its last commit. Only spans that were found are checked for a later commit. */
 export async function readSpans(
   context: ReadContext,
   request: ParsedShardRead<'spans'>,
 ): Promise<Iterable<string>> {
   const wanted = Math.min(request.limit, context.mostRows);
-  const pages: QueryRows[] = [];
+  const pages: Page[] = [];
   let found = 0;
-  let end: PageEnd | undefined;
-  // Pages double, so that a span that was sent a thousand times costs ten queries and not a thousand.
-  for (let pageSize = wanted; found < wanted; pageSize *= 2) {
-    const page = await readPage(context, { request, pageSize, after: end });
-    pages.push(page.result);
-    found += page.current;
-    end = page.end;
-    if (page.result.count < pageSize) break;
+  for await (const page of newestPages(context, request, wanted)) {
+    pages.push(page);
+    found += page.result.count - page.superseded.size;
+    if (found >= wanted) break;
   }
-  const sources = await sourcesOf(context.connection, SPAN_ROWS, pages);
+  const results = pages.map(page => page.result);
+  const sources = await sourcesOf(context.connection, SPAN_ROWS, results);
   return render(pages, sources, wanted);
+}
+
+async function* newestPages(
+  context: ReadContext,
+  request: ParsedShardRead<'spans'>,
+  wanted: number,
+): AsyncGenerator<Page> {
+  const { fromNs } = request;
+  const toNs = request.startAt?.[0] ?? request.toNs;
+  for await (const slice of newestSlices(context, { table: 'spans', limit: wanted, fromNs, toNs })) {
+    let after: PageEnd | undefined;
+    // Pages double, so that a span that was sent a thousand times costs ten queries and not a thousand.
+    for (let pageSize = wanted; ; pageSize *= 2) {
+      const result = await readPage(context, { request, slice, pageSize, after });
+      const spans = Array.from(result.rows(), foundSpan);
+      yield { result, superseded: await supersededOf(context, spans) };
+      if (result.count < pageSize) break;
+      after = spans.at(-1);
+    }
+  }
 }
 
 interface PageRequest {
   readonly request: ParsedShardRead<'spans'>;
+  readonly slice: TimeSlice;
   readonly pageSize: number;
   readonly after: PageEnd | undefined;
 }
 
-async function readPage(
+function readPage(
   { connection, asOf }: ReadContext,
-  { request, pageSize, after }: PageRequest,
-): Promise<Page> {
+  { request, slice, pageSize, after }: PageRequest,
+): Promise<QueryRows> {
   const parameters = createParameters();
   const conditions = allOf([
     `commit_no <= ${asOf}`,
+    inSlice('start_ns', slice),
     ...filters(request, parameters),
     when(after, end => behind(end, parameters)),
   ]);
-  const order = 'ORDER BY start_ns DESC, trace_id DESC, span_id DESC, commit_no DESC, row_id DESC';
-  const result = await query(
+  return query(
     connection,
-    `WITH candidates AS MATERIALIZED (
-       SELECT *, rowid AS row_id FROM store.spans WHERE ${conditions} ${order} LIMIT ${pageSize}
-     )
-     SELECT ${columnList(SPAN_ROWS)}, commit_no, row_id, EXISTS (
-       SELECT 1 FROM store.spans later
-       WHERE later.trace_id = candidates.trace_id AND later.span_id = candidates.span_id
-         AND later.commit_no <= ${asOf}
-         AND (later.commit_no, later.rowid) > (candidates.commit_no, candidates.row_id)
-     ) FROM candidates ${order}`,
+    `SELECT ${columnList(SPAN_ROWS)}, commit_no, rowid FROM store.spans WHERE ${conditions}
+     ORDER BY start_ns DESC, trace_id DESC, span_id DESC, commit_no DESC, rowid DESC LIMIT ${pageSize}`,
     parameters,
   );
-  let current = 0;
-  let last: DuckDBValue[] | undefined;
-  for (const row of result.rows()) {
-    if (row[IS_SUPERSEDED] === false) current++;
-    last = row;
-  }
-  return { result, current, end: last === undefined ? undefined : pageEnd(last) };
 }
 
-function pageEnd(row: readonly DuckDBValue[]): PageEnd {
+function foundSpan(row: readonly DuckDBValue[]): PageEnd {
   return {
     startNs: row[START_NS] as bigint,
     traceId: row[TRACE_ID] as bigint,
@@ -160,14 +157,14 @@ function behind(end: PageEnd, parameters: Parameters): string {
 }
 
 function* render(
-  pages: readonly QueryRows[],
+  pages: readonly Page[],
   sources: ReadonlyMap<number, Source>,
   count: number,
 ): Generator<string> {
   let left = count;
-  for (const page of pages) {
-    for (const row of page.rows()) {
-      if (row[IS_SUPERSEDED] === true) continue;
+  for (const { result, superseded } of pages) {
+    for (const row of result.rows()) {
+      if (superseded.has(row[ROW_ID] as bigint)) continue;
       if (left-- === 0) return;
       const span = storedRow(SPAN_ROWS, row, sources);
       yield rowLine(SPAN_ROWS.key(span), SPAN_ROWS.json(span));
