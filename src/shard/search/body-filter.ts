@@ -28,22 +28,20 @@ function textCondition({ contains, text }: BodySearch, textSql: string, paramete
   ]);
 }
 
-/** Those of the bodies that match. */
+/** The positions of the bodies that match. */
 export async function matchingBodies(
   connection: DuckDBConnection,
   bodies: readonly Body[],
   search: BodySearch,
-): Promise<ReadonlySet<Body>> {
+): Promise<number[]> {
   const hashes = bodies.flatMap(({ sha256 }) => sha256 ?? []);
   const matchingHashes = new Set<string>();
   const condition = (textSql: string, parameters: Parameters) => textCondition(search, textSql, parameters);
   for await (const { sha256, text } of blobTexts(connection, hashes, condition)) {
     if (matches(text, search)) matchingHashes.add(sha256);
   }
-  return new Set(
-    bodies.filter(({ body, sha256 }) =>
-      sha256 === null ? matches(body, search) : matchingHashes.has(sha256),
-    ),
+  return bodies.flatMap(({ body, sha256 }, position) =>
+    (sha256 === null ? matches(body, search) : matchingHashes.has(sha256)) ? [position] : [],
   );
 }
 
