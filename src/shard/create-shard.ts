@@ -7,11 +7,15 @@ import { createJsonTranscoder } from '../shared/otlp/json-transcoder.ts';
 import { createOtlpTypes } from '../shared/otlp/messages.ts';
 import type { Clock } from '../shared/time.ts';
 import { createHash } from '../shared/topology/hash.ts';
+import { createLiveRoute } from './api/live-route.ts';
 import { createReadRoute } from './api/read-route.ts';
 import { createDecoder } from './decode/decoder.ts';
+import { createLiveFeed } from './live/live-feed.ts';
 import { createShardExportHandler } from './otlp-handler.ts';
 import { createReadServer } from './read-server.ts';
 import { createReader } from './reads/reader.ts';
+import { LOG_ROWS } from './rows/log-row.ts';
+import { SPAN_ROWS } from './rows/span-row.ts';
 import { openDatabase } from './store/database.ts';
 import { createWriter } from './store/writer.ts';
 
@@ -59,21 +63,28 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
     started.unshift(component);
     return component;
   };
+  const hash = await createHash();
   try {
     const database = start(
       await openDatabase({ ...options, openTimeoutMs: options.openTimeoutMs ?? OPEN_TIMEOUT_MS }),
     );
     const writer = start(await createWriter({ ...options, database }));
+    const live = createLiveFeed({ spanRowJson: SPAN_ROWS.json, logRowJson: LOG_ROWS.json });
+    writer.onCommit(({ batches }) => {
+      for (const slices of batches) live.publish(slices);
+    });
     const read = start(
       await createReadServer({
         ...options.read,
-        routes: [createReadRoute(createReader(database))],
+        routes: [createReadRoute(createReader({ database, hash })), createLiveRoute(live)],
         notReadyReason: () => writer.fatalFailure(),
         logger,
       }),
     );
+    // Its streams never end by themselves, which the server would wait for.
+    start(live);
     const types = createOtlpTypes();
-    const decode = createDecoder({ types, hash: await createHash() });
+    const decode = createDecoder({ types, hash });
     const otlp = start(
       await createOtlpHttpServer({
         ...options.otlp,

@@ -2,7 +2,7 @@ import type { DuckDBConnection } from '@duckdb/node-api';
 import { allOf, type Parameters } from '../reads/where.ts';
 import { blobTexts } from './blob-texts.ts';
 import { mayHold } from './superset.ts';
-import { createTextMatch, type TextQuery } from './text-query.ts';
+import { createTextMatch, parseTextQuery, type TextQuery } from './text-query.ts';
 
 /** The body of a log record: here, or kept as a blob. */
 export interface Body {
@@ -14,6 +14,14 @@ export interface Body {
 export interface BodySearch {
   readonly contains: string | undefined;
   readonly text: TextQuery | undefined;
+}
+
+/** Half of a surrogate pair stands in no stored text, nor in what DuckDB makes of it; this is what it compares. */
+export function bodySearch(contains: string | undefined, text: string | undefined): BodySearch {
+  return {
+    contains: contains?.toWellFormed(),
+    text: text === undefined ? undefined : parseTextQuery(text),
+  };
 }
 
 /** Holds for every row of `store.logs` whose body matches, and for others, which only {@link matchingBodies} tells. */

@@ -29,7 +29,7 @@ export async function readLogPage(connection: DuckDBConnection, page: LogPage): 
   const parameters = createParameters();
   const conditions = allOf([
     ...page.conditions(parameters),
-    page.after === undefined ? undefined : behind(page.after, parameters),
+    page.after === undefined ? undefined : behind(page.after),
   ]);
   return await query(
     connection,
@@ -53,8 +53,8 @@ function logsOf(commits: readonly bigint[] | undefined): string {
   return commits.map(commitNo => `${logs} WHERE commit_no = ${commitNo}`).join(' UNION ALL ');
 }
 
-function behind(end: LogPageEnd, parameters: Parameters): string {
-  const values = end.map((value, index) => `${parameters.digits(value)}::${KEY_TYPES[index]}`);
+function behind(end: LogPageEnd): string {
+  const values = end.map((value, index) => `${value}::${KEY_TYPES[index]}`);
   // The first half is implied by the second; it lets DuckDB skip whole row groups by their time range.
   return `time_ns <= ${values[0]} AND (${KEY.join(', ')}) < (${values.join(', ')})`;
 }

@@ -57,11 +57,7 @@ async function locate({ connection, hash, asOf }: ReadContext, ids: readonly big
 }
 
 function rowsOf({ ids, commits }: Traces, { asOf }: ReadContext, parameters: Parameters): string {
-  return allOf([
-    commits,
-    `commit_no <= ${asOf}`,
-    `trace_id IN (SELECT unnest(${parameters.traceIdList(ids)}))`,
-  ]);
+  return allOf([commits, `commit_no <= ${asOf}`, `trace_id IN (SELECT unnest(${parameters.traceIds(ids)}))`]);
 }
 
 /** The traces that every word was sent in, or that had more words than are remembered. */

@@ -5,7 +5,7 @@ import { createLiveFeed, type LiveFeedOptions } from '../../../src/shard/live/li
 import { createReadServer } from '../../../src/shard/read-server.ts';
 import { emptyRecords, type Records, type SpanRecord } from '../../../src/shard/store/tables.ts';
 import { stopAll } from '../../../src/shared/lifecycle.ts';
-import { type LiveFilter, livePath } from '../../../src/shared/read/live.ts';
+import { livePath } from '../../../src/shared/read/live.ts';
 import { type LiveClient, listenLive } from '../../support/live-client.ts';
 
 const clients: LiveClient[] = [];
@@ -37,8 +37,8 @@ async function startFeed(options: Partial<LiveFeedOptions> = {}) {
     feed,
     stop,
     base,
-    async listen(filter: LiveFilter<'spans'> = {}) {
-      const client = await listenLive(`${base}${livePath('spans')}?${new URLSearchParams(Object.entries(filter))}`);
+    async listen(filter: Record<string, string> = {}) {
+      const client = await listenLive(`${base}${livePath('spans')}?${new URLSearchParams(filter)}`);
       clients.push(client);
       return client;
     },
