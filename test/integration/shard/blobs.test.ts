@@ -87,7 +87,7 @@ describe('blobs', () => {
   });
 
   it('are the log bodies over 8192 bytes of UTF-8, and no shorter ones', async () => {
-    const atTheLimit = '€'.repeat(2730) + 'xx';
+    const atTheLimit = `${'€'.repeat(2730)}xx`;
     const overIt = `${atTheLimit}x`;
     const bodies = [atTheLimit, overIt].map(stringValue => ({ body: { stringValue } }));
     await shard.send('logs', logsOf('shop', bodies));
