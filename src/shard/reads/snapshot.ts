@@ -1,4 +1,5 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
+import { isSnapshotGone, type RetainedTable } from '../store/floors.ts';
 import type { ReadCall, SnapshotCall } from './call.ts';
 import { query } from './read.ts';
 
@@ -21,23 +22,18 @@ export async function takeSnapshot(
   if (asOf > lastCommit) {
     return { kind: 'gone', reason: `the shard is at commit ${lastCommit}; it has no commit ${asOf}` };
   }
-  const deleted = calls.map(call => sawDeleted(call, asOf)).join(' OR ');
-  const floors = await query(connection, `SELECT 1 WHERE ${deleted}`);
-  if (floors.count === 0) return { kind: 'taken', asOf };
-  return {
-    kind: 'gone',
-    reason: `retention has deleted records of commit ${asOf} or before since it was read`,
-  };
+  for (const call of calls) {
+    const fromNs = 'fromNs' in call.request ? BigInt(call.request.fromNs ?? 0) : 0n;
+    for (const table of tablesOf(call)) {
+      if (await isSnapshotGone(connection, { table, asOf, fromNs })) {
+        return { kind: 'gone', reason: `retention has deleted records since commit ${asOf} was read` };
+      }
+    }
+  }
+  return { kind: 'taken', asOf };
 }
 
-/** `store.floors` has when rows were deleted and how young they were, by what a call reads. */
-function sawDeleted(call: ReadCall, asOf: bigint): string {
-  const fromNs = 'fromNs' in call.request ? BigInt(call.request.fromNs ?? 0) : 0n;
-  const isSeen = tablesOf(call).map(table => `${table}_to_ns >= ${fromNs}`);
-  return `EXISTS (FROM store.floors WHERE set_by_commit > ${asOf} AND (${isSeen.join(' OR ')}))`;
-}
-
-function tablesOf(call: ReadCall): readonly string[] {
+function tablesOf(call: ReadCall): readonly RetainedTable[] {
   switch (call.name) {
     case 'logs':
     case 'metrics':

@@ -236,7 +236,7 @@ export type ParsedShardRead<N extends ShardReadName> = z.output<(typeof SHARD_RE
 export const SNAPSHOT_REQUEST = z.strictObject({
   ...snapshot,
   reads: z
-    .array(z.strictObject({ name: z.string(), request: z.looseObject({ asOf: z.undefined() }) }))
+    .array(z.strictObject({ name: z.string(), request: z.looseObject({ asOf: z.never().optional() }) }))
     .min(1)
     .max(32),
 });

@@ -23,7 +23,7 @@ afterAll(() => shard.remove());
 
 /** Some of them equal in everything. */
 const LOGS = Array.from({ length: 12 }, (_, index) => ({
-  timeUnixNano: String(Math.floor(index / 5)),
+  timeUnixNano: String(1 + Math.floor(index / 5)),
   observedTimeUnixNano: '5',
   body: { stringValue: String(index % 3) },
   ...(index % 2 === 0 && { traceId: traceId('a'), spanId: spanId('b') }),
@@ -51,7 +51,7 @@ async function pageThrough<N extends Paged>(
     const last = keys.at(-1);
     const given = keys.filter(key => String(key) === String(last)).length;
     const page = { limit: pageSize + given, ...(last !== undefined && { startAt: last }) };
-    const answer = await shard.read(name, { ...request, ...page } as ShardReadRequest<N>);
+    const answer = await shard.read(name, { ...request, ...page });
     keys.push(...answer.keys.slice(given));
     rows.push(...answer.rows.slice(given));
     if (answer.keys.length < page.limit) return { keys, rows };
@@ -94,7 +94,7 @@ describe('rows', () => {
       (await shard.read('spans', { limit: 100, ...request })).keys.map(([start]) => Number(start));
     expect(new Set(await starts({ toNs: '101' }))).toEqual(new Set([101, 100, 99]));
     expect(new Set(await starts({ fromNs: '101', toNs: '101' }))).toEqual(new Set([101]));
-    expect((await shard.read('logs', { limit: 100, toNs: '0' })).rows).toHaveLength(5);
+    expect((await shard.read('logs', { limit: 100, toNs: '1' })).rows).toHaveLength(5);
     expect((await shard.read('metrics', { limit: 100, toNs: '5' })).rows).toHaveLength(4);
   });
 

@@ -63,7 +63,8 @@ describe('reads in turn', () => {
     [shard] = (await openReaders(1)) as [ReadTestShard];
     await shard.connection.run(`INSERT INTO store.spans
       SELECT i, 0, i, 0, 'shop', 'op', i, i, 'unset', 'internal', '{}', NULL, NULL, NULL, 1, 1, NULL
-      FROM range(1, 200001) t(i)`);
+      FROM range(1, 200001) t(i);
+      INSERT INTO store.commits (commit_no, stored_at_ms, spans, logs, metrics) VALUES (1, 0, 200000, 0, 0)`);
     const slots = createSlots({ running: 1, waiting: 1 });
     server = await createReadServer({
       host: '127.0.0.1',
