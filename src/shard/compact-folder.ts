@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs';
 import { open, rename, statfs } from 'node:fs/promises';
 import type { DuckDBConnection } from '@duckdb/node-api';
-import { type DataFolder, holdDataFolder, walOf } from './store/data-folder.ts';
-import { sizeOf } from './store/disk-reserve.ts';
+import { type DataFolder, holdDataFolder, sizeOf, walOf } from './store/data-folder.ts';
 import { firstLine, type InstanceOptions, openInstance, withConnection } from './store/instance.ts';
 import { migrate } from './store/migrations.ts';
 import { storeSize } from './store/store-size.ts';

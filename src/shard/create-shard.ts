@@ -17,6 +17,9 @@ import { createReadServer } from './read-server.ts';
 import { createReader } from './reads/reader.ts';
 import { createSlots } from './reads/slots.ts';
 import { openDatabase } from './store/database.ts';
+import { createDiskReserve } from './store/disk-reserve.ts';
+import { createMaintenance } from './store/maintenance.ts';
+import type { RetentionLimits } from './store/retention.ts';
 import { createWriter } from './store/writer.ts';
 import { createWriteApi } from './writes/write-api.ts';
 
@@ -39,8 +42,11 @@ export interface ShardOptions {
   readonly repeatWindowMs: number;
   /** How long a delivered batch id is remembered. */
   readonly batchMemoryMs: number;
-  /** How long an uploaded blob is kept, whatever names it. */
-  readonly evalAgeMs: number;
+  readonly retention: RetentionLimits;
+  /** Free disk space below which nothing is written. */
+  readonly minFreeBytes: number;
+  /** How often the disk and what retention asks for are looked at. */
+  readonly lookEveryMs?: number;
   /** How long to wait for another process to let go of the data folder. */
   readonly openTimeoutMs?: number;
   readonly logger: Logger;
@@ -64,6 +70,8 @@ const LARGEST_REQUESTS_IN_FLIGHT = 4;
 const MAX_CONCURRENT_REQUESTS = 1000;
 /** Of comments, scores, runner spans and uploads, which are a few megabytes each at most. */
 const WRITES_IN_HAND = { running: 32, waiting: 1000 };
+/** Part of the reserve of the disk that queries may fill with what does not fit into memory. */
+const SPILL_SHARE = 1 / 4;
 
 /** One shard: an OTLP/HTTP door into a DuckDB file, and the internal read API out of it. */
 export async function createShard(options: ShardOptions): Promise<Shard> {
@@ -77,11 +85,20 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
   const hash = await createHash();
   try {
     const database = start(
-      await openDatabase({ ...options, openTimeoutMs: options.openTimeoutMs ?? OPEN_TIMEOUT_MS }),
+      await openDatabase({
+        ...options,
+        openTimeoutMs: options.openTimeoutMs ?? OPEN_TIMEOUT_MS,
+        maxSpillBytes: Math.floor(options.minFreeBytes * SPILL_SHARE),
+      }),
+    );
+    logger.info(database.opening, 'opened the database');
+    const reserve = createDiskReserve({ ...options, database });
+    const writer = start(await createWriter({ ...options, database, refusal: reserve.refusal }));
+    const maintenance = start(
+      await createMaintenance({ ...options, database, writer, reserve, limits: options.retention }),
     );
     const types = createOtlpTypes();
     const decode = createDecoder({ types, hash });
-    const writer = start(await createWriter({ ...options, database }));
     const caps = { maxRows: options.maxAnswerRows, maxBytes: options.maxAnswerBytes };
     const reader = createReader({ database, hash, caps });
     const slots = createSlots({ running: options.maxConcurrentReads, waiting: options.maxWaitingReads });
@@ -93,10 +110,10 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
           ...inTurn(slots, [createBlobRoute(database)]),
           ...inTurn(createSlots(WRITES_IN_HAND), [
             createWriteRoute(createWriteApi({ types, decode, writer })),
-            createBlobUploadRoute({ writer, clock: options.clock, pinMs: options.evalAgeMs }),
+            createBlobUploadRoute({ writer, clock: options.clock, pinMs: options.retention.evalAgeMs }),
           ]),
         ],
-        notReadyReason: () => writer.fatalFailure(),
+        notReadyReason: () => maintenance.refusal() ?? writer.fatalFailure(),
         logger,
       }),
     );
@@ -110,7 +127,7 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
             remedy: 'send less at once or raise ingest.maxRequestBytes',
           },
           requests: { most: MAX_CONCURRENT_REQUESTS, remedy: 'send less at once' },
-          reasons: [],
+          reasons: [maintenance.refusal],
           // Decoded records may be views of the body they came in.
           buffers: NO_POOL,
         }),

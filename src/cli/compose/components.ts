@@ -55,7 +55,12 @@ export async function startShard(config: Config, id: string, logger: Logger): Pr
       maxAnswerBytes: shard.maxAnswerBytes,
       repeatWindowMs: shard.repeatWindow,
       batchMemoryMs: shard.batchMemory,
-      evalAgeMs: shard.retention.evalAge,
+      retention: {
+        maxAgeMs: shard.retention.maxAge,
+        maxBytes: shard.retention.maxBytes,
+        evalAgeMs: shard.retention.evalAge,
+      },
+      minFreeBytes: shard.minFreeBytes,
       logger,
       clock: systemClock,
     });

@@ -61,7 +61,9 @@ export function dataTaskFrom(command: string, argv: readonly string[], io: Io): 
   }
   for (const { folder } of shards) {
     if (!existsSync(folder)) {
-      throw new UserError(`there is no shard in ${folder}; name the data folder (--data-dir) and the shard (--id)`);
+      throw new UserError(
+        `there is no shard in ${folder}; name the data folder (--data-dir) and the shard (--id)`,
+      );
     }
   }
   return { parsed, config, shards, asJson: parsed.isSet('json') || !io.isTty };

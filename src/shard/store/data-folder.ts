@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { lockFolder } from '../../shared/folder-lock.ts';
@@ -52,6 +52,14 @@ export function walOf(databasePath: string): string {
   return `${databasePath}.wal`;
 }
 
+/** Bytes of a file; 0 when there is none. */
+export async function sizeOf(path: string): Promise<number> {
+  return stat(path).then(
+    ({ size }) => size,
+    () => 0,
+  );
+}
+
 async function lockWithin(dir: string, waitMs: number): Promise<() => void> {
   const deadlineMs = performance.now() + waitMs;
   for (;;) {
@@ -65,7 +73,9 @@ async function lockWithin(dir: string, waitMs: number): Promise<() => void> {
         );
       case 'in use':
         if (performance.now() >= deadlineMs) {
-          throw new UnusableDataError(`the data folder ${dir} is in use by another process; stop that one first`);
+          throw new UnusableDataError(
+            `the data folder ${dir} is in use by another process; stop that one first`,
+          );
         }
         await sleep(LOCK_RETRY_MS);
         break;

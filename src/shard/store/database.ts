@@ -1,16 +1,18 @@
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import type { Component } from '../../shared/lifecycle.ts';
 import { once } from '../../shared/lifecycle.ts';
-import { holdDataFolder, walOf } from './data-folder.ts';
-import { sizeOf } from './disk-reserve.ts';
+import { holdDataFolder, sizeOf, walOf } from './data-folder.ts';
 import { firstLine, type InstanceOptions, openInstance, withConnection } from './instance.ts';
 import { migrate } from './migrations.ts';
+import { storeSize } from './store-size.ts';
 
 export interface DatabaseOptions extends InstanceOptions {
   /** Created when missing. */
   readonly dataDir: string;
   /** How long to wait for another process to let go of the folder. */
   readonly openTimeoutMs: number;
+  /** Most disk that queries may take for what does not fit into memory; none when left out. */
+  readonly maxSpillBytes?: number;
 }
 
 /** The shard's DuckDB file, in a folder that only this process has open. */
@@ -22,6 +24,10 @@ export interface Database extends Component {
    * @throws DatabaseDownError while the file could not be opened again
    */
   connect(): Promise<DuckDBConnection>;
+  /** Whether a query succeeds. */
+  answers(): Promise<boolean>;
+  /** Bytes of the file's blocks that are free for reuse. */
+  reusableBytes(): Promise<number>;
   /**
    * Opens the file anew when DuckDB has given the instance up: a checkpoint that fails on a full disk invalidates it,
    * for reads too, until then. False when the instance is fine and nothing was done.
@@ -58,9 +64,14 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
         if (instance === undefined) throw new DatabaseDownError(downReason);
         return instance.connect();
       },
+      answers: () => answers(instance),
+      async reusableBytes() {
+        if (instance === undefined) return 0;
+        return withConnection(instance, async connection => (await storeSize(connection)).freeBytes);
+      },
       async reopenIfInvalidated() {
         // A twin of an instance that still works would overwrite what that one writes.
-        if (instance !== undefined && (await answers(instance))) return false;
+        if (await answers(instance)) return false;
         instance?.closeSync();
         instance = undefined;
         try {
@@ -88,8 +99,9 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   }
 }
 
-async function openMigrated(path: string, options: InstanceOptions): Promise<DuckDBInstance> {
-  const instance = await openInstance(path, options);
+async function openMigrated(path: string, options: DatabaseOptions): Promise<DuckDBInstance> {
+  const { maxSpillBytes = 0 } = options;
+  const instance = await openInstance(path, options, { max_temp_directory_size: `${maxSpillBytes}B` });
   try {
     await withConnection(instance, connection => migrate(connection, path));
     return instance;
@@ -99,7 +111,8 @@ async function openMigrated(path: string, options: InstanceOptions): Promise<Duc
   }
 }
 
-async function answers(instance: DuckDBInstance): Promise<boolean> {
+async function answers(instance: DuckDBInstance | undefined): Promise<boolean> {
+  if (instance === undefined) return false;
   try {
     await withConnection(instance, connection => connection.run('SELECT last_commit FROM store.shard_state'));
     return true;

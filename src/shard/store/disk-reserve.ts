@@ -1,5 +1,7 @@
-import { stat, statfs } from 'node:fs/promises';
+import { statfs } from 'node:fs/promises';
 import type { Clock } from '../../shared/time.ts';
+import { sizeOf, walOf } from './data-folder.ts';
+import type { Database } from './database.ts';
 
 /**
  * Keeps room on the disk. DuckDB gives the whole database up, reads included, when a commit or a checkpoint runs out
@@ -13,10 +15,8 @@ export interface DiskReserve {
 }
 
 export interface DiskReserveOptions {
-  readonly databasePath: string;
+  readonly database: Pick<Database, 'path' | 'reusableBytes'>;
   readonly minFreeBytes: number;
-  /** Bytes of the file's blocks that are free for reuse. */
-  readonly reusableBytes: () => Promise<number>;
   readonly clock: Clock;
 }
 
@@ -28,13 +28,13 @@ const WAL_SHARE = 1 / 2;
 const CHECKPOINT_SHARE = 1 / 4;
 
 export function createDiskReserve(options: DiskReserveOptions): DiskReserve {
-  const { databasePath, minFreeBytes, reusableBytes, clock } = options;
+  const { database, minFreeBytes, clock } = options;
   let roomSeenAtMs = Number.NEGATIVE_INFINITY;
 
   async function look(): Promise<{ diskBytes: number; walBytes: number }> {
     const [{ bavail, bsize }, walBytes] = await Promise.all([
-      statfs(databasePath),
-      sizeOf(`${databasePath}.wal`),
+      statfs(database.path),
+      sizeOf(walOf(database.path)),
     ]);
     return { diskBytes: bavail * bsize, walBytes };
   }
@@ -46,10 +46,12 @@ export function createDiskReserve(options: DiskReserveOptions): DiskReserve {
       const { diskBytes, walBytes } = await look();
       // The next checkpoint may write as much as the WAL holds before it can drop it.
       let freeBytes = diskBytes - walBytes;
-      if (freeBytes < minFreeBytes && diskBytes >= minFreeBytes * WAL_SHARE) freeBytes += await reusableBytes();
+      if (freeBytes < minFreeBytes && diskBytes >= minFreeBytes * WAL_SHARE) {
+        freeBytes += await database.reusableBytes();
+      }
       if (freeBytes < minFreeBytes) {
         return (
-          `the disk of ${databasePath} has ${diskBytes} bytes free, a WAL of ${walBytes} has yet to be written, and ` +
+          `the disk of ${database.path} has ${diskBytes} bytes free, a WAL of ${walBytes} has yet to be written, and ` +
           `${minFreeBytes} must stay free (shard.minFreeBytes)`
         );
       }
@@ -58,15 +60,7 @@ export function createDiskReserve(options: DiskReserveOptions): DiskReserve {
     },
     async mayCheckpoint() {
       const { diskBytes, walBytes } = await look();
-      return diskBytes + (await reusableBytes()) >= walBytes + minFreeBytes * CHECKPOINT_SHARE;
+      return diskBytes + (await database.reusableBytes()) >= walBytes + minFreeBytes * CHECKPOINT_SHARE;
     },
   };
-}
-
-/** Bytes of a file; 0 when there is none. */
-export async function sizeOf(path: string): Promise<number> {
-  return stat(path).then(
-    ({ size }) => size,
-    () => 0,
-  );
 }

@@ -7,7 +7,7 @@ export interface InstanceOptions {
 }
 
 /** Size of the write-ahead log that starts a checkpoint: larger ones write fewer blocks twice, and replay longer. */
-const CHECKPOINT_THRESHOLD = '256MB';
+export const CHECKPOINT_THRESHOLD_BYTES = 256_000_000;
 
 /**
  * Opens a DuckDB file whose folder this process holds, replaying its WAL.
@@ -25,7 +25,7 @@ export async function openInstance(
       threads: String(threads),
       // Without it DuckDB writes files that its oldest version reads, without zstd and a third larger.
       storage_compatibility_version: 'latest',
-      checkpoint_threshold: CHECKPOINT_THRESHOLD,
+      checkpoint_threshold: `${CHECKPOINT_THRESHOLD_BYTES}B`,
       autoinstall_known_extensions: 'false',
       autoload_known_extensions: 'false',
       ...changes,

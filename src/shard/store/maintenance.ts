@@ -1,11 +1,12 @@
 import type { Logger } from 'pino';
 import { type Component, once } from '../../shared/lifecycle.ts';
 import type { Clock } from '../../shared/time.ts';
-import { walOf } from './data-folder.ts';
+import { sizeOf, walOf } from './data-folder.ts';
 import type { Database } from './database.ts';
-import { type DiskReserve, sizeOf } from './disk-reserve.ts';
+import type { DiskReserve } from './disk-reserve.ts';
 import { CHECKPOINT_THRESHOLD_BYTES } from './instance.ts';
 import { type RetentionLimits, retentionStep } from './retention.ts';
+import { forgetIds } from './seen-ids.ts';
 import { sweepSources } from './sweep-sources.ts';
 import type { Writer } from './writer.ts';
 
@@ -20,6 +21,9 @@ export interface MaintenanceOptions {
   readonly writer: Writer;
   readonly reserve: DiskReserve;
   readonly limits: RetentionLimits;
+  /** How long a batch id is remembered. */
+  readonly batchMemoryMs: number;
+  readonly repeatWindowMs: number;
   readonly clock: Clock;
   readonly logger: Logger;
   /** How often the disk is looked at. */
@@ -29,6 +33,7 @@ export interface MaintenanceOptions {
 
 const LOOK_EVERY_MS = 1000;
 const RETAIN_EVERY_MS = 10_000;
+const FORGET_EVERY_MS = 60_000;
 const SWEEP_EVERY_MS = 3_600_000;
 /** While reads overlap DuckDB puts a checkpoint off after an update; at this size of the WAL it is made to wait for them. */
 const FORCED_AT_BYTES = 2 * CHECKPOINT_THRESHOLD_BYTES;
@@ -38,14 +43,19 @@ export async function createMaintenance(options: MaintenanceOptions): Promise<Ma
   const { lookEveryMs = LOOK_EVERY_MS, retainEveryMs = RETAIN_EVERY_MS } = options;
   let refusal: string | undefined;
   let retainedAtMs = Number.NEGATIVE_INFINITY;
+  let forgotAtMs = Number.NEGATIVE_INFINITY;
   let sweptAtMs = clock.now();
   let isStopped = false;
   let timer: NodeJS.Timeout | undefined;
 
   async function round(): Promise<void> {
     await watchDisk();
-    if (writer.fatalFailure() !== undefined && refusal === undefined) await mend();
+    if (writer.fatalFailure() !== undefined || !(await database.answers())) await mend();
     await checkpointIfLarge();
+    if (isDue(forgotAtMs, FORGET_EVERY_MS)) {
+      forgotAtMs = clock.now();
+      await forget();
+    }
     if (isDue(retainedAtMs, retainEveryMs)) {
       retainedAtMs = clock.now();
       if (await retain()) await checkpoint('CHECKPOINT');
@@ -68,9 +78,18 @@ export async function createMaintenance(options: MaintenanceOptions): Promise<Ma
     await checkpoint('CHECKPOINT');
   }
 
-  /** A checkpoint writes the file: one that succeeds shows that the database is well. */
   async function mend(): Promise<void> {
-    if (await checkpoint('CHECKPOINT')) logger.info('the database takes writes again');
+    await writer.recover({ withCheckpoint: refusal === undefined && (await reserve.mayCheckpoint()) });
+    if (writer.fatalFailure() === undefined) logger.info('the database takes writes again');
+  }
+
+  async function forget(): Promise<void> {
+    const nowMs = clock.now();
+    await writer.exclusively(async connection => {
+      await forgetIds(connection, 'batch_ids', nowMs - options.batchMemoryMs);
+      await forgetIds(connection, 'export_ids', nowMs - options.repeatWindowMs);
+      return { result: undefined };
+    });
   }
 
   async function checkpointIfLarge(): Promise<void> {

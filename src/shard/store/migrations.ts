@@ -11,7 +11,7 @@ import { UnusableDataError } from './unusable-data-error.ts';
  *
  * What a commit does all the time is to append, never to update: while reads overlap, DuckDB takes no checkpoint after
  * an update, and the WAL grows without end. So the state of the shard is the newest row of `commits` and of `floors`.
- * And what is deleted in bulk has no index: DuckDB gives no space of a table back that has one.
+ * And no table has an index: deleting from one that has is slow, and DuckDB never gives its space back.
  */
 const MIGRATIONS: readonly string[] = [
   `
@@ -34,8 +34,8 @@ const MIGRATIONS: readonly string[] = [
     coalesce((SELECT commit_no FROM store.commits ORDER BY commit_no DESC LIMIT 1), 0)::UBIGINT AS last_commit,
     coalesce((SELECT max(floor_commit) FROM store.floors), 0)::UBIGINT AS floor_commit;
 
-  CREATE TABLE store.batch_ids (id VARCHAR PRIMARY KEY, stored_at_ms BIGINT NOT NULL);
-  CREATE TABLE store.export_ids (id VARCHAR PRIMARY KEY, stored_at_ms BIGINT NOT NULL);
+  CREATE TABLE store.batch_ids (id VARCHAR NOT NULL, stored_at_ms BIGINT NOT NULL);
+  CREATE TABLE store.export_ids (id VARCHAR NOT NULL, stored_at_ms BIGINT NOT NULL);
 
   CREATE TABLE store.sources (id UINTEGER NOT NULL, resource VARCHAR NOT NULL, scope VARCHAR NOT NULL);
 

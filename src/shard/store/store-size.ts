@@ -20,9 +20,11 @@ export async function storeSize(connection: DuckDBConnection): Promise<StoreSize
       -- Rows that are deleted and still take space count here.
       (SELECT sum(estimated_size) FROM duckdb_tables()
        WHERE schema_name = 'store' AND table_name IN ('spans', 'logs', 'metrics'))
-    FROM pragma_database_size()
+    FROM pragma_database_size() WHERE database_name = current_database()
   `);
-  const [usedBytes = 0, freeBytes = 0, liveRows = 0, storedRows = 0] = (result.getRows()[0] ?? []).map(Number);
+  const [usedBytes = 0, freeBytes = 0, liveRows = 0, storedRows = 0] = (result.getRows()[0] ?? []).map(
+    Number,
+  );
   return {
     usedBytes,
     freeBytes,

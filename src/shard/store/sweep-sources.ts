@@ -24,7 +24,7 @@ export async function sweepSources({
         AND id NOT IN (${sourcesWhere(`commit_no > ${unused.asOf}`)})
         RETURNING id`),
     );
-    return { result: deleted.currentRowCount, forgetSources: true };
+    return { result: deleted.currentRowCount, forgetsSources: true };
   });
 }
 
