@@ -49,8 +49,18 @@ export async function startShard(config: Config, id: string, logger: Logger): Pr
       maxRequestBytes: ingest.maxRequestBytes,
       memoryLimitBytes: shard.memoryLimit,
       threads: shard.threads,
+      maxConcurrentReads: shard.maxConcurrentReads,
+      maxWaitingReads: shard.maxWaitingReads,
+      maxAnswerRows: shard.maxAnswerRows,
+      maxAnswerBytes: shard.maxAnswerBytes,
       repeatWindowMs: shard.repeatWindow,
       batchMemoryMs: shard.batchMemory,
+      retention: {
+        maxAgeMs: shard.retention.maxAge,
+        maxBytes: shard.retention.maxBytes,
+        evalAgeMs: shard.retention.evalAge,
+      },
+      minFreeBytes: shard.minFreeBytes,
       logger,
       clock: systemClock,
     });

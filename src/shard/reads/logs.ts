@@ -2,40 +2,54 @@ import type { ParsedShardRead } from '../../shared/read/contract.ts';
 import { LOG_ROWS } from '../rows/log-row.ts';
 import { renderLines } from '../rows/row-kind.ts';
 import { bodySearch } from '../search/body-filter.ts';
-import { readLogPage } from '../search/log-candidates.ts';
+import { readLogPage } from '../search/log-page.ts';
 import { searchLogs } from '../search/search-logs.ts';
-import type { ReadContext, ReadRows } from './read.ts';
-import { type Parameters, traceIdOf, when } from './where.ts';
+import type { ReadContext } from './read.ts';
+import { fromKey, hexLiteral, type Parameters, timeWindow, traceIdOf, when } from './where.ts';
 
-export async function readLogs(context: ReadContext, request: ParsedShardRead<'logs'>): Promise<ReadRows> {
-  const { bodyContains, text, fromNs, limit } = request;
-  const conditions = (parameters: Parameters) => filters(request, parameters);
+export async function readLogs(
+  context: ReadContext,
+  request: ParsedShardRead<'logs'>,
+): Promise<Iterable<string>> {
+  const { bodyContains, text, fromNs } = request;
+  const limit = Math.min(request.limit, context.mostRows);
+  const conditions = (parameters: Parameters) => filters(context, request, parameters);
   const rows =
     bodyContains === undefined && text === undefined
-      ? await readLogPage(context.connection, {
-          commits: undefined,
-          conditions,
-          after: undefined,
-          rows: limit,
-        })
+      ? await readLogPage(context.connection, { conditions, rows: limit })
       : await searchLogs(context, { body: bodySearch(bodyContains, text), conditions, fromNs, limit });
-  return {
-    count: rows.count,
-    lines: await renderLines(context.connection, LOG_ROWS, rows),
-    truncated: false,
-  };
+  return renderLines(context.connection, LOG_ROWS, rows);
 }
 
-function filters(request: ParsedShardRead<'logs'>, parameters: Parameters): readonly (string | undefined)[] {
+function filters(
+  { asOf }: ReadContext,
+  request: ParsedShardRead<'logs'>,
+  parameters: Parameters,
+): readonly (string | undefined)[] {
   return [
+    `commit_no <= ${asOf}`,
+    timeWindow('time_ns', request, parameters),
     when(request.service, service => `service = ${parameters.text(service)}`),
     when(request.severity, severity => `severity = ${parameters.text(severity)}`),
     when(request.traceId, traceId => ofTrace(traceId, parameters)),
-    when(request.fromNs, from => `time_ns >= ${parameters.unsigned(from)}`),
+    when(request.startAt, key => keyFrom(key, parameters)),
   ];
 }
 
 function ofTrace(digits: string, parameters: Parameters): string {
   const traceId = traceIdOf(digits);
   return traceId === undefined ? 'false' : `trace_id = ${parameters.traceId(traceId)}`;
+}
+
+function keyFrom(
+  [timeNs, observedNs, traceId, spanId, tie]: NonNullable<ParsedShardRead<'logs'>['startAt']>,
+  parameters: Parameters,
+): string {
+  return fromKey(['time_ns', 'observed_ns', 'trace_id', 'span_id', 'tie'], '<=', [
+    parameters.unsigned(timeNs),
+    parameters.unsigned(observedNs),
+    hexLiteral(traceId, 'UHUGEINT'),
+    hexLiteral(spanId, 'UBIGINT'),
+    hexLiteral(tie, 'UBIGINT'),
+  ]);
 }

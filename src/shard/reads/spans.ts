@@ -6,8 +6,18 @@ import { matchingTraces } from '../search/matching-traces.ts';
 import { joinPicked, type PickedRows } from '../search/picked-rows.ts';
 import { parseTextQuery, type TextQuery } from '../search/text-query.ts';
 import { inTraceWithWords } from '../search/word-tables.ts';
-import { type QueryRows, query, type ReadContext, type ReadRows } from './read.ts';
-import { allOf, createParameters, memberPointer, type Parameters, when } from './where.ts';
+import { hasAttributeKeys, hasAttributes } from './attributes.ts';
+import { type QueryRows, query, type ReadContext } from './read.ts';
+import {
+  allOf,
+  createParameters,
+  fromKey,
+  hexLiteral,
+  type Parameters,
+  timeWindow,
+  when,
+  within,
+} from './where.ts';
 
 /** Where a page ended: every part of the order, so that the next page starts right behind it. */
 interface PageEnd {
@@ -32,15 +42,19 @@ const FIRST_LOOK_ROWS = 2000;
  * Spans, newest first, each in its last commit. The newest candidates are taken first and only those are checked
  * for a later commit and for the text of their trace; where some fall out the next page fills the gap.
  */
-export async function readSpans(context: ReadContext, request: ParsedShardRead<'spans'>): Promise<ReadRows> {
+export async function readSpans(
+  context: ReadContext,
+  request: ParsedShardRead<'spans'>,
+): Promise<Iterable<string>> {
+  const wanted = Math.min(request.limit, context.mostRows);
   const text = request.text === undefined ? undefined : parseTextQuery(request.text);
   const parts: PickedRows[] = [];
   let found = 0;
   let after: PageEnd | undefined;
   let isAtEnd = text?.words.length === 0;
-  const firstRows = text === undefined ? request.limit : Math.max(request.limit, FIRST_LOOK_ROWS);
+  const firstRows = text === undefined ? wanted : Math.max(wanted, FIRST_LOOK_ROWS);
   // Pages double, so that a span that was sent a thousand times costs ten queries and not a thousand.
-  for (let pageRows = firstRows; !isAtEnd && found < request.limit; pageRows *= 2) {
+  for (let pageRows = firstRows; !isAtEnd && found < wanted; pageRows *= 2) {
     const isFirstLook = after === undefined && pageRows === FIRST_LOOK_ROWS;
     const narrowing = isFirstLook ? undefined : text;
     const result = await readPage(context, { request, pageRows, after, narrowing });
@@ -50,9 +64,7 @@ export async function readSpans(context: ReadContext, request: ParsedShardRead<'
     after = pageEnd(result);
     isAtEnd = result.count < pageRows;
   }
-  const rows = joinPicked(parts, request.limit);
-  const lines = await renderLines(context.connection, SPAN_ROWS, rows);
-  return { count: rows.count, lines, truncated: false };
+  return renderLines(context.connection, SPAN_ROWS, joinPicked(parts, wanted));
 }
 
 interface PageRequest {
@@ -67,21 +79,24 @@ async function readPage(
   context: ReadContext,
   { request, pageRows, after, narrowing }: PageRequest,
 ): Promise<QueryRows> {
+  const { connection, asOf } = context;
   const parameters = createParameters();
   const conditions = allOf([
+    `commit_no <= ${asOf}`,
     ...filters(request, parameters),
     when(narrowing, text => inTraceWithWords(context, text, parameters)),
     when(after, end => behind(end, parameters)),
   ]);
   const order = 'ORDER BY start_ns DESC, trace_id DESC, span_id DESC, commit_no DESC, row_id DESC';
   return await query(
-    context.connection,
+    connection,
     `WITH candidates AS MATERIALIZED (
-       SELECT *, rowid AS row_id FROM store.spans WHERE ${conditions} ${order} LIMIT ${parameters.unsigned(String(pageRows))}
+       SELECT *, rowid AS row_id FROM store.spans WHERE ${conditions} ${order} LIMIT ${pageRows}
      )
      SELECT ${columnList(SPAN_ROWS)}, commit_no, row_id, EXISTS (
        SELECT 1 FROM store.spans later
        WHERE later.trace_id = candidates.trace_id AND later.span_id = candidates.span_id
+         AND later.commit_no <= ${asOf}
          AND (later.commit_no, later.rowid) > (candidates.commit_no, candidates.row_id)
      ) FROM candidates ${order}`,
     parameters,
@@ -94,11 +109,10 @@ async function pick(
   page: QueryRows,
   text: TextQuery | undefined,
 ): Promise<readonly number[]> {
-  const traceIds = [...page.column(TRACE_ID)] as bigint[];
-  const current = Array.from(page.column(IS_SUPERSEDED), (isSuperseded, position) =>
-    isSuperseded === true ? [] : [position],
-  ).flat();
+  const isSuperseded = [...page.column(IS_SUPERSEDED)];
+  const current = [...isSuperseded.keys()].filter(position => isSuperseded[position] === false);
   if (text === undefined) return current;
+  const traceIds = [...page.column(TRACE_ID)] as bigint[];
   const traceIdAt = (position: number) => traceIds[position] as bigint;
   const matching = await matchingTraces(context, current.map(traceIdAt), text);
   return current.filter(position => matching.has(traceIdAt(position)));
@@ -122,13 +136,22 @@ function filters(request: ParsedShardRead<'spans'>, parameters: Parameters): rea
   return [
     when(request.service, service => `service = ${parameters.text(service)}`),
     when(request.operation, part => `contains(operation, ${parameters.text(part)})`),
-    when(request.minDurationNs, min => `duration_ns >= ${parameters.signed(min)}`),
-    when(request.maxDurationNs, max => `duration_ns <= ${parameters.signed(max)}`),
+    within(
+      'duration_ns',
+      'signed',
+      { atLeast: request.minDurationNs, atMost: request.maxDurationNs },
+      parameters,
+    ),
     when(request.status, status => `status = ${parameters.text(status)}`),
-    when(request.fromNs, from => `start_ns >= ${parameters.unsigned(from)}`),
-    ...request.attributes.map(
-      ([key, value]) =>
-        `json_extract_string(attributes, ${parameters.text(memberPointer(key))}) = ${parameters.text(value)}`,
+    timeWindow('start_ns', request, parameters),
+    ...hasAttributes(request.attributes, parameters),
+    ...hasAttributeKeys(request.attributeKeys, parameters),
+    when(request.startAt, ([startNs, traceId, spanId]) =>
+      fromKey(['start_ns', 'trace_id', 'span_id'], '<=', [
+        parameters.unsigned(startNs),
+        hexLiteral(traceId, 'UHUGEINT'),
+        hexLiteral(spanId, 'UBIGINT'),
+      ]),
     ),
   ];
 }

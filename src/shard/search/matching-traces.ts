@@ -42,7 +42,7 @@ async function locate({ connection, hash, asOf }: ReadContext, ids: readonly big
   const result = await query(
     connection,
     `SELECT DISTINCT commit_no FROM store.trace_commits
-     WHERE commit_no <= ${asOf} AND trace_key IN (SELECT unnest(${parameters.unsignedList(keys)})) ORDER BY commit_no`,
+     WHERE commit_no <= ${asOf} AND trace_key IN ${parameters.unsignedNumbers(keys)} ORDER BY commit_no`,
     parameters,
   );
   const commitNos = Array.from(result.column(0), String);
@@ -57,7 +57,7 @@ async function locate({ connection, hash, asOf }: ReadContext, ids: readonly big
 }
 
 function rowsOf({ ids, commits }: Traces, { asOf }: ReadContext, parameters: Parameters): string {
-  return allOf([commits, `commit_no <= ${asOf}`, `trace_id IN (SELECT unnest(${parameters.traceIds(ids)}))`]);
+  return allOf([commits, `commit_no <= ${asOf}`, `trace_id IN ${parameters.traceIds(ids)}`]);
 }
 
 /** The traces that every word was sent in, or that had more words than are remembered. */

@@ -2,7 +2,7 @@ import type { QueryRows, ReadContext } from '../reads/read.ts';
 import type { Parameters } from '../reads/where.ts';
 import { LOG_ROWS } from '../rows/log-row.ts';
 import { type Body, type BodySearch, bodyCondition, matchingBodies } from './body-filter.ts';
-import { type LogPage, type LogPageEnd, logPageEnd, readLogPage } from './log-candidates.ts';
+import { type LogPage, type LogPageEnd, logPageEnd, readLogPage } from './log-page.ts';
 import { joinPicked, type PickedRows } from './picked-rows.ts';
 import { commitsWithWords } from './word-tables.ts';
 
@@ -40,7 +40,7 @@ export async function searchLogs(context: ReadContext, search: LogSearch): Promi
   }
 
   if (!isAtEnd && text !== undefined && search.limit <= FIRST_LOOK_ROWS) {
-    await look({ commits: undefined, conditions: search.conditions, rows: FIRST_LOOK_ROWS });
+    await look({ conditions: search.conditions, rows: FIRST_LOOK_ROWS });
   }
   if (!isAtEnd && found < search.limit) {
     const commits = text && (await commitsWithWords(context, text, search.fromNs));

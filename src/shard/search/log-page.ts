@@ -5,10 +5,10 @@ import { LOG_ROWS } from '../rows/log-row.ts';
 import { columnList } from '../rows/row-kind.ts';
 
 export interface LogPage {
-  /** The commits to look at; `undefined` for all. */
-  readonly commits: readonly bigint[] | undefined;
+  /** The commits to look at; all when absent. */
+  readonly commits?: readonly bigint[] | undefined;
   readonly conditions: (parameters: Parameters) => readonly (string | undefined)[];
-  readonly after: LogPageEnd | undefined;
+  readonly after?: LogPageEnd | undefined;
   readonly rows: number;
 }
 
@@ -34,7 +34,7 @@ export async function readLogPage(connection: DuckDBConnection, page: LogPage): 
   return await query(
     connection,
     `SELECT ${columnList(LOG_ROWS)}, row_id FROM (${logsOf(page.commits)}) WHERE ${conditions}
-     ${ORDER} LIMIT ${parameters.unsigned(String(page.rows))}`,
+     ${ORDER} LIMIT ${page.rows}`,
     parameters,
   );
 }
