@@ -24,10 +24,10 @@ function sent<N extends ShardReadName>(read: Read<N>, query: string, path?: Reco
 
 describe('parameters of the reads', () => {
   it('have the defaults of the contract', () => {
-    expect(sent(tracesRead, '')).toEqual({ attributes: [], limit: 100 });
+    expect(sent(tracesRead, '')).toEqual({ attributes: [], attributeKeys: [], limit: 100 });
     expect(sent(logsRead, '')).toEqual({ limit: 100 });
-    expect(sent(metricsRead, '')).toEqual({ limit: 500 });
-    expect(sent(servicesRead, '')).toEqual({});
+    expect(sent(metricsRead, '')).toEqual({ attributes: [], oldestFirst: false, limit: 500 });
+    expect(sent(servicesRead, '')).toEqual({ slotsElsewhere: [] });
   });
 
   it('all reach the shard', () => {
@@ -42,6 +42,7 @@ describe('parameters of the reads', () => {
       fromNs: String(NOW_NS - 3_600_000_000_000n),
       attributes: [],
       text: 'Hello  World',
+      attributeKeys: [],
       limit: 5,
     });
     const logs = `service=s&severity=WARN&body_contains=X&text=a+b&trace_id=${TRACE_ID.toUpperCase()}&last=60&limit=0`;
@@ -59,6 +60,8 @@ describe('parameters of the reads', () => {
       name: 'n',
       metricType: 'gauge',
       fromNs: String(NOW_NS - 172_800_000_000_000n),
+      attributes: [],
+      oldestFirst: false,
       limit: 1000,
     });
     expect(sent(traceRead, '', { traceId: TRACE_ID.toUpperCase() })).toEqual({ traceId: TRACE_ID });
