@@ -1,9 +1,9 @@
 import type { DuckDBBlobValue, DuckDBConnection } from '@duckdb/node-api';
 import { query } from '../reads/read.ts';
-import { allOf, createParameters, type Parameters } from '../reads/where.ts';
+import { createParameters, type Parameters } from '../reads/where.ts';
 
-/** DuckDB looks so many up through the index; a longer list makes it go through the table. */
-const HASHES_AT_ONCE = 100;
+/** Each look-up goes through the hashes of all blobs, so it is for many. */
+const HASHES_AT_ONCE = 2000;
 /** Texts in memory at once, unless one alone is larger. */
 const MAX_BYTES_AT_ONCE = 16 * 1024 * 1024;
 
@@ -24,32 +24,35 @@ export async function* blobTexts(
 ): AsyncGenerator<BlobText> {
   for (const some of chunks([...new Set(hashes)])) {
     const parameters = createParameters();
-    const found = await query(
+    const sizes = await query(
       connection,
-      `SELECT sha256, octet_length(content) FROM store.blobs
-       WHERE ${allOf([oneOf(some, parameters), condition('decode(content)', parameters)])}`,
+      `SELECT sha256, octet_length(content) FROM store.blobs WHERE sha256 IN ${parameters.texts(some)}`,
       parameters,
     );
-    for (const group of groupsOf(found.rows() as Iterable<[string, bigint]>)) {
-      yield* textsOf(connection, group);
+    for (const group of groupsOf(sizes.rows() as Iterable<[string, bigint]>)) {
+      yield* textsOf(connection, group, condition);
     }
   }
 }
 
-async function* textsOf(connection: DuckDBConnection, hashes: readonly string[]): AsyncGenerator<BlobText> {
+async function* textsOf(
+  connection: DuckDBConnection,
+  hashes: readonly string[],
+  condition: TextCondition,
+): AsyncGenerator<BlobText> {
   const parameters = createParameters();
+  // In one step DuckDB would look into every blob first and at the hashes afterwards.
   const result = await query(
     connection,
-    `SELECT sha256, content FROM store.blobs WHERE ${oneOf(hashes, parameters)}`,
+    `WITH wanted AS MATERIALIZED (
+       SELECT sha256, content FROM store.blobs WHERE sha256 IN ${parameters.texts(hashes)}
+     )
+     SELECT sha256, content FROM wanted WHERE ${condition('decode(content)', parameters)}`,
     parameters,
   );
   for (const [sha256, content] of result.rows() as Iterable<[string, DuckDBBlobValue]>) {
     yield { sha256, text: Buffer.from(content.bytes).toString() };
   }
-}
-
-function oneOf(hashes: readonly string[], parameters: Parameters): string {
-  return `sha256 IN (${hashes.map(hash => parameters.text(hash)).join(', ')})`;
 }
 
 function* chunks(hashes: readonly string[]): Generator<readonly string[]> {
