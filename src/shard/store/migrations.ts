@@ -46,7 +46,9 @@ const MIGRATIONS: readonly string[] = [
     events VARCHAR, llm VARCHAR, otlp VARCHAR,
     source UINTEGER NOT NULL, commit_no UBIGINT NOT NULL, replaced_at UBIGINT
   );
-  CREATE TABLE store.trace_commits (trace_key UBIGINT NOT NULL, commit_no UBIGINT NOT NULL);
+  CREATE TABLE store.trace_commits (
+    trace_key UBIGINT NOT NULL, commit_no UBIGINT NOT NULL, repeats BOOLEAN NOT NULL
+  );
   CREATE TABLE store.logs (
     time_ns UBIGINT NOT NULL, observed_ns UBIGINT NOT NULL,
     trace_id UHUGEINT NOT NULL, span_id UBIGINT NOT NULL,
