@@ -1,173 +1,94 @@
-import type { DuckDBValue } from '@duckdb/node-api';
 import type { ParsedShardRead } from '../../shared/read/contract.ts';
-import { rowLine } from '../../shared/read/ndjson.ts';
-import { columnList, sourcesOf, storedRow } from '../rows/row-kind.ts';
+import { renderLines } from '../rows/row-kind.ts';
 import { SPAN_ROWS } from '../rows/span-row.ts';
-import type { Source } from '../store/tables.ts';
-import { wordsOf } from '../words.ts';
-import { hasAttributeKeys, hasAttributes } from './attributes.ts';
-import { inSlice, newestSlices, type TimeSlice } from './newest.ts';
-import { type QueryRows, query, type ReadContext } from './read.ts';
-import { type FoundSpan, supersededOf } from './superseded.ts';
-import {
-  allOf,
-  createParameters,
-  fromKey,
-  hexLiteral,
-  type Parameters,
-  timeWindow,
-  when,
-  within,
-} from './where.ts';
-
-/** Where a page ended: every part of the order, so that the next page starts right behind it. */
-interface PageEnd extends FoundSpan {
-  readonly startNs: bigint;
-}
-
-interface Page {
-  readonly result: QueryRows;
-  /** Rows that are not the last of their span. */
-  readonly superseded: ReadonlySet<bigint>;
-}
-
-const TRACE_ID = SPAN_ROWS.columns.indexOf('trace_id');
-const SPAN_ID = SPAN_ROWS.columns.indexOf('span_id');
-const START_NS = SPAN_ROWS.columns.indexOf('start_ns');
-const COMMIT_NO = SPAN_ROWS.columns.length;
-const ROW_ID = COMMIT_NO + 1;
+import { matchingTraces } from '../search/matching-traces.ts';
+import { joinPicked, type PickedRows } from '../search/picked-rows.ts';
+import { parseTextQuery, type TextQuery } from '../search/text-query.ts';
+import { ALL_TIME, newestSlices, type Wanted } from './newest.ts';
+import type { ReadContext } from './read.ts';
+import { type PageSpan, readSpanPage, type SpanPage, spansOf } from './span-pages.ts';
+import { supersededOf } from './superseded.ts';
 
 /** Spans, newest first, each in its last commit. Only spans that were found are checked for a later commit. */
 export async function readSpans(
   context: ReadContext,
   request: ParsedShardRead<'spans'>,
 ): Promise<Iterable<string>> {
-  const wanted = Math.min(request.limit, context.mostRows);
-  const pages: Page[] = [];
-  let found = 0;
-  for await (const page of newestPages(context, request, wanted)) {
-    pages.push(page);
-    found += page.result.count - page.superseded.size;
-    if (found >= wanted) break;
-  }
-  const results = pages.map(page => page.result);
-  const sources = await sourcesOf(context.connection, SPAN_ROWS, results);
-  return render(pages, sources, wanted);
-}
-
-async function* newestPages(
-  context: ReadContext,
-  request: ParsedShardRead<'spans'>,
-  wanted: number,
-): AsyncGenerator<Page> {
-  const { fromNs } = request;
-  const toNs = request.startAt?.[0] ?? request.toNs;
-  for await (const slice of newestSlices(context, { table: 'spans', limit: wanted, fromNs, toNs })) {
-    let after: PageEnd | undefined;
-    // Pages double, so that a span that was sent a thousand times costs ten queries and not a thousand.
-    for (let pageSize = wanted; ; pageSize *= 2) {
-      const result = await readPage(context, { request, slice, pageSize, after });
-      const spans = Array.from(result.rows(), foundSpan);
-      yield { result, superseded: await supersededOf(context, spans) };
-      if (result.count < pageSize) break;
-      after = spans.at(-1);
-    }
-  }
-}
-
-interface PageRequest {
-  readonly request: ParsedShardRead<'spans'>;
-  readonly slice: TimeSlice;
-  readonly pageSize: number;
-  readonly after: PageEnd | undefined;
-}
-
-function readPage(
-  { connection, asOf }: ReadContext,
-  { request, slice, pageSize, after }: PageRequest,
-): Promise<QueryRows> {
-  const parameters = createParameters();
-  const conditions = allOf([
-    `commit_no <= ${asOf}`,
-    inSlice('start_ns', slice),
-    ...filters(request, parameters),
-    when(after, end => behind(end, parameters)),
-  ]);
-  return query(
-    connection,
-    `SELECT ${columnList(SPAN_ROWS)}, commit_no, rowid FROM store.spans WHERE ${conditions}
-     ORDER BY start_ns DESC, trace_id DESC, span_id DESC, commit_no DESC, rowid DESC LIMIT ${pageSize}`,
-    parameters,
-  );
-}
-
-function foundSpan(row: readonly DuckDBValue[]): PageEnd {
-  return {
-    startNs: row[START_NS] as bigint,
-    traceId: row[TRACE_ID] as bigint,
-    spanId: row[SPAN_ID] as bigint,
-    commitNo: row[COMMIT_NO] as bigint,
-    rowId: row[ROW_ID] as bigint,
+  const limit = Math.min(request.limit, context.mostRows);
+  const search: Search = {
+    request,
+    wanted: { table: 'spans', limit, fromNs: request.fromNs, toNs: request.startAt?.[0] ?? request.toNs },
+    text: request.text === undefined ? undefined : parseTextQuery(request.text),
   };
-}
-
-function filters(request: ParsedShardRead<'spans'>, parameters: Parameters): readonly (string | undefined)[] {
-  return [
-    when(request.service, service => `service = ${parameters.text(service)}`),
-    when(request.operation, part => `contains(operation, ${parameters.text(part)})`),
-    within(
-      'duration_ns',
-      'signed',
-      { atLeast: request.minDurationNs, atMost: request.maxDurationNs },
-      parameters,
-    ),
-    when(request.status, status => `status = ${parameters.text(status)}`),
-    timeWindow('start_ns', request, parameters),
-    ...hasAttributes(request.attributes, parameters),
-    ...hasAttributeKeys(request.attributeKeys, parameters),
-    when(request.textWords, texts => hasAllWords(texts, parameters)),
-    when(request.startAt, ([startNs, traceId, spanId]) =>
-      fromKey(['start_ns', 'trace_id', 'span_id'], '<=', [
-        parameters.unsigned(startNs),
-        hexLiteral(traceId, 'UHUGEINT'),
-        hexLiteral(spanId, 'UBIGINT'),
-      ]),
-    ),
-  ];
-}
-
-/** Traces whose prompts and completions hold every word; no words match nothing (contract §1.1, `text`). */
-function hasAllWords(texts: readonly string[], parameters: Parameters): string {
-  const words = new Set(texts.flatMap(text => [...wordsOf(text)]));
-  if (words.size === 0) return 'false';
-  const list = Array.from(words, word => parameters.text(word)).join(', ');
-  // One subquery for all: one for each costs DuckDB minutes of planning from a hundred words on.
-  return `trace_id IN (
-    SELECT trace_id FROM store.span_words WHERE word IN (${list})
-    GROUP BY trace_id HAVING count(DISTINCT word) = ${words.size}
-  )`;
-}
-
-function behind(end: PageEnd, parameters: Parameters): string {
-  const startNs = parameters.unsigned(end.startNs.toString());
-  // The first half is implied by the second; it lets DuckDB skip whole row groups by their time range.
-  return `start_ns <= ${startNs}
-    AND (start_ns, trace_id, span_id, commit_no, rowid)
-      < (${startNs}, ${end.traceId}::UHUGEINT, ${end.spanId}::UBIGINT, ${end.commitNo}::UBIGINT, ${end.rowId})`;
-}
-
-function* render(
-  pages: readonly Page[],
-  sources: ReadonlyMap<number, Source>,
-  count: number,
-): Generator<string> {
-  let left = count;
-  for (const { result, superseded } of pages) {
-    for (const row of result.rows()) {
-      if (superseded.has(row[ROW_ID] as bigint)) continue;
-      if (left-- === 0) return;
-      const span = storedRow(SPAN_ROWS, row, sources);
-      yield rowLine(SPAN_ROWS.key(span), SPAN_ROWS.json(span));
-    }
+  const parts: PickedRows[] = [];
+  let found = 0;
+  for await (const part of search.text === undefined ? newest(context, search) : withText(context, search)) {
+    parts.push(part);
+    found += part.positions.length;
+    if (found >= limit) break;
   }
+  return renderLines(context.connection, SPAN_ROWS, joinPicked(parts, limit));
+}
+
+interface Search {
+  readonly request: ParsedShardRead<'spans'>;
+  readonly wanted: Wanted;
+  readonly text: TextQuery | undefined;
+}
+
+async function* newest(context: ReadContext, search: Search): AsyncGenerator<PickedRows> {
+  for await (const slice of newestSlices(context, search.wanted)) {
+    yield* pagesFrom(context, search, { slice, rows: search.wanted.limit });
+  }
+}
+
+/** For a common word the newest spans are enough; only when they are not, the word table is asked, which is large. */
+const FIRST_LOOK_ROWS = 2000;
+
+async function* withText(context: ReadContext, search: Search): AsyncGenerator<PickedRows> {
+  const { text, wanted } = search;
+  if (text?.words.length === 0) return;
+  let rest: Omit<Place, 'rows'> = { slice: ALL_TIME };
+  if (wanted.limit <= FIRST_LOOK_ROWS) {
+    const slices = newestSlices(context, { ...wanted, limit: FIRST_LOOK_ROWS });
+    const slice = (await slices.next()).value ?? ALL_TIME;
+    const page = await readPage(context, search, { slice, rows: FIRST_LOOK_ROWS });
+    yield page;
+    if (page.end !== undefined) rest = { slice: ALL_TIME, after: page.end };
+    else if (slice.afterNs === undefined) return;
+    else rest = { slice: { afterNs: undefined, untilNs: slice.afterNs } };
+  }
+  const rows = Math.max(wanted.limit, FIRST_LOOK_ROWS);
+  yield* pagesFrom(context, search, { ...rest, rows, narrowing: text });
+}
+
+type Place = Omit<SpanPage, 'request'>;
+
+interface Page extends PickedRows {
+  /** Its last span, unless there are no more. */
+  readonly end: PageSpan | undefined;
+}
+
+async function* pagesFrom(context: ReadContext, search: Search, first: Place): AsyncGenerator<PickedRows> {
+  let { rows, after } = first;
+  for (;;) {
+    const page = await readPage(context, search, { ...first, rows, after });
+    yield page;
+    if (page.end === undefined) return;
+    after = page.end;
+    // So that a span that was sent a thousand times costs ten queries and not a thousand.
+    rows *= 2;
+  }
+}
+
+async function readPage(context: ReadContext, { request, text }: Search, place: Place): Promise<Page> {
+  const result = await readSpanPage(context, { ...place, request });
+  const spans = spansOf(result);
+  const superseded = await supersededOf(context, spans);
+  const current = [...spans.keys()].filter(position => !superseded.has((spans[position] as PageSpan).rowId));
+  const end = result.count < place.rows ? undefined : spans.at(-1);
+  if (text === undefined) return { result, positions: current, end };
+  const traceIdAt = (position: number) => (spans[position] as PageSpan).traceId;
+  const matching = await matchingTraces(context, current.map(traceIdAt), text);
+  return { result, positions: current.filter(position => matching.has(traceIdAt(position))), end };
 }
