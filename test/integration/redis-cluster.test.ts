@@ -135,6 +135,11 @@ describe('the queue in a Redis Cluster', () => {
       expect(refused.kind).toBe('refused');
       expect(performance.now() - since).toBeLessThan(200);
       expect(await queue.enqueue(kept.map(shard => newBatch(shard)))).toEqual({ kind: 'stored' });
+      // Admission asks again and again, and would turn every request away.
+      for (let look = 0; look < 10; look++) {
+        expect(await queue.unavailableReason()).toBeUndefined();
+        await sleep(50);
+      }
 
       if (how === 'killed') await victim.start();
       else victim.resume();
