@@ -8,6 +8,7 @@ import { laneKeys } from '../../src/ingest/queue/redis-keys.ts';
 import { systemClock } from '../../src/shared/time.ts';
 import { describeBatchQueue } from '../conformance/batch-queue.suite.ts';
 import { newBatch } from '../conformance/new-batch.ts';
+import { expectConserved } from '../support/conservation.ts';
 import { cannotControlRedis, uniqueName } from '../support/redis.ts';
 import { startRedisCluster, type TestRedisCluster } from '../support/redis-cluster.ts';
 
@@ -149,6 +150,7 @@ describe('the queue in a Redis Cluster', () => {
         expect({ batches, accepted: accepted.traces }).toEqual({ batches: 2, accepted: 2 });
         expect(await queue.claim(shard, 'oldest')).toBeDefined();
       }
+      await expectConserved(queue);
     },
   );
 });
