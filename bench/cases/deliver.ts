@@ -127,11 +127,11 @@ async function memory(ingest: IngestUnderTest, minutes: number): Promise<Figures
   const samples: number[] = [];
   const until = performance.now() + minutes * 60_000;
   while (performance.now() < until) {
-    const { records, seconds, failed } = await load(ingest, { seconds: Math.min(30, minutes * 30) });
+    const { records, seconds, failed, partial } = await load(ingest, { seconds: Math.min(30, minutes * 30) });
     samples.push(anonymousBytes(ingest.pid));
     console.log(
       `${((samples.at(-1) as number) / MIB).toFixed(0).padStart(6)} MiB anonymous memory, ` +
-        `${Math.round((await queueBytes(ingest)) / MIB)} MiB queued, ${Math.round(records / seconds)} spans/s, ${failed} failed`,
+        `${Math.round((await queueBytes(ingest)) / MIB)} MiB queued, ${Math.round(records / seconds)} spans/s, ${failed} failed, ${partial} in part`,
     );
   }
   const half = Math.ceil(samples.length / 2);
