@@ -158,6 +158,24 @@ describe('a batch that its shard refuses', () => {
     expect(ids.length - new Set(ids).size).toBe(6);
   });
 
+  it('becomes a dead letter past the horizon but for the parts that its shard has', async () => {
+    const { stored, answer } = poisonable();
+    const taken = exportOf(64);
+    const shard = await shardThat(delivery => {
+      const isWithoutVerdict =
+        !delivery.body.includes(taken) && !namesIn(delivery.body).some(name => name.startsWith('poison'));
+      return isWithoutVerdict ? { status: 503 } : answer(delivery);
+    });
+    const batch = batchOf([exportOf(64), exportOf(64, [0]), taken]);
+    await harness.enqueue([{ ...batch, acceptedAtMs: Date.now() - 10_000 }]);
+    laneTo(shard.url, { horizonMs: 5_000, horizonTriedMs: 200 });
+    await harness.statsWhen({ batches: 0, delivered: { traces: 64 }, deadLettered: { traces: 128 } });
+    expect(stored).toHaveLength(64);
+    const dead = (await harness.deadLetters()).flatMap(letter => namesIn(letter.batch.payload));
+    expect(dead.filter(name => stored.includes(name))).toEqual([]);
+    expect(new Set([...dead, ...stored]).size).toBe(192);
+  });
+
   it('is given back when cutting takes longer than its lease allows, and cut on later', async () => {
     const { stored, answer } = poisonable();
     const shard = await shardThat(delivery => ({ ...answer(delivery), afterMs: 20 }));
