@@ -80,6 +80,7 @@ async function drain(ingest: IngestUnderTest, quick: boolean): Promise<Figures> 
     arrivedBytes = (await ingest.sinks.tell({ kind: 'count' })).bytes - bytesBefore;
     if (Number.isNaN(firstMs) && arrivedBytes > 0) firstMs = performance.now();
   }
+  if (arrivedBytes < backlogBytes) throw new Error('the backlog was not drained within five minutes');
   const seconds = (performance.now() - firstMs) / 1000;
   const cpuMicrosPerSpan = ((cpuSeconds(ingest.pid) - cpuBefore) * 1e6) / records;
   console.log(
