@@ -169,8 +169,8 @@ export function logRecord(body: string, changes: Partial<LogRecord> = {}): LogRe
   };
 }
 
-export function blobOf(text: string, pinnedUntilMs: number | null = null): Blob {
-  const content = Buffer.from(text);
+export function blobOf(from: string | Uint8Array, pinnedUntilMs: number | null = null): Blob {
+  const content = Buffer.from(from);
   return { sha256: createSha('sha256').update(content).digest('hex'), content, pinnedUntilMs };
 }
 
