@@ -7,6 +7,7 @@ import { once } from '../shared/lifecycle.ts';
 import { READ_API_VERSION } from '../shared/read/contract.ts';
 import { parseCall, type ReadCall, type Reader } from './reads/reader.ts';
 import { createSlots, type Slots } from './reads/slots.ts';
+import { DatabaseDownError } from './store/database.ts';
 
 export interface ReadServerOptions {
   readonly host: string;
@@ -33,6 +34,10 @@ export async function createReadServer(options: ReadServerOptions): Promise<Http
     const answered = answer({ ...options, slots }, request, response).catch((error: unknown) => {
       // The client left, which ends its request body or its query.
       if (response.destroyed) return;
+      if (error instanceof DatabaseDownError && !response.headersSent) {
+        sendError(response, { status: 503, message: error.message });
+        return;
+      }
       options.logger.error({ err: error, url: request.url }, 'read failed');
       // A body that has begun can only be broken off; without its trailer nobody takes it for whole.
       if (response.headersSent) response.destroy();

@@ -22,6 +22,8 @@ const hash = await createHash();
 export const DAY_MS = 86_400_000;
 
 interface StoreOptions {
+  /** A new temporary folder when left out. */
+  readonly dataDir?: string;
   readonly maxAgeMs?: number;
   readonly maxBytes?: number;
   readonly evalAgeMs?: number;
@@ -47,7 +49,7 @@ export interface TestStore {
 }
 
 export async function openTestStore(options: StoreOptions = {}): Promise<TestStore> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'otelfan-store-'));
+  const { dataDir = await mkdtemp(join(tmpdir(), 'otelfan-store-')), ...limits } = options;
   let nowMs = 1_700_000_000_000;
   const clock = { now: () => nowMs };
   const logger = pino({ level: 'silent' });
@@ -107,7 +109,7 @@ export async function openTestStore(options: StoreOptions = {}): Promise<TestSto
         database,
         writer,
         reserve: createDiskReserve({ database, minFreeBytes: 1024 * 1024, clock }),
-        limits: { maxAgeMs: 30 * DAY_MS, maxBytes: 2 ** 40, evalAgeMs: 365 * DAY_MS, ...options },
+        limits: { maxAgeMs: 30 * DAY_MS, maxBytes: 2 ** 40, evalAgeMs: 365 * DAY_MS, ...limits },
         ...times,
         clock,
         logger,
