@@ -19,7 +19,7 @@ import { readSpans } from './spans.ts';
 import { readTrace } from './trace.ts';
 import { readTraceIds } from './trace-ids.ts';
 
-const READS: { readonly [N in ShardReadName]?: ShardRead<N> } = {
+const READS: { readonly [N in ShardReadName]: ShardRead<N> } = {
   spans: readSpans,
   trace: readTrace,
   logs: readLogs,
@@ -85,9 +85,7 @@ function dispatch<N extends ShardReadName>(
   context: ReadContext,
   { name, request }: { name: N; request: ParsedShardRead<N> },
 ): Promise<Iterable<string>> {
-  const read = READS[name];
-  if (read === undefined) throw new Error(`there is no read ${name}`);
-  return read(context, request);
+  return READS[name](context, request);
 }
 
 function* chained<T>(parts: readonly Iterable<T>[]): Generator<T> {
