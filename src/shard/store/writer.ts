@@ -2,9 +2,8 @@ import type { DuckDBConnection } from '@duckdb/node-api';
 import type { Logger } from 'pino';
 import { type Component, once } from '../../shared/lifecycle.ts';
 import type { Clock } from '../../shared/time.ts';
-import { type Commit, type CommitResult, commitBatches, type RecordBatch } from './commit.ts';
+import { type Commit, type CommitResult, commitBatches, openStore, type RecordBatch } from './commit.ts';
 import type { Database } from './database.ts';
-import { loadSources } from './sources.ts';
 import { rowCount } from './tables.ts';
 
 export type WriteOutcome =
@@ -51,8 +50,7 @@ type Attempt =
 
 export async function createWriter(options: WriterOptions): Promise<Writer> {
   const { database, clock, logger, repeatWindowMs, batchMemoryMs } = options;
-  let connection = await database.connect();
-  let sources = await loadSources(connection);
+  let store = await openStore(await database.connect());
   const listeners: ((commit: Commit) => void)[] = [];
   const waiting: Waiting[] = [];
   let running: Promise<void> | undefined;
@@ -62,17 +60,17 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
 
   async function run(): Promise<void> {
     while (waiting.length > 0) {
-      await store(takeGroup(waiting));
+      await storeGroup(takeGroup(waiting));
       await forgetOldIds();
     }
     running = undefined;
   }
 
-  async function store(group: readonly Waiting[]): Promise<void> {
+  async function storeGroup(group: readonly Waiting[]): Promise<void> {
     const attempt = await commit(group);
     // One bad batch must cost only itself.
     if (attempt.kind === 'failed' && !attempt.isFatal && group.length > 1) {
-      for (const one of group) await store([one]);
+      for (const one of group) await storeGroup([one]);
       return;
     }
     if (attempt.kind === 'stored' && attempt.commit !== undefined) {
@@ -84,7 +82,7 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
   async function commit(group: readonly Waiting[]): Promise<Attempt> {
     try {
       const { commit, freshBatches } = await commitBatches(
-        { connection, sources },
+        store,
         group.map(({ batch }) => batch),
         { nowMs: clock.now(), repeatWindowMs },
       );
@@ -103,11 +101,10 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
   async function reconnect(): Promise<boolean> {
     try {
       // An open connection would keep the invalidated instance, and with it the file, open.
-      connection.closeSync();
+      store.connection.closeSync();
       const isReopened = await database.reopenIfInvalidated();
       if (isReopened) logger.warn('database reopened after a fatal error');
-      connection = await database.connect();
-      sources = await loadSources(connection);
+      store = await openStore(await database.connect());
       return isReopened;
     } catch (error) {
       logger.error({ err: error }, 'database cannot be reopened');
@@ -120,8 +117,8 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
     if (nowMs - forgottenAtMs < FORGET_EVERY_MS) return;
     forgottenAtMs = nowMs;
     try {
-      await deleteOlder(connection, 'batch_ids', nowMs - batchMemoryMs);
-      await deleteOlder(connection, 'export_ids', nowMs - repeatWindowMs);
+      await deleteOlder(store.connection, 'batch_ids', nowMs - batchMemoryMs);
+      await deleteOlder(store.connection, 'export_ids', nowMs - repeatWindowMs);
     } catch (error) {
       logger.warn({ err: error }, 'forgetting old batch ids failed');
     }
@@ -142,7 +139,7 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
     stop: once(async () => {
       isStopped = true;
       await running;
-      connection.closeSync();
+      store.connection.closeSync();
     }),
   };
 }
