@@ -4,6 +4,7 @@ import { renderLines } from '../rows/row-kind.ts';
 import { bodySearch } from '../search/body-filter.ts';
 import { readLogPage } from '../search/log-page.ts';
 import { searchLogs } from '../search/search-logs.ts';
+import { inSlice, readNewest, type Wanted } from './newest.ts';
 import type { ReadContext } from './read.ts';
 import { fromKey, hexLiteral, type Parameters, timeWindow, traceIdOf, when } from './where.ts';
 
@@ -16,9 +17,18 @@ export async function readLogs(
   const conditions = (parameters: Parameters) => filters(context, request, parameters);
   const rows =
     bodyContains === undefined && text === undefined
-      ? await readLogPage(context.connection, { conditions, rows: limit })
+      ? await readNewest(context, newestOf(request, limit), (slice, left) =>
+          readLogPage(context.connection, {
+            conditions: parameters => [inSlice('time_ns', slice), ...conditions(parameters)],
+            rows: left,
+          }),
+        )
       : await searchLogs(context, { body: bodySearch(bodyContains, text), conditions, fromNs, limit });
   return renderLines(context.connection, LOG_ROWS, rows);
+}
+
+function newestOf({ fromNs, toNs, startAt }: ParsedShardRead<'logs'>, limit: number): Wanted {
+  return { table: 'logs', limit, fromNs, toNs: startAt?.[0] ?? toNs };
 }
 
 function filters(

@@ -7,7 +7,9 @@ import { joinPicked, type PickedRows } from '../search/picked-rows.ts';
 import { parseTextQuery, type TextQuery } from '../search/text-query.ts';
 import { inTraceWithWords } from '../search/word-tables.ts';
 import { hasAttributeKeys, hasAttributes } from './attributes.ts';
+import { inSlice, newestSlices, type TimeSlice } from './newest.ts';
 import { type QueryRows, query, type ReadContext } from './read.ts';
+import { type FoundSpan, supersededOf } from './superseded.ts';
 import {
   allOf,
   createParameters,
@@ -19,13 +21,9 @@ import {
   within,
 } from './where.ts';
 
-/** Where a page ended: every part of the order, so that the next page starts right behind it. */
-interface PageEnd {
+/** A span that a read found, with every part of the order, so that the next page starts right behind it. */
+interface Found extends FoundSpan {
   readonly startNs: bigint;
-  readonly traceId: bigint;
-  readonly spanId: bigint;
-  readonly commitNo: bigint;
-  readonly rowId: bigint;
 }
 
 const TRACE_ID = SPAN_ROWS.columns.indexOf('trace_id');
@@ -33,7 +31,6 @@ const SPAN_ID = SPAN_ROWS.columns.indexOf('span_id');
 const START_NS = SPAN_ROWS.columns.indexOf('start_ns');
 const COMMIT_NO = SPAN_ROWS.columns.length;
 const ROW_ID = COMMIT_NO + 1;
-const IS_SUPERSEDED = COMMIT_NO + 2;
 
 /** For a common word the newest spans are enough; only when they are not, the word table is asked, which is large. */
 const FIRST_LOOK_ROWS = 2000;
@@ -49,56 +46,71 @@ export async function readSpans(
   const wanted = Math.min(request.limit, context.mostRows);
   const text = request.text === undefined ? undefined : parseTextQuery(request.text);
   const parts: PickedRows[] = [];
-  let found = 0;
-  let after: PageEnd | undefined;
-  let isAtEnd = text?.words.length === 0;
-  const firstRows = text === undefined ? wanted : Math.max(wanted, FIRST_LOOK_ROWS);
-  // Pages double, so that a span that was sent a thousand times costs ten queries and not a thousand.
-  for (let pageRows = firstRows; !isAtEnd && found < wanted; pageRows *= 2) {
-    const isFirstLook = after === undefined && pageRows === FIRST_LOOK_ROWS;
-    const narrowing = isFirstLook ? undefined : text;
-    const result = await readPage(context, { request, pageRows, after, narrowing });
-    const positions = await pick(context, result, text);
-    parts.push({ result, positions });
-    found += positions.length;
-    after = pageEnd(result);
-    isAtEnd = result.count < pageRows;
+  if (wanted > 0 && text?.words.length !== 0) {
+    let found = 0;
+    for await (const result of newestPages(context, { request, wanted, text })) {
+      const positions = await pick(context, result, text);
+      parts.push({ result, positions });
+      found += positions.length;
+      if (found >= wanted) break;
+    }
   }
   return renderLines(context.connection, SPAN_ROWS, joinPicked(parts, wanted));
 }
 
+interface Search {
+  readonly request: ParsedShardRead<'spans'>;
+  readonly wanted: number;
+  readonly text: TextQuery | undefined;
+}
+
+async function* newestPages(
+  context: ReadContext,
+  { request, wanted, text }: Search,
+): AsyncGenerator<QueryRows> {
+  let pageRows = text === undefined ? wanted : Math.max(wanted, FIRST_LOOK_ROWS);
+  let narrowing: TextQuery | undefined;
+  const { fromNs } = request;
+  const toNs = request.startAt?.[0] ?? request.toNs;
+  for await (const slice of newestSlices(context, { table: 'spans', limit: pageRows, fromNs, toNs })) {
+    let after: Found | undefined;
+    // Pages double, so that a span that was sent a thousand times costs ten queries and not a thousand.
+    for (; ; pageRows *= 2) {
+      const result = await readPage(context, { request, slice, pageRows, after, narrowing });
+      yield result;
+      if (result.count < pageRows) break;
+      after = lastOf(result);
+      narrowing = text;
+    }
+    narrowing = text;
+  }
+}
+
 interface PageRequest {
   readonly request: ParsedShardRead<'spans'>;
+  readonly slice: TimeSlice;
   readonly pageRows: number;
-  readonly after: PageEnd | undefined;
+  readonly after: Found | undefined;
   /** Only spans of traces with these words. */
   readonly narrowing: TextQuery | undefined;
 }
 
-async function readPage(
+function readPage(
   context: ReadContext,
-  { request, pageRows, after, narrowing }: PageRequest,
+  { request, slice, pageRows, after, narrowing }: PageRequest,
 ): Promise<QueryRows> {
-  const { connection, asOf } = context;
   const parameters = createParameters();
   const conditions = allOf([
-    `commit_no <= ${asOf}`,
+    `commit_no <= ${context.asOf}`,
+    inSlice('start_ns', slice),
     ...filters(request, parameters),
     when(narrowing, text => inTraceWithWords(context, text, parameters)),
     when(after, end => behind(end, parameters)),
   ]);
-  const order = 'ORDER BY start_ns DESC, trace_id DESC, span_id DESC, commit_no DESC, row_id DESC';
-  return await query(
-    connection,
-    `WITH candidates AS MATERIALIZED (
-       SELECT *, rowid AS row_id FROM store.spans WHERE ${conditions} ${order} LIMIT ${pageRows}
-     )
-     SELECT ${columnList(SPAN_ROWS)}, commit_no, row_id, EXISTS (
-       SELECT 1 FROM store.spans later
-       WHERE later.trace_id = candidates.trace_id AND later.span_id = candidates.span_id
-         AND later.commit_no <= ${asOf}
-         AND (later.commit_no, later.rowid) > (candidates.commit_no, candidates.row_id)
-     ) FROM candidates ${order}`,
+  return query(
+    context.connection,
+    `SELECT ${columnList(SPAN_ROWS)}, commit_no, rowid FROM store.spans WHERE ${conditions}
+     ORDER BY start_ns DESC, trace_id DESC, span_id DESC, commit_no DESC, rowid DESC LIMIT ${pageRows}`,
     parameters,
   );
 }
@@ -109,27 +121,30 @@ async function pick(
   page: QueryRows,
   text: TextQuery | undefined,
 ): Promise<readonly number[]> {
-  const isSuperseded = [...page.column(IS_SUPERSEDED)];
-  const current = [...isSuperseded.keys()].filter(position => isSuperseded[position] === false);
-  if (text === undefined) return current;
-  const traceIds = [...page.column(TRACE_ID)] as bigint[];
-  const traceIdAt = (position: number) => traceIds[position] as bigint;
-  const matching = await matchingTraces(context, current.map(traceIdAt), text);
-  return current.filter(position => matching.has(traceIdAt(position)));
+  const spans = Array.from(page.rows(), foundSpan);
+  const superseded = await supersededOf(context, spans);
+  const current = [...spans.entries()].filter(([, { rowId }]) => !superseded.has(rowId));
+  const positions = current.map(([position]) => position);
+  if (text === undefined) return positions;
+  const traces = current.map(([, { traceId }]) => traceId);
+  const matching = await matchingTraces(context, traces, text);
+  return positions.filter((_, index) => matching.has(traces[index] as bigint));
 }
 
-function pageEnd(page: QueryRows): PageEnd | undefined {
+function lastOf(page: QueryRows): Found | undefined {
   let last: readonly DuckDBValue[] | undefined;
   for (const row of page.rows()) last = row;
-  return (
-    last && {
-      startNs: last[START_NS] as bigint,
-      traceId: last[TRACE_ID] as bigint,
-      spanId: last[SPAN_ID] as bigint,
-      commitNo: last[COMMIT_NO] as bigint,
-      rowId: last[ROW_ID] as bigint,
-    }
-  );
+  return last && foundSpan(last);
+}
+
+function foundSpan(row: readonly DuckDBValue[]): Found {
+  return {
+    startNs: row[START_NS] as bigint,
+    traceId: row[TRACE_ID] as bigint,
+    spanId: row[SPAN_ID] as bigint,
+    commitNo: row[COMMIT_NO] as bigint,
+    rowId: row[ROW_ID] as bigint,
+  };
 }
 
 function filters(request: ParsedShardRead<'spans'>, parameters: Parameters): readonly (string | undefined)[] {
@@ -156,7 +171,7 @@ function filters(request: ParsedShardRead<'spans'>, parameters: Parameters): rea
   ];
 }
 
-function behind(end: PageEnd, parameters: Parameters): string {
+function behind(end: Found, parameters: Parameters): string {
   const startNs = parameters.unsigned(end.startNs.toString());
   // The first half is implied by the second; it lets DuckDB skip whole row groups by their time range.
   return `start_ns <= ${startNs}
