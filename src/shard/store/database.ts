@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import type { Component } from '../../shared/lifecycle.ts';
 import { once } from '../../shared/lifecycle.ts';
+import { lockDown } from './lock-down.ts';
 import { migrate } from './migrations.ts';
 import { UnusableDataError } from './unusable-data-error.ts';
 
@@ -58,7 +59,10 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
 async function openInstance(path: string, options: DatabaseOptions): Promise<DuckDBInstance> {
   const instance = await createInstance(path, options);
   try {
-    await withConnection(instance, connection => migrate(connection, path));
+    await withConnection(instance, async connection => {
+      await migrate(connection, path);
+      await lockDown(connection, options.memoryLimitBytes);
+    });
     return instance;
   } catch (error) {
     instance.closeSync();
