@@ -30,16 +30,10 @@ export function renderRows(
 
 /** 64-bit integers are bare digits although JavaScript cannot hold them all: contract §1.4. */
 function cellJson(cell: DuckDBValue, type: DuckDBTypeId | undefined): string {
-  switch (typeof cell) {
-    case 'boolean':
-      return String(cell);
-    case 'number':
-      return Number.isFinite(cell) ? JSON.stringify(cell) : 'null';
-    case 'bigint':
-      return type === DuckDBTypeId.BIGINT || type === DuckDBTypeId.UBIGINT ? String(cell) : `"${cell}"`;
-    case 'string':
-      return JSON.stringify(cell);
-    default:
-      return cell === null ? 'null' : JSON.stringify(String(cell));
+  if (typeof cell === 'bigint' && (type === DuckDBTypeId.BIGINT || type === DuckDBTypeId.UBIGINT)) {
+    return String(cell);
   }
+  // In JSON a NaN or an infinity is null.
+  if (cell === null || typeof cell === 'boolean' || typeof cell === 'number') return JSON.stringify(cell);
+  return JSON.stringify(String(cell));
 }

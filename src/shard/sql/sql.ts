@@ -111,7 +111,7 @@ export function createSql(options: SqlOptions): Sql {
     signal.addEventListener('abort', abandon, { once: true });
     if (signal.aborted) abandon();
     try {
-      return answerOf((await work) as DuckDBMaterializedResult);
+      return answerOf(await work);
     } catch (error) {
       return failure(error, ending);
     } finally {
