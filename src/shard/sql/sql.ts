@@ -43,6 +43,8 @@ export interface SqlOptions {
    * The query does not end, and only the end of the process ends it. Called once per query.
    */
   readonly onStuck: (reason: string) => void;
+  /** How long a query may ignore interrupts. */
+  readonly patienceMs?: number;
   readonly logger: Logger;
 }
 
@@ -50,11 +52,10 @@ export interface SqlOptions {
 type Ending = 'timeout' | 'memory' | 'writer' | 'caller';
 
 const MAX_WAITING = 8;
-/** How long a query may ignore interrupts. */
 const PATIENCE_MS = 10_000;
 
 export function createSql(options: SqlOptions): Sql {
-  const { database, limits, onStuck, logger } = options;
+  const { database, limits, onStuck, patienceMs = PATIENCE_MS, logger } = options;
   const slots = createSlots({ running: 1, waiting: MAX_WAITING });
   let functions: Promise<ReadonlySet<string>> | undefined;
   let running: { end(ending: Ending): void; readonly done: Promise<void> } | undefined;
@@ -102,8 +103,8 @@ export function createSql(options: SqlOptions): Sql {
     });
     const work = connection.run(sql);
     const query: Interruption = interruptible(connection, work, {
-      patienceMs: PATIENCE_MS,
-      onStuck: () => stuck(`an SQL query ignores that it was interrupted ${PATIENCE_MS / 1000} s ago`),
+      patienceMs,
+      onStuck: () => stuck(`an SQL query ignores that it was interrupted ${patienceMs} ms ago`),
     });
     running = { end, done: query.done };
     const timer = setTimeout(() => end('timeout'), limits.timeoutMs);
@@ -111,7 +112,8 @@ export function createSql(options: SqlOptions): Sql {
     signal.addEventListener('abort', abandon, { once: true });
     if (signal.aborted) abandon();
     try {
-      return answerOf(await work);
+      const result = await work;
+      return ending === undefined ? answerOf(result) : failure(undefined, ending);
     } catch (error) {
       return failure(error, ending);
     } finally {
