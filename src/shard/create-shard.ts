@@ -8,10 +8,12 @@ import { createOtlpTypes } from '../shared/otlp/messages.ts';
 import type { Clock } from '../shared/time.ts';
 import { createHash } from '../shared/topology/hash.ts';
 import { createReadRoute } from './api/read-route.ts';
+import { createSqlRoute } from './api/sql-route.ts';
 import { createDecoder } from './decode/decoder.ts';
 import { createShardExportHandler } from './otlp-handler.ts';
 import { createReadServer } from './read-server.ts';
 import { createReader } from './reads/reader.ts';
+import { createSql, type SqlOptions } from './sql/sql.ts';
 import { openDatabase } from './store/database.ts';
 import { createWriter } from './store/writer.ts';
 
@@ -24,6 +26,7 @@ export interface ShardOptions {
   readonly maxRequestBytes: number;
   readonly memoryLimitBytes: number;
   readonly threads: number;
+  readonly sql: Pick<SqlOptions, 'limits' | 'onStuck'>;
   /** How long a sender's repeat of an export is recognised; 0 never. */
   readonly repeatWindowMs: number;
   /** How long a delivered batch id is remembered. */
@@ -59,21 +62,23 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
     started.unshift(component);
     return component;
   };
+  const hash = await createHash();
   try {
     const database = start(
       await openDatabase({ ...options, openTimeoutMs: options.openTimeoutMs ?? OPEN_TIMEOUT_MS }),
     );
-    const writer = start(await createWriter({ ...options, database }));
+    const sql = createSql({ ...options.sql, database, instanceBytes: options.memoryLimitBytes, logger });
+    const writer = start(await createWriter({ ...options, database, freeMemory: sql.giveWay }));
     const read = start(
       await createReadServer({
         ...options.read,
-        routes: [createReadRoute(createReader(database))],
+        routes: [createReadRoute(createReader({ database, hash })), createSqlRoute(sql)],
         notReadyReason: () => writer.fatalFailure(),
         logger,
       }),
     );
     const types = createOtlpTypes();
-    const decode = createDecoder({ types, hash: await createHash() });
+    const decode = createDecoder({ types, hash });
     const otlp = start(
       await createOtlpHttpServer({
         ...options.otlp,

@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createDecoder } from '../../src/shard/decode/decoder.ts';
-import { logRowJson, metricRowJson, spanRowJson } from '../../src/shard/rows.ts';
+import { LOG_ROWS } from '../../src/shard/rows/log-row.ts';
+import { METRIC_ROWS } from '../../src/shard/rows/metric-row.ts';
+import { SPAN_ROWS } from '../../src/shard/rows/span-row.ts';
 import type { Records } from '../../src/shard/store/tables.ts';
 import { createJsonTranscoder } from '../../src/shared/otlp/json-transcoder.ts';
 import { createOtlpTypes } from '../../src/shared/otlp/messages.ts';
@@ -31,16 +33,24 @@ function decodeJson(signal: Signal, json: Json): Records {
   return decoded.records;
 }
 
+function blobTexts({ blobs }: Records): ReadonlyMap<unknown, string> {
+  return new Map(blobs.map(({ sha256, content }) => [sha256, Buffer.from(content).toString()]));
+}
+
 describe('a row gives its OTLP record back', () => {
   it('for every span', () => {
     fc.assert(
       fc.property(otlpSpan, otlpResource, otlpScope, (span, resource, scope) => {
         const scopeSpans = [{ ...scope, spans: [span] }];
-        const [record] = decodeJson('traces', { resourceSpans: [{ ...resource, scopeSpans }] }).spans;
+        const records = decodeJson('traces', { resourceSpans: [{ ...resource, scopeSpans }] });
+        const [record] = records.spans;
         if (record === undefined) throw new Error('no row');
-        const row = JSON.parse(spanRowJson(record)) as SpanRow;
+        const row = JSON.parse(SPAN_ROWS.json(record)) as SpanRow;
         const events = (span as { events?: Json[] }).events?.map(sortedAttributes);
-        expect(spanOf(row)).toEqual({ ...sortedAttributes<Json>(span), ...(events && { events }) });
+        expect(spanOf(row, blobTexts(records))).toEqual({
+          ...sortedAttributes<Json>(span),
+          ...(events && { events }),
+        });
         expect(row.resource).toEqual(resource);
         expect(row.scope).toEqual(scope);
       }),
@@ -54,7 +64,7 @@ describe('a row gives its OTLP record back', () => {
         const scopeLogs = [{ ...scope, logRecords: [log] }];
         const [record] = decodeJson('logs', { resourceLogs: [{ ...resource, scopeLogs }] }).logs;
         if (record === undefined) throw new Error('no row');
-        const row = JSON.parse(logRowJson(record)) as LogRow;
+        const row = JSON.parse(LOG_ROWS.json(record)) as LogRow;
         expect(logRecordOf(row)).toEqual(sortedAttributes(log));
         expect(row.resource).toEqual(resource);
         expect(row.scope).toEqual(scope);
@@ -68,7 +78,7 @@ describe('a row gives its OTLP record back', () => {
       fc.property(otlpMetric, otlpResource, otlpScope, (metric, resource, scope) => {
         const scopeMetrics = [{ ...scope, metrics: [metric] }];
         const records = decodeJson('metrics', { resourceMetrics: [{ ...resource, scopeMetrics }] }).metrics;
-        const rows = records.map(record => JSON.parse(metricRowJson(record)) as MetricRow);
+        const rows = records.map(record => JSON.parse(METRIC_ROWS.json(record)) as MetricRow);
         expect(rows.map(metricOf)).toEqual(onePointEach(metric));
         for (const row of rows) {
           expect(row.resource).toEqual(resource);

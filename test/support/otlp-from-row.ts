@@ -15,8 +15,10 @@ const KIND_NUMBERS: Readonly<Record<string, number>> = {
 };
 const STATUSES: Readonly<Record<string, Json>> = { ok: { code: 1 }, error: { code: 2 } };
 
-export function spanOf(row: SpanRow): Json {
+/** Prompts and completions are kept as blobs; these are their texts by hash. */
+export function spanOf(row: SpanRow, blobs: ReadonlyMap<unknown, string> = new Map()): Json {
   const {
+    parentSpanId = row.parent_span_id,
     kind = KIND_NUMBERS[row.kind],
     attributes,
     events,
@@ -27,15 +29,24 @@ export function spanOf(row: SpanRow): Json {
     ...rest,
     traceId: row.trace_id,
     spanId: row.span_id,
-    parentSpanId: row.parent_span_id,
+    parentSpanId,
     name: row.operation,
     kind,
     startTimeUnixNano: nanosOf(row.start_time),
     endTimeUnixNano: nanosOf(row.end_time),
-    attributes: attributesOf(row.attributes, attributes),
+    attributes: attributesOf({ ...row.attributes, ...promptsOf(row, blobs) }, attributes),
     events: events === undefined ? row.events.map(eventOf) : (events as Json[]).map(sortedAttributes),
     status,
   });
+}
+
+function promptsOf({ llm = {} }: SpanRow, blobs: ReadonlyMap<unknown, string>): Record<string, string> {
+  const prompt = blobs.get(llm.prompt_sha256);
+  const completion = blobs.get(llm.completion_sha256);
+  return {
+    ...(prompt !== undefined && { 'gen_ai.prompt': prompt }),
+    ...(completion !== undefined && { 'gen_ai.completion': completion }),
+  };
 }
 
 function eventOf(event: SpanEventRow): Json {

@@ -22,6 +22,33 @@ export function scalarText(value: AnyValue | null): string | undefined {
   }
 }
 
+/**
+ * A scalar as the stored `attributes` hold it: bare when its text alone tells its type, else the text as a string.
+ * `undefined` for what {@link scalarText} has no text for.
+ */
+export function scalarJson(value: AnyValue | null): string | undefined {
+  const text = scalarText(value);
+  return text === undefined || value === null || isBare(value) ? text : JSON.stringify(text);
+}
+
+/** Whether {@link scalarJson} holds all of a value. */
+export function isToldByJson(value: AnyValue | null): boolean {
+  return value !== null && (kindOf(value) === 'stringValue' || isBare(value));
+}
+
+/** Doubles only where every JSON reader shows the same text again: with a point and without an exponent. */
+function isBare(value: AnyValue): boolean {
+  switch (kindOf(value)) {
+    case 'boolValue':
+    case 'intValue':
+      return true;
+    case 'doubleValue':
+      return /^-?\d+\.\d+$/.test(String(value.doubleValue));
+    default:
+      return false;
+  }
+}
+
 /** The shortest decimal that reads back as the same double, never with an exponent. */
 export function doubleText(value: number): string {
   if (Number.isNaN(value)) return 'NaN';

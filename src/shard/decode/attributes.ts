@@ -1,8 +1,18 @@
-import { kindOf, scalarText } from './any-value.ts';
+import { isToldByJson, kindOf, scalarJson, scalarText } from './any-value.ts';
 import type { KeyValue, Resource } from './otlp.ts';
 import { otlpJson } from './otlp-json.ts';
 
-/** Attributes as the read API shows them: scalars as text, of a repeated key the last; others are left out. */
+/** Scalar attributes as JSON values (see {@link scalarJson}), of a repeated key the last; others are left out. */
+export function attributeValues(attributes: readonly KeyValue[]): Map<string, string> {
+  const values = new Map<string, string>();
+  for (const { key, value } of attributes) {
+    const json = scalarJson(value);
+    if (json !== undefined) values.set(key, json);
+  }
+  return values;
+}
+
+/** Scalar attributes as text, of a repeated key the last. */
 export function attributeTexts(attributes: readonly KeyValue[]): Map<string, string> {
   const texts = new Map<string, string>();
   for (const { key, value } of attributes) {
@@ -12,28 +22,30 @@ export function attributeTexts(attributes: readonly KeyValue[]): Map<string, str
   return texts;
 }
 
-export function textsJson(texts: ReadonlyMap<string, string>): string {
-  // fromEntries defines own members, so a key such as __proto__ stays a key.
-  return JSON.stringify(Object.fromEntries(texts));
+/** Written out by hand: an object would sort keys that look like numbers. */
+export function valuesJson(values: ReadonlyMap<string, string>): string {
+  return `{${Array.from(values, ([key, json]) => `${JSON.stringify(key)}:${json}`).join(',')}}`;
 }
 
 /**
- * The attributes, in OTLP/JSON, that {@link attributeTexts} does not hold as they were: all that are not strings,
- * all of a repeated key, and the `hidden` ones.
+ * The attributes, in OTLP/JSON, that {@link attributeValues} does not hold as they were; all of a repeated key, and
+ * the `hidden` ones.
  */
-export function attributesBeyondTexts(
+export function attributesBeyondValues(
   attributes: readonly KeyValue[],
   hidden: readonly string[] = [],
 ): Record<string, unknown>[] {
-  const keys = new Set<string>();
-  const kept = new Set(hidden);
-  for (const { key } of attributes) {
-    if (keys.has(key)) kept.add(key);
-    keys.add(key);
-  }
+  const kept = new Set([...hidden, ...repeatedKeys(attributes)]);
   return attributes
-    .filter(({ key, value }) => kept.has(key) || value === null || kindOf(value) !== 'stringValue')
+    .filter(({ key, value }) => kept.has(key) || !isToldByJson(value))
     .map(attribute => otlpJson(attribute));
+}
+
+export function repeatedKeys(attributes: readonly KeyValue[]): ReadonlySet<string> {
+  const keys = new Set<string>();
+  const repeated = new Set<string>();
+  for (const { key } of attributes) (keys.has(key) ? repeated : keys).add(key);
+  return repeated;
 }
 
 /**

@@ -1,8 +1,7 @@
 import type { OtlpTypes } from '../../shared/otlp/messages.ts';
 import type { Signal } from '../../shared/otlp/signal.ts';
 import type { Hash } from '../../shared/topology/hash.ts';
-import { logRowJson, metricRowJson } from '../rows.ts';
-import type { Records } from '../store/tables.ts';
+import type { LogRecord, MetricRecord, Records } from '../store/tables.ts';
 import { decodeLogs } from './logs.ts';
 import { decodeMetrics } from './metrics.ts';
 import type { LogsData, MetricsData, TracesData } from './otlp.ts';
@@ -17,7 +16,8 @@ type Decoded =
 export type Decode = (signal: Signal, body: Buffer) => Decoded;
 
 export function createDecoder({ types, hash }: { types: OtlpTypes; hash: Hash }): Decode {
-  const tieOf = (rowJson: string) => hash.hash64(Buffer.from(rowJson)).toString(16).padStart(16, '0');
+  const tieOf = (record: Omit<LogRecord, 'tie'> | Omit<MetricRecord, 'tie'>) =>
+    hash.hash64(Buffer.from(JSON.stringify(record, bigIntText)));
   return (signal, body) => {
     let data: unknown;
     try {
@@ -28,15 +28,19 @@ export function createDecoder({ types, hash }: { types: OtlpTypes; hash: Hash })
     const sink = createSink();
     switch (signal) {
       case 'traces':
-        decodeSpans(data as TracesData, sink);
+        decodeSpans(data as TracesData, sink, hash);
         break;
       case 'logs':
-        decodeLogs(data as LogsData, sink, record => tieOf(logRowJson(record)));
+        decodeLogs(data as LogsData, sink, tieOf);
         break;
       case 'metrics':
-        decodeMetrics(data as MetricsData, sink, record => tieOf(metricRowJson(record)));
+        decodeMetrics(data as MetricsData, sink, tieOf);
         break;
     }
     return { kind: 'records', records: sink.records, rejections: sink.rejections() };
   };
+}
+
+function bigIntText(_name: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? value.toString() : value;
 }

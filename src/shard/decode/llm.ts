@@ -1,4 +1,5 @@
-import { createHash } from 'node:crypto';
+import type { Blob } from '../store/tables.ts';
+import { textBlob } from './blob.ts';
 
 /** An LLM call recognised by its attributes. */
 export interface Promotion {
@@ -9,6 +10,8 @@ export interface Promotion {
   /** Empty when there was none. */
   readonly prompt: string;
   readonly completion: string;
+  /** The prompt and the completion, as far as they are not empty. */
+  readonly blobs: readonly Blob[];
 }
 
 const PROMPT = 'gen_ai.prompt';
@@ -28,6 +31,8 @@ export function promoteLlm(texts: Map<string, string>): Promotion | undefined {
   const outputTokens = parseTokens(first('gen_ai.usage.output_tokens', 'gen_ai.usage.completion_tokens'));
   const prompt = texts.get(PROMPT) ?? '';
   const completion = texts.get(COMPLETION) ?? '';
+  const promptBlob = prompt === '' ? undefined : textBlob(prompt);
+  const completionBlob = completion === '' ? undefined : textBlob(completion);
   const llm = withoutAbsent({
     provider: provider ?? '',
     model: model ?? '',
@@ -41,12 +46,13 @@ export function promoteLlm(texts: Map<string, string>): Promotion | undefined {
     cost_usd: parseNumber(first('gen_ai.usage.cost', 'gen_ai.usage.cost_usd')),
     ttft_ms: parseNumber(first('gen_ai.response.time_to_first_token_ms')),
     temperature: parseNumber(first('gen_ai.request.temperature')),
-    prompt_sha256: sha256(prompt),
-    completion_sha256: sha256(completion),
+    prompt_sha256: promptBlob?.sha256,
+    completion_sha256: completionBlob?.sha256,
     finish_reason: first('gen_ai.response.finish_reasons', 'gen_ai.response.finish_reason'),
   });
   const hidden = [PROMPT, COMPLETION].filter(key => texts.delete(key));
-  return { llm, hidden, prompt, completion };
+  const blobs = [promptBlob, completionBlob].filter(blob => blob !== undefined);
+  return { llm, hidden, prompt, completion, blobs };
 }
 
 const OPERATIONS: Readonly<Record<string, string>> = {
@@ -76,10 +82,6 @@ function parseNumber(text: string | undefined): number | undefined {
   if (text === undefined || !/^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/.test(text)) return undefined;
   const number = Number(text);
   return Number.isFinite(number) ? number : undefined;
-}
-
-function sha256(text: string): string | undefined {
-  return text === '' ? undefined : createHash('sha256').update(text).digest('hex');
 }
 
 function withoutAbsent(

@@ -1,45 +1,66 @@
 import type { Severity } from '../../shared/read/contract.ts';
-import type { LogRecord } from '../store/tables.ts';
+import type { Blob, LogRecord, Source } from '../store/tables.ts';
+import { wordsOf } from '../words.ts';
 import { kindOf, scalarText } from './any-value.ts';
-import { attributesBeyondTexts, attributeTexts, serviceOf, textsJson } from './attributes.ts';
-import { isSpanId, isTraceId } from './ids.ts';
+import { attributesBeyondValues, attributeValues, serviceOf, valuesJson } from './attributes.ts';
+import { textBlob } from './blob.ts';
+import { isSpanId, isTraceId, spanIdNumber, traceIdNumber } from './ids.ts';
 import { type LogsData, type OtlpLogRecord, toBigInt, toHex } from './otlp.ts';
 import { otlpJson } from './otlp-json.ts';
 import type { Sink } from './sink.ts';
-import { resourceJson, type Surroundings, scopeJson } from './surroundings.ts';
+import { sourceOf } from './source.ts';
 
-export type TieOfLog = (record: Omit<LogRecord, 'tie'>) => string;
+export type TieOfLog = (record: Omit<LogRecord, 'tie'>) => bigint;
+
+/** Longer bodies, in bytes of UTF-8, are kept as blobs (contract §2.4). */
+const MAX_BODY_BYTES = 8192;
 
 export function decodeLogs(data: LogsData, sink: Sink, tieOf: TieOfLog): void {
   for (const resourceLogs of data.resourceLogs) {
     const service = serviceOf(resourceLogs.resource, 'are empty');
-    const resource = resourceJson(resourceLogs);
     for (const scopeLogs of resourceLogs.scopeLogs) {
-      const surroundings = { service, resource, scope: scopeJson(scopeLogs) };
+      const source = sourceOf(resourceLogs, scopeLogs);
       for (const log of scopeLogs.logRecords) {
-        const record = logRecord(log, surroundings);
+        const body = scalarText(log.body) ?? '';
+        const blob = isLong(body) ? textBlob(body) : undefined;
+        const record = logRecord(log, { service, source, body, blob });
         sink.records.logs.push({ ...record, tie: tieOf(record) });
+        if (blob !== undefined) sink.records.blobs.push(blob);
+        for (const word of wordsOf(body)) sink.records.logWords.add(word);
       }
     }
   }
 }
 
-function logRecord(log: OtlpLogRecord, surroundings: Surroundings): Omit<LogRecord, 'tie'> {
+function isLong(body: string): boolean {
+  return body.length > MAX_BODY_BYTES / 3 && Buffer.byteLength(body) > MAX_BODY_BYTES;
+}
+
+interface LogContext {
+  readonly service: string;
+  readonly source: Source;
+  readonly body: string;
+  readonly blob: Blob | undefined;
+}
+
+function logRecord(log: OtlpLogRecord, { service, source, body, blob }: LogContext): Omit<LogRecord, 'tie'> {
   const timeNs = toBigInt(log.timeUnixNano);
   const observedNs = toBigInt(log.observedTimeUnixNano);
   const severity = severityOf(log.severityNumber);
   return {
     // A record that only says when it was seen happened about then, not in 1970.
-    time_ns: timeNs === 0n ? observedNs : timeNs,
-    observed_ns: observedNs,
-    trace_id: isTraceId(log.traceId) ? toHex(log.traceId) : '',
-    span_id: isSpanId(log.spanId) ? toHex(log.spanId) : '',
+    timeNs: timeNs === 0n ? observedNs : timeNs,
+    observedNs,
+    traceId: traceIdNumber(log.traceId),
+    spanId: spanIdNumber(log.spanId),
     severity,
-    severity_text: log.severityText === '' ? severity.toUpperCase() : log.severityText,
-    body: scalarText(log.body) ?? '',
-    ...surroundings,
-    attributes: textsJson(attributeTexts(log.attributes)),
-    otlp: JSON.stringify(logRest(log)),
+    severityText: log.severityText === '' ? severity.toUpperCase() : log.severityText,
+    body: blob === undefined ? body : '',
+    bodySha256: blob?.sha256 ?? null,
+    service,
+    attributes: valuesJson(attributeValues(log.attributes)),
+    otlp: logRest(log),
+    source,
   };
 }
 
@@ -60,13 +81,13 @@ const IN_THE_ROW: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * What the row's own members do not tell, in OTLP/JSON. Where the row shows something in place of an absent member,
+ * What the other columns do not tell, in OTLP/JSON. Where the row shows something in place of an absent member,
  * that member is here with its default (`null` for a body), so that the two can be told apart.
  */
-function logRest(log: OtlpLogRecord): Record<string, unknown> {
-  const attributes = attributesBeyondTexts(log.attributes);
+function logRest(log: OtlpLogRecord): string | null {
+  const attributes = attributesBeyondValues(log.attributes);
   const isTimeBorrowed = toBigInt(log.timeUnixNano) === 0n && toBigInt(log.observedTimeUnixNano) !== 0n;
-  return {
+  const rest = {
     ...otlpJson(log, IN_THE_ROW),
     ...(isTimeBorrowed && { timeUnixNano: '0' }),
     ...(log.severityText === '' && { severityText: '' }),
@@ -76,4 +97,5 @@ function logRest(log: OtlpLogRecord): Record<string, unknown> {
     ...(log.traceId.length > 0 && !isTraceId(log.traceId) && { traceId: toHex(log.traceId) }),
     ...(log.spanId.length > 0 && !isSpanId(log.spanId) && { spanId: toHex(log.spanId) }),
   };
+  return Object.keys(rest).length === 0 ? null : JSON.stringify(rest);
 }

@@ -1,19 +1,18 @@
 import type { MetricType } from '../../shared/read/contract.ts';
-import type { MetricRecord } from '../store/tables.ts';
-import { attributesBeyondTexts, attributeTexts, serviceOf, textsJson } from './attributes.ts';
+import type { MetricRecord, Source } from '../store/tables.ts';
+import { attributesBeyondValues, attributeValues, serviceOf, valuesJson } from './attributes.ts';
 import { type DataPoint, type Metric, type MetricsData, toBigInt } from './otlp.ts';
 import { otlpJson } from './otlp-json.ts';
 import type { Sink } from './sink.ts';
-import { resourceJson, type Surroundings, scopeJson } from './surroundings.ts';
+import { sourceOf } from './source.ts';
 
-export type TieOfMetric = (record: Omit<MetricRecord, 'tie'>) => string;
+export type TieOfMetric = (record: Omit<MetricRecord, 'tie'>) => bigint;
 
 export function decodeMetrics(data: MetricsData, sink: Sink, tieOf: TieOfMetric): void {
   for (const resourceMetrics of data.resourceMetrics) {
     const service = serviceOf(resourceMetrics.resource, 'are skipped');
-    const resource = resourceJson(resourceMetrics);
     for (const scopeMetrics of resourceMetrics.scopeMetrics) {
-      const surroundings = { service, resource, scope: scopeJson(scopeMetrics) };
+      const surroundings = { service, source: sourceOf(resourceMetrics, scopeMetrics) };
       for (const metric of scopeMetrics.metrics) {
         for (const record of metricRecords(metric, surroundings)) {
           sink.records.metrics.push({ ...record, tie: tieOf(record) });
@@ -34,20 +33,25 @@ const METRIC_TYPE_OF = {
 
 type DataKind = keyof typeof METRIC_TYPE_OF;
 
+interface Surroundings {
+  readonly service: string;
+  readonly source: Source;
+}
+
 function* metricRecords(metric: Metric, surroundings: Surroundings): Generator<Omit<MetricRecord, 'tie'>> {
   const kind = (Object.keys(METRIC_TYPE_OF) as DataKind[]).find(candidate => metric[candidate] !== null);
   if (kind === undefined) return;
   const restOf = restOfPoints(metric, kind);
   for (const point of metric[kind]?.dataPoints ?? []) {
     yield {
-      time_ns: toBigInt(point.timeUnixNano),
+      timeNs: toBigInt(point.timeUnixNano),
       ...surroundings,
       name: metric.name,
-      metric_type: METRIC_TYPE_OF[kind],
+      metricType: METRIC_TYPE_OF[kind],
       value: pointValue(kind, point),
       unit: metric.unit,
-      attributes: textsJson(attributeTexts(point.attributes)),
-      otlp: JSON.stringify(restOf(point)),
+      attributes: valuesJson(attributeValues(point.attributes)),
+      otlp: restOf(point),
     };
   }
 }
@@ -67,16 +71,20 @@ const DATA_POINTS: ReadonlySet<string> = new Set(['dataPoints']);
 const POINT_IN_THE_ROW: ReadonlySet<string> = new Set(['timeUnixNano', 'attributes', 'asDouble']);
 
 /**
- * What a row's own members do not tell: a `Metric` in OTLP/JSON with the one data point, without its time and its
- * string attributes. `asDouble` is the row's value, `asInt` is repeated in full.
+ * What the other columns do not tell: a `Metric` in OTLP/JSON with the one data point, without its time and its
+ * string attributes. `asDouble` is the row's value, `asInt` is repeated in full. `null` when all there is to tell is
+ * the kind, and its name is the metric type.
  */
-function restOfPoints(metric: Metric, kind: DataKind): (point: DataPoint) => Record<string, unknown> {
+function restOfPoints(metric: Metric, kind: DataKind): (point: DataPoint) => string | null {
   const data = metric[kind];
   const metricRest = otlpJson(metric, METRIC_IN_THE_ROW);
   const dataRest = data === null ? {} : otlpJson(data, DATA_POINTS);
+  const isPlain =
+    kind === METRIC_TYPE_OF[kind] && Object.keys(metricRest).length + Object.keys(dataRest).length === 0;
   return point => {
-    const attributes = attributesBeyondTexts(point.attributes);
+    const attributes = attributesBeyondValues(point.attributes);
     const pointRest = { ...otlpJson(point, POINT_IN_THE_ROW), ...(attributes.length > 0 && { attributes }) };
-    return { ...metricRest, [kind]: { ...dataRest, dataPoints: [pointRest] } };
+    if (isPlain && Object.keys(pointRest).length === 0) return null;
+    return JSON.stringify({ ...metricRest, [kind]: { ...dataRest, dataPoints: [pointRest] } });
   };
 }

@@ -1,13 +1,11 @@
-import type { DuckDBConnection } from '@duckdb/node-api';
 import type { ParsedShardRead } from '../../shared/read/contract.ts';
-import { nanosKey, rowLine } from '../../shared/read/ndjson.ts';
-import { logRowJson } from '../rows.ts';
-import { columnList, recordOf } from '../store/tables.ts';
-import { type QueryRows, query, type ReadRows } from './read.ts';
-import { allOf, createParameters, when } from './where.ts';
+import { LOG_ROWS } from '../rows/log-row.ts';
+import { columnList, renderLines } from '../rows/row-kind.ts';
+import { query, type ReadContext, type ReadRows } from './read.ts';
+import { allOf, createParameters, type Parameters, traceIdOf, when } from './where.ts';
 
 export async function readLogs(
-  connection: DuckDBConnection,
+  { connection }: ReadContext,
   request: ParsedShardRead<'logs'>,
 ): Promise<ReadRows> {
   const parameters = createParameters();
@@ -15,23 +13,20 @@ export async function readLogs(
     when(request.service, service => `service = ${parameters.text(service)}`),
     when(request.severity, severity => `severity = ${parameters.text(severity)}`),
     when(request.bodyContains, part => `contains(body, ${parameters.text(part)})`),
-    when(request.traceId, traceId => `trace_id = ${parameters.text(traceId)}`),
+    when(request.traceId, traceId => ofTrace(traceId, parameters)),
     when(request.fromNs, from => `time_ns >= ${parameters.unsigned(from)}`),
   ]);
   const result = await query(
     connection,
-    `SELECT ${columnList('logs')} FROM logs WHERE ${conditions}
+    `SELECT ${columnList(LOG_ROWS)} FROM store.logs WHERE ${conditions}
      ORDER BY time_ns DESC, observed_ns DESC, trace_id DESC, span_id DESC, tie DESC
      LIMIT ${parameters.unsigned(String(request.limit))}`,
     parameters,
   );
-  return { count: result.count, lines: render(result), truncated: false };
+  return { count: result.count, lines: await renderLines(connection, LOG_ROWS, result), truncated: false };
 }
 
-function* render(result: QueryRows): Generator<string> {
-  for (const row of result.rows()) {
-    const log = recordOf('logs', row);
-    const key = [nanosKey(log.time_ns), nanosKey(log.observed_ns), log.trace_id, log.span_id, log.tie];
-    yield rowLine(key, logRowJson(log));
-  }
+function ofTrace(digits: string, parameters: Parameters): string {
+  const traceId = traceIdOf(digits);
+  return traceId === undefined ? 'false' : `trace_id = ${parameters.traceId(traceId)}`;
 }

@@ -1,13 +1,11 @@
-import type { DuckDBConnection } from '@duckdb/node-api';
 import type { ParsedShardRead } from '../../shared/read/contract.ts';
-import { nanosKey, rowLine } from '../../shared/read/ndjson.ts';
-import { metricRowJson } from '../rows.ts';
-import { columnList, recordOf } from '../store/tables.ts';
-import { type QueryRows, query, type ReadRows } from './read.ts';
+import { METRIC_ROWS } from '../rows/metric-row.ts';
+import { columnList, renderLines } from '../rows/row-kind.ts';
+import { query, type ReadContext, type ReadRows } from './read.ts';
 import { allOf, createParameters, when } from './where.ts';
 
 export async function readMetrics(
-  connection: DuckDBConnection,
+  { connection }: ReadContext,
   request: ParsedShardRead<'metrics'>,
 ): Promise<ReadRows> {
   const parameters = createParameters();
@@ -19,18 +17,10 @@ export async function readMetrics(
   ]);
   const result = await query(
     connection,
-    `SELECT ${columnList('metrics')} FROM metrics WHERE ${conditions}
+    `SELECT ${columnList(METRIC_ROWS)} FROM store.metrics WHERE ${conditions}
      ORDER BY time_ns DESC, name DESC, service DESC, tie DESC
      LIMIT ${parameters.unsigned(String(request.limit))}`,
     parameters,
   );
-  return { count: result.count, lines: render(result), truncated: false };
-}
-
-function* render(result: QueryRows): Generator<string> {
-  for (const row of result.rows()) {
-    const metric = recordOf('metrics', row);
-    const key = [nanosKey(metric.time_ns), metric.name, metric.service, metric.tie];
-    yield rowLine(key, metricRowJson(metric));
-  }
+  return { count: result.count, lines: await renderLines(connection, METRIC_ROWS, result), truncated: false };
 }

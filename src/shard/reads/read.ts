@@ -1,5 +1,6 @@
 import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api';
 import type { ParsedShardRead, ShardReadName } from '../../shared/read/contract.ts';
+import type { Hash } from '../../shared/topology/hash.ts';
 import type { Parameters } from './where.ts';
 
 /** Rows of a read, rendered when they are asked for. DuckDB holds them until then, in a third of the space. */
@@ -11,9 +12,18 @@ export interface ReadRows {
   readonly truncated: boolean;
 }
 
-/** One read of the contract. The connection is inside a transaction, so that several queries see one state. */
+/** What a read works with. */
+export interface ReadContext {
+  /** Inside a transaction, so that several queries see one state. */
+  readonly connection: DuckDBConnection;
+  /** The commit that the rows are read at. */
+  readonly asOf: bigint;
+  readonly hash: Hash;
+}
+
+/** One read of the contract. */
 export type ShardRead<N extends ShardReadName> = (
-  connection: DuckDBConnection,
+  context: ReadContext,
   request: ParsedShardRead<N>,
 ) => Promise<ReadRows>;
 
@@ -21,6 +31,7 @@ export type ShardRead<N extends ShardReadName> = (
 export interface QueryRows {
   readonly count: number;
   rows(): Iterable<DuckDBValue[]>;
+  column(index: number): Iterable<DuckDBValue>;
 }
 
 export async function query(
@@ -33,6 +44,10 @@ export async function query(
     count: result.rowCount,
     *rows() {
       for (let index = 0; index < result.chunkCount; index++) yield* result.getChunk(index).getRows();
+    },
+    *column(column) {
+      for (let index = 0; index < result.chunkCount; index++)
+        yield* result.getChunk(index).getColumnValues(column);
     },
   };
 }

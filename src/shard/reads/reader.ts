@@ -1,15 +1,16 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { type ParsedShardRead, SHARD_READS, type ShardReadName } from '../../shared/read/contract.ts';
 import { trailerLine } from '../../shared/read/ndjson.ts';
+import type { Hash } from '../../shared/topology/hash.ts';
 import type { Database } from '../store/database.ts';
 import { readLogs } from './logs.ts';
 import { readMetrics } from './metrics.ts';
-import { query, type ReadRows, type ShardRead } from './read.ts';
+import { query, type ReadContext, type ReadRows, type ShardRead } from './read.ts';
 import { readServices } from './services.ts';
 import { readSpans } from './spans.ts';
 import { readTrace } from './trace.ts';
 
-const READS: { readonly [N in ShardReadName]: ShardRead<N> } = {
+const READS: { readonly [N in ShardReadName]?: ShardRead<N> } = {
   spans: readSpans,
   trace: readTrace,
   logs: readLogs,
@@ -37,7 +38,7 @@ export type ParsedCall =
   | { readonly name: 'invalid'; readonly reason: string };
 
 export function parseCall(name: string, body: unknown): ParsedCall {
-  if (!Object.hasOwn(SHARD_READS, name)) return { name: 'unknown' };
+  if (!Object.hasOwn(READS, name)) return { name: 'unknown' };
   const parsed = SHARD_READS[name as ShardReadName].safeParse(body);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
@@ -46,12 +47,12 @@ export function parseCall(name: string, body: unknown): ParsedCall {
   return { name, request: parsed.data } as ReadCall;
 }
 
-export function createReader(database: Database): Reader {
+export function createReader({ database, hash }: { database: Database; hash: Hash }): Reader {
   return {
     async read(call, signal) {
       const connection = await database.connect();
       try {
-        return await interruptible(connection, signal, () => readSnapshot(connection, call));
+        return await interruptible(connection, signal, () => readSnapshot({ connection, hash }, call));
       } finally {
         connection.closeSync();
       }
@@ -60,20 +61,26 @@ export function createReader(database: Database): Reader {
 }
 
 /** Commit number and rows come from one transaction, so that they agree. */
-async function readSnapshot(connection: DuckDBConnection, call: ReadCall): Promise<Iterable<string>> {
+async function readSnapshot(
+  { connection, hash }: Omit<ReadContext, 'asOf'>,
+  call: ReadCall,
+): Promise<Iterable<string>> {
   await connection.run('BEGIN TRANSACTION READ ONLY');
-  const state = await query(connection, 'SELECT last_commit FROM shard_state');
+  const state = await query(connection, 'SELECT last_commit FROM store.shard_state');
   const [row] = state.rows();
-  const rows = await dispatch(connection, call);
+  const asOf = row?.[0] as bigint;
+  const rows = await dispatch({ connection, hash, asOf }, call);
   await connection.run('COMMIT');
-  return withTrailer(rows, String(row?.[0]));
+  return withTrailer(rows, asOf.toString());
 }
 
 function dispatch<N extends ShardReadName>(
-  connection: DuckDBConnection,
+  context: ReadContext,
   { name, request }: { name: N; request: ParsedShardRead<N> },
 ): Promise<ReadRows> {
-  return READS[name](connection, request);
+  const read = READS[name];
+  if (read === undefined) throw new Error(`there is no read ${name}`);
+  return read(context, request);
 }
 
 function* withTrailer(rows: ReadRows, asOf: string): Generator<string> {

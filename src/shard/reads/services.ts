@@ -1,14 +1,13 @@
-import type { DuckDBConnection } from '@duckdb/node-api';
 import type { ServiceState } from '../../shared/read/contract.ts';
 import { rowLine } from '../../shared/read/ndjson.ts';
-import { type QueryRows, query, type ReadRows } from './read.ts';
+import { type QueryRows, query, type ReadContext, type ReadRows } from './read.ts';
 
 /** Every service with spans, over all stored spans. Durations are summed as integers, so no order can matter. */
-export async function readServices(connection: DuckDBConnection): Promise<ReadRows> {
+export async function readServices({ connection }: ReadContext): Promise<ReadRows> {
   const result = await query(
     connection,
     `SELECT service, count(*), count(DISTINCT trace_id), count(*) FILTER (status = 'error'), sum(duration_ns)
-     FROM spans GROUP BY service ORDER BY service`,
+     FROM store.spans WHERE replaced_at IS NULL GROUP BY service ORDER BY service`,
   );
   return { count: result.count, lines: render(result), truncated: false };
 }

@@ -1,17 +1,20 @@
 import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api';
 import type { ParsedShardRead } from '../../shared/read/contract.ts';
-import { nanosKey, rowLine } from '../../shared/read/ndjson.ts';
-import { spanRowJson } from '../rows.ts';
-import { columnList, recordOf, type SpanRecord, TABLES } from '../store/tables.ts';
+import { rowLine } from '../../shared/read/ndjson.ts';
+import { columnList, sourcesOf, storedRow } from '../rows/row-kind.ts';
+import { SPAN_ROWS } from '../rows/span-row.ts';
+import type { Source } from '../store/tables.ts';
 import { wordsOf } from '../words.ts';
-import { type QueryRows, query, type ReadRows } from './read.ts';
+import { type QueryRows, query, type ReadContext, type ReadRows } from './read.ts';
 import { allOf, createParameters, memberPointer, type Parameters, when } from './where.ts';
 
 /** Where a page ended: every part of the order, so that the next page starts right behind it. */
 interface PageEnd {
-  readonly span: SpanRecord;
+  readonly startNs: bigint;
+  readonly traceId: bigint;
+  readonly spanId: bigint;
   readonly commitNo: bigint;
-  readonly ordinal: number;
+  readonly rowId: bigint;
 }
 
 interface Page {
@@ -21,17 +24,19 @@ interface Page {
   readonly end: PageEnd | undefined;
 }
 
-const COLUMNS = Object.keys(TABLES.spans).length;
-const COMMIT_NO = COLUMNS;
-const ORDINAL = COLUMNS + 1;
-const IS_SUPERSEDED = COLUMNS + 2;
+const TRACE_ID = SPAN_ROWS.columns.indexOf('trace_id');
+const SPAN_ID = SPAN_ROWS.columns.indexOf('span_id');
+const START_NS = SPAN_ROWS.columns.indexOf('start_ns');
+const COMMIT_NO = SPAN_ROWS.columns.length;
+const ROW_ID = COMMIT_NO + 1;
+const IS_SUPERSEDED = COMMIT_NO + 2;
 
 /**
  * Spans, newest first, each in its last commit. The newest candidates are taken first and only those are checked
  * for a later commit; where some fall out the next page fills the gap.
  */
 export async function readSpans(
-  connection: DuckDBConnection,
+  { connection }: ReadContext,
   request: ParsedShardRead<'spans'>,
 ): Promise<ReadRows> {
   const pages: QueryRows[] = [];
@@ -46,7 +51,8 @@ export async function readSpans(
     if (page.result.count < pageSize) break;
   }
   const count = Math.min(found, request.limit);
-  return { count, lines: render(pages, count), truncated: false };
+  const sources = await sourcesOf(connection, SPAN_ROWS, pages);
+  return { count, lines: render(pages, sources, count), truncated: false };
 }
 
 interface PageRequest {
@@ -61,16 +67,16 @@ async function readPage(
 ): Promise<Page> {
   const parameters = createParameters();
   const conditions = allOf([...filters(request, parameters), when(after, end => behind(end, parameters))]);
-  const order = 'ORDER BY start_ns DESC, trace_id DESC, span_id DESC, commit_no DESC, ordinal DESC';
+  const order = 'ORDER BY start_ns DESC, trace_id DESC, span_id DESC, commit_no DESC, row_id DESC';
   const result = await query(
     connection,
     `WITH candidates AS MATERIALIZED (
-       SELECT * FROM spans WHERE ${conditions} ${order} LIMIT ${parameters.unsigned(String(pageSize))}
+       SELECT *, rowid AS row_id FROM store.spans WHERE ${conditions} ${order} LIMIT ${parameters.unsigned(String(pageSize))}
      )
-     SELECT ${columnList('spans')}, commit_no, ordinal, EXISTS (
-       SELECT 1 FROM spans later
+     SELECT ${columnList(SPAN_ROWS)}, commit_no, row_id, EXISTS (
+       SELECT 1 FROM store.spans later
        WHERE later.trace_id = candidates.trace_id AND later.span_id = candidates.span_id
-         AND (later.commit_no, later.ordinal) > (candidates.commit_no, candidates.ordinal)
+         AND (later.commit_no, later.rowid) > (candidates.commit_no, candidates.row_id)
      ) FROM candidates ${order}`,
     parameters,
   );
@@ -85,9 +91,11 @@ async function readPage(
 
 function pageEnd(row: readonly DuckDBValue[]): PageEnd {
   return {
-    span: recordOf('spans', row),
+    startNs: row[START_NS] as bigint,
+    traceId: row[TRACE_ID] as bigint,
+    spanId: row[SPAN_ID] as bigint,
     commitNo: row[COMMIT_NO] as bigint,
-    ordinal: row[ORDINAL] as number,
+    rowId: row[ROW_ID] as bigint,
   };
 }
 
@@ -114,29 +122,31 @@ function hasAllWords(texts: readonly string[], parameters: Parameters): string {
   const list = Array.from(words, word => parameters.text(word)).join(', ');
   // One subquery for all: one for each costs DuckDB minutes of planning from a hundred words on.
   return `trace_id IN (
-    SELECT trace_id FROM text_words WHERE word IN (${list})
+    SELECT trace_id FROM store.span_words WHERE word IN (${list})
     GROUP BY trace_id HAVING count(DISTINCT word) = ${words.size}
   )`;
 }
 
-function behind({ span, commitNo, ordinal }: PageEnd, parameters: Parameters): string {
-  const startNs = parameters.unsigned(span.start_ns.toString());
-  const traceId = parameters.text(span.trace_id);
-  const spanId = parameters.text(span.span_id);
-  const commit = `${parameters.unsigned(commitNo.toString())}, ${parameters.unsigned(String(ordinal))}`;
+function behind(end: PageEnd, parameters: Parameters): string {
+  const startNs = parameters.unsigned(end.startNs.toString());
   // The first half is implied by the second; it lets DuckDB skip whole row groups by their time range.
   return `start_ns <= ${startNs}
-    AND (start_ns, trace_id, span_id, commit_no, ordinal) < (${startNs}, ${traceId}, ${spanId}, ${commit})`;
+    AND (start_ns, trace_id, span_id, commit_no, rowid)
+      < (${startNs}, ${end.traceId}::UHUGEINT, ${end.spanId}::UBIGINT, ${end.commitNo}::UBIGINT, ${end.rowId})`;
 }
 
-function* render(pages: readonly QueryRows[], count: number): Generator<string> {
+function* render(
+  pages: readonly QueryRows[],
+  sources: ReadonlyMap<number, Source>,
+  count: number,
+): Generator<string> {
   let left = count;
   for (const page of pages) {
     for (const row of page.rows()) {
       if (row[IS_SUPERSEDED] === true) continue;
       if (left-- === 0) return;
-      const span = recordOf('spans', row);
-      yield rowLine([nanosKey(span.start_ns), span.trace_id, span.span_id], spanRowJson(span));
+      const span = storedRow(SPAN_ROWS, row, sources);
+      yield rowLine(SPAN_ROWS.key(span), SPAN_ROWS.json(span));
     }
   }
 }

@@ -1,15 +1,17 @@
-import { type DuckDBType, type DuckDBValue, HUGEINT, UBIGINT, VARCHAR } from '@duckdb/node-api';
+import { BIGINT, type DuckDBType, type DuckDBValue, UBIGINT, UHUGEINT, VARCHAR } from '@duckdb/node-api';
 
 const MAX_UBIGINT = 2n ** 64n - 1n;
-const MAX_HUGEINT = 2n ** 127n - 1n;
+const MAX_BIGINT = 2n ** 63n - 1n;
 
 /** Collects the values of a statement's parameters; each call returns the placeholder to put into the SQL. */
 export interface Parameters {
   text(value: string): string;
   /** Decimal digits, for a column of unsigned 64 bits. What is larger is taken as the largest. */
   unsigned(digits: string): string;
-  /** Signed decimal digits, for a column of 128 bits. What does not fit is taken as the nearest that does. */
+  /** Signed decimal digits, for a column of 64 bits. What does not fit is taken as the nearest that does. */
   signed(digits: string): string;
+  /** For a column of trace ids. */
+  traceId(id: bigint): string;
   readonly values: DuckDBValue[];
   readonly types: DuckDBType[];
 }
@@ -24,10 +26,17 @@ export function createParameters(): Parameters {
   return {
     text: value => add(value, VARCHAR),
     unsigned: digits => add(clamp(BigInt(digits), 0n, MAX_UBIGINT), UBIGINT),
-    signed: digits => add(clamp(BigInt(digits), -MAX_HUGEINT, MAX_HUGEINT), HUGEINT),
+    signed: digits => add(clamp(BigInt(digits), -MAX_BIGINT - 1n, MAX_BIGINT), BIGINT),
+    traceId: id => add(id, UHUGEINT),
     values,
     types,
   };
+}
+
+/** The number that a trace id is stored as; `undefined` for what is none, and no row has. */
+export function traceIdOf(digits: string): bigint | undefined {
+  const id = /^[0-9a-f]{32}$/.test(digits) ? BigInt(`0x${digits}`) : 0n;
+  return id === 0n ? undefined : id;
 }
 
 function clamp(value: bigint, min: bigint, max: bigint): bigint {

@@ -1,5 +1,11 @@
-import { type DuckDBConnection, LIST, listValue, VARCHAR } from '@duckdb/node-api';
-import { appendRecord, type RecordOf, type Records, TABLE_NAMES, type TableName } from './tables.ts';
+import type { DuckDBConnection } from '@duckdb/node-api';
+import { appendRows } from './append.ts';
+import { appendRecords } from './append-records.ts';
+import { replaceSpans } from './replace-spans.ts';
+import { rememberBatchIds, rememberExportIds } from './seen-ids.ts';
+import type { ResolvedSources, Sources } from './sources.ts';
+import { storeBlobs } from './store-blobs.ts';
+import { type Records, rowCount } from './tables.ts';
 
 /** What one slice of a batch stores. Without an export id it is never recognised as a sender's repeat. */
 export interface SliceRecords {
@@ -19,15 +25,36 @@ export interface CommitTime {
   readonly repeatWindowMs: number;
 }
 
+/** A commit that stored something: its number and how many rows it added. */
+export interface Commit {
+  readonly commitNo: bigint;
+  readonly spans: number;
+  readonly logs: number;
+  readonly metrics: number;
+}
+
+export interface CommitResult {
+  /** Absent when nothing was new. */
+  readonly commit: Commit | undefined;
+  /** The batches that were not known; a slice of them may still have been a repeat. */
+  readonly freshBatches: ReadonlySet<RecordBatch>;
+}
+
+export interface Store {
+  readonly connection: DuckDBConnection;
+  readonly sources: Sources;
+}
+
 /**
  * Stores batches in one transaction: ids first, then only the rows that are new. When the promise resolves
- * everything is committed and synced; when it rejects nothing is stored.
+ * everything is committed and synced; when it rejects nothing is stored, unless COMMIT itself failed: then the
+ * same batches, tried again, find out.
  */
 export async function commitBatches(
-  connection: DuckDBConnection,
+  { connection, sources }: Store,
   batches: readonly RecordBatch[],
   time: CommitTime,
-): Promise<void> {
+): Promise<CommitResult> {
   await connection.run('BEGIN');
   try {
     const freshBatches = await rememberBatches(connection, batches, time.nowMs);
@@ -36,13 +63,10 @@ export async function commitBatches(
       freshBatches.flatMap(batch => batch.slices),
       time,
     );
-    if (freshBatches.length > 0) {
-      const commitNo = await nextCommitNo(connection);
-      for (const table of TABLE_NAMES) {
-        await appendRows(connection, { table, slices, commitNo });
-      }
-    }
+    const added = await addRecords({ connection, sources }, joined(slices), time.nowMs);
     await connection.run('COMMIT');
+    added?.sources.remember();
+    return { commit: added?.commit, freshBatches: new Set(freshBatches) };
   } catch (error) {
     // A failed statement or commit may have ended the transaction already.
     await connection.run('ROLLBACK').catch(() => undefined);
@@ -57,11 +81,7 @@ async function rememberBatches(
   nowMs: number,
 ): Promise<readonly RecordBatch[]> {
   const ids = batches.flatMap(batch => batch.id ?? []);
-  const freshIds = await returnedIds(connection, {
-    sql: 'INSERT INTO batch_ids SELECT unnest($ids), $nowMs ON CONFLICT DO NOTHING RETURNING id',
-    ids,
-    values: { nowMs: BigInt(nowMs) },
-  });
+  const freshIds = await rememberBatchIds(connection, ids, nowMs);
   return batches.filter(batch => batch.id === undefined || freshIds.delete(batch.id));
 }
 
@@ -72,59 +92,96 @@ async function rememberExports(
   { nowMs, repeatWindowMs }: CommitTime,
 ): Promise<readonly SliceRecords[]> {
   if (repeatWindowMs === 0) return slices;
-  const freshIds = await returnedIds(connection, {
-    sql: `INSERT INTO export_ids SELECT unnest($ids), $nowMs
-      ON CONFLICT (id) DO UPDATE SET stored_at_ms = excluded.stored_at_ms WHERE export_ids.stored_at_ms <= $expiredMs
-      RETURNING id`,
-    // An id twice in one statement would count as its own conflict.
-    ids: [...new Set(slices.flatMap(slice => slice.exportId ?? []))],
-    values: { nowMs: BigInt(nowMs), expiredMs: BigInt(nowMs - repeatWindowMs) },
-  });
+  const ids = slices.flatMap(slice => slice.exportId ?? []);
+  const freshIds = await rememberExportIds(connection, ids, { nowMs, expiredMs: nowMs - repeatWindowMs });
   return slices.filter(slice => slice.exportId === undefined || freshIds.delete(slice.exportId));
 }
 
-async function returnedIds(
-  connection: DuckDBConnection,
-  { sql, ids, values }: { sql: string; ids: readonly string[]; values: Record<string, bigint> },
-): Promise<Set<string>> {
-  if (ids.length === 0) return new Set();
-  const result = await connection.runAndReadAll(
-    sql,
-    { ...values, ids: listValue(ids) },
-    { ids: LIST(VARCHAR) },
-  );
-  return new Set(result.getRows().map(([id]) => id as string));
+function joined(slices: readonly SliceRecords[]): Records {
+  const all = slices.map(slice => slice.records);
+  const [only] = all;
+  if (all.length === 1 && only !== undefined) return only;
+  return {
+    spans: all.flatMap(records => records.spans),
+    logs: all.flatMap(records => records.logs),
+    metrics: all.flatMap(records => records.metrics),
+    blobs: all.flatMap(records => records.blobs),
+    comments: all.flatMap(records => records.comments),
+    spanWords: all.flatMap(records => records.spanWords),
+    logWords: new Set(all.flatMap(records => [...records.logWords])),
+  };
+}
+
+interface Added {
+  readonly commit: Commit;
+  readonly sources: ResolvedSources;
+}
+
+async function addRecords(
+  { connection, sources }: Store,
+  records: Records,
+  nowMs: number,
+): Promise<Added | undefined> {
+  if (rowCount(records) === 0) return undefined;
+  const commitNo = await nextCommitNo(connection);
+  const { spans, logs, metrics } = records;
+  const resolved = await sources.resolve(connection, sourcesOf(records));
+  const replacedSpans = spans.some(span => span.replaces)
+    ? await replaceSpans(connection, spans, commitNo)
+    : new Set<never>();
+  await storeBlobs(connection, records.blobs, commitNo);
+  await appendRecords(connection, {
+    ...records,
+    commitNo,
+    sourceIds: resolved.ids,
+    replacedSpans,
+    logWords: [...records.logWords],
+  });
+  await appendRows(connection, COMMITS, [{ commitNo, nowMs, records }]);
+  return {
+    commit: { commitNo, spans: spans.length, logs: logs.length, metrics: metrics.length },
+    sources: resolved,
+  };
 }
 
 async function nextCommitNo(connection: DuckDBConnection): Promise<bigint> {
   const result = await connection.runAndReadAll(
-    'UPDATE shard_state SET last_commit = last_commit + 1 RETURNING last_commit',
+    'UPDATE store.shard_state SET last_commit = last_commit + 1 RETURNING last_commit',
   );
   return result.getRows()[0]?.[0] as bigint;
 }
 
-interface RowsOfCommit {
-  readonly table: TableName;
-  readonly slices: readonly SliceRecords[];
-  readonly commitNo: bigint;
+function* sourcesOf({ spans, logs, metrics }: Records) {
+  for (const { source } of spans) yield source;
+  for (const { source } of logs) yield source;
+  for (const { source } of metrics) yield source;
 }
 
-async function appendRows(
-  connection: DuckDBConnection,
-  { table, slices, commitNo }: RowsOfCommit,
-): Promise<void> {
-  const rows = slices.flatMap<RecordOf<TableName>>(slice => slice.records[table]);
-  if (rows.length === 0) return;
-  const appender = await connection.createAppender(table);
-  try {
-    rows.forEach((record, ordinal) => {
-      appendRecord(appender, table, { record, commitNo, ordinal });
-    });
-    // Rows still in the appender are not part of the transaction: COMMIT would not store them now, and a ROLLBACK
-    // would not keep them from being stored later.
-    appender.flushSync();
-  } finally {
-    appender.clear();
-    appender.closeSync();
+interface CommitRow {
+  readonly commitNo: bigint;
+  readonly nowMs: number;
+  readonly records: Records;
+}
+
+const COMMITS = {
+  table: 'commits',
+  columns: [
+    ({ commitNo }: CommitRow) => commitNo,
+    ({ nowMs }: CommitRow) => BigInt(nowMs),
+    ({ records }: CommitRow) => records.spans.length,
+    ({ records }: CommitRow) => records.logs.length,
+    ({ records }: CommitRow) => records.metrics.length,
+    ({ records }: CommitRow) => latest(records.spans, span => span.startNs),
+    ({ records }: CommitRow) => latest(records.logs, log => log.timeNs),
+    ({ records }: CommitRow) => latest(records.metrics, metric => metric.timeNs),
+  ],
+} as const;
+
+function latest<R>(rows: readonly R[], timeOf: (row: R) => bigint): bigint | null {
+  let latestNs: bigint | null = null;
+  for (const row of rows) {
+    const timeNs = timeOf(row);
+    if (latestNs === null || timeNs > latestNs) latestNs = timeNs;
   }
+  return latestNs;
 }

@@ -32,6 +32,8 @@ export interface Database extends Component {
 }
 
 const LOCK_RETRY_MS = 100;
+/** Size of the write-ahead log that starts a checkpoint: larger ones write fewer blocks twice, and replay longer. */
+const CHECKPOINT_THRESHOLD = '256MB';
 
 /** Opens or creates the database, its schema migrated. Rejects with one line that names the folder. */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
@@ -77,6 +79,9 @@ async function createInstance(path: string, options: DatabaseOptions): Promise<D
       return await DuckDBInstance.create(path, {
         memory_limit: `${options.memoryLimitBytes}B`,
         threads: String(options.threads),
+        // Without it DuckDB writes files that its oldest version reads, without zstd and a third larger.
+        storage_compatibility_version: 'latest',
+        checkpoint_threshold: CHECKPOINT_THRESHOLD,
         autoinstall_known_extensions: 'false',
         autoload_known_extensions: 'false',
       });
@@ -112,7 +117,7 @@ function lockHolder(reason: string): string {
 
 async function answers(instance: DuckDBInstance): Promise<boolean> {
   try {
-    await withConnection(instance, connection => connection.run('SELECT last_commit FROM shard_state'));
+    await withConnection(instance, connection => connection.run('SELECT last_commit FROM store.shard_state'));
     return true;
   } catch {
     return false;

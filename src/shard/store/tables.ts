@@ -121,3 +121,8 @@ export function emptyRecords(): Records {
     logWords: new Set(),
   };
 }
+
+/** How many rows the records become, their words left out. */
+export function rowCount({ spans, logs, metrics, blobs, comments }: Records): number {
+  return spans.length + logs.length + metrics.length + blobs.length + comments.length;
+}

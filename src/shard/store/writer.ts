@@ -2,13 +2,14 @@ import type { DuckDBConnection } from '@duckdb/node-api';
 import type { Logger } from 'pino';
 import { type Component, once } from '../../shared/lifecycle.ts';
 import type { Clock } from '../../shared/time.ts';
-import { commitBatches, type RecordBatch } from './commit.ts';
+import { type Commit, type CommitResult, commitBatches, type RecordBatch } from './commit.ts';
 import type { Database } from './database.ts';
-import { TABLE_NAMES } from './tables.ts';
+import { loadSources } from './sources.ts';
+import { rowCount } from './tables.ts';
 
-type WriteOutcome =
-  /** The rows are durable, or the batch was known and changed nothing. */
-  | { readonly kind: 'stored' }
+export type WriteOutcome =
+  /** The rows are durable in this commit. Without a number the batch was known, or empty, and changed nothing. */
+  | { readonly kind: 'stored'; readonly commitNo: bigint | undefined }
   /** Nothing of the batch is stored; the same batch may succeed later. */
   | { readonly kind: 'failed'; readonly reason: string };
 
@@ -18,6 +19,8 @@ type WriteOutcome =
  */
 export interface Writer extends Component {
   write(batch: RecordBatch): Promise<WriteOutcome>;
+  /** Tells every commit that stored something, after it is durable and before its writes are answered. */
+  onCommit(listener: (commit: Commit) => void): void;
   /** Why DuckDB gave the database up (a full disk, say), until a transaction is committed again. */
   fatalFailure(): string | undefined;
 }
@@ -30,6 +33,8 @@ export interface WriterOptions {
   readonly repeatWindowMs: number;
   /** How long a batch id is remembered. */
   readonly batchMemoryMs: number;
+  /** Asked when memory ran out in a commit, which is tried again when there was some to free. */
+  readonly freeMemory?: () => Promise<boolean>;
 }
 
 /** Rows after which a transaction takes no further batch, so that one commit cannot hold up the rest for seconds. */
@@ -43,12 +48,14 @@ interface Waiting {
 
 /** A fatal failure has nothing to do with what was to be stored. */
 type Attempt =
-  | { readonly kind: 'stored' }
+  | ({ readonly kind: 'stored' } & CommitResult)
   | { readonly kind: 'failed'; readonly reason: string; readonly isFatal: boolean };
 
 export async function createWriter(options: WriterOptions): Promise<Writer> {
   const { database, clock, logger, repeatWindowMs, batchMemoryMs } = options;
   let connection = await database.connect();
+  let sources = await loadSources(connection);
+  const listeners: ((commit: Commit) => void)[] = [];
   const waiting: Waiting[] = [];
   let running: Promise<void> | undefined;
   let isStopped = false;
@@ -70,23 +77,28 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
       for (const one of group) await store([one]);
       return;
     }
-    for (const { settle } of group) settle(attempt);
+    if (attempt.kind === 'stored' && attempt.commit !== undefined) {
+      for (const listener of listeners) listener(attempt.commit);
+    }
+    for (const { batch, settle } of group) settle(outcomeOf(attempt, batch));
   }
 
   async function commit(group: readonly Waiting[]): Promise<Attempt> {
     try {
-      await commitBatches(
-        connection,
+      const { commit, freshBatches } = await commitBatches(
+        { connection, sources },
         group.map(({ batch }) => batch),
         { nowMs: clock.now(), repeatWindowMs },
       );
       fatalFailure = undefined;
-      return { kind: 'stored' };
+      return { kind: 'stored', commit, freshBatches };
     } catch (error) {
       logger.error({ err: error, batches: group.length }, 'storing batches failed');
       const reason = error instanceof Error ? error.message : String(error);
       const isFatal = await reconnect();
       if (isFatal) fatalFailure = reason;
+      // Storing goes before asking.
+      else if (reason.startsWith('Out of Memory Error') && (await options.freeMemory?.())) return commit(group);
       return { kind: 'failed', reason, isFatal };
     }
   }
@@ -99,6 +111,7 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
       const isReopened = await database.reopenIfInvalidated();
       if (isReopened) logger.warn('database reopened after a fatal error');
       connection = await database.connect();
+      sources = await loadSources(connection);
       return isReopened;
     } catch (error) {
       logger.error({ err: error }, 'database cannot be reopened');
@@ -126,6 +139,9 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
         running ??= run();
       });
     },
+    onCommit(listener) {
+      listeners.push(listener);
+    },
     fatalFailure: () => fatalFailure,
     stop: once(async () => {
       isStopped = true;
@@ -135,19 +151,18 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
   };
 }
 
+function outcomeOf(attempt: Attempt, batch: RecordBatch): WriteOutcome {
+  if (attempt.kind === 'failed') return { kind: 'failed', reason: attempt.reason };
+  return { kind: 'stored', commitNo: attempt.freshBatches.has(batch) ? attempt.commit?.commitNo : undefined };
+}
+
 function takeGroup(waiting: Waiting[]): Waiting[] {
   let rows = 0;
   const end = waiting.findIndex(({ batch }) => {
-    rows += rowCount(batch);
+    for (const { records } of batch.slices) rows += rowCount(records);
     return rows > MAX_GROUP_ROWS;
   });
   return waiting.splice(0, end === -1 ? waiting.length : Math.max(1, end));
-}
-
-function rowCount(batch: RecordBatch): number {
-  let rows = 0;
-  for (const { records } of batch.slices) for (const table of TABLE_NAMES) rows += records[table].length;
-  return rows;
 }
 
 async function deleteOlder(
@@ -155,7 +170,7 @@ async function deleteOlder(
   table: 'batch_ids' | 'export_ids',
   cutoffMs: number,
 ): Promise<void> {
-  await connection.run(`DELETE FROM ${table} WHERE stored_at_ms <= $cutoffMs`, {
+  await connection.run(`DELETE FROM store.${table} WHERE stored_at_ms <= $cutoffMs`, {
     cutoffMs: BigInt(cutoffMs),
   });
 }

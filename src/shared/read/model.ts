@@ -43,7 +43,9 @@ export interface LogRow extends OtlpRest {
   readonly span_id: string | null;
   readonly severity: Severity;
   readonly severity_text: string;
+  /** Empty when the body is kept as a blob, which `body_sha256` then names. */
   readonly body: string;
+  readonly body_sha256?: string;
   readonly service: string;
   readonly attributes: Readonly<Record<string, string>>;
 }
