@@ -98,7 +98,8 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
       const isFatal = await reconnect();
       if (isFatal) fatalFailure = reason;
       // Storing goes before asking.
-      else if (reason.startsWith('Out of Memory Error') && (await options.freeMemory?.())) return commit(group);
+      else if (reason.startsWith('Out of Memory Error') && (await options.freeMemory?.()))
+        return commit(group);
       return { kind: 'failed', reason, isFatal };
     }
   }
