@@ -105,6 +105,13 @@ const tokens = [
   ],
 ];
 
+const TABLES = ['spans', 'logs', 'metrics', 'sources', 'trace_comments', 'a', 'b'];
+
+function renamed(word: string): fc.Arbitrary<string> {
+  if (!TABLES.includes(word)) return fc.constant(word);
+  return fc.oneof({ weight: 2, arbitrary: fc.constant(word) }, fc.constantFrom(...TABLES, 'batch_ids'));
+}
+
 /** An allowed query with some of its words changed, dropped, doubled, or replaced by a part of another one. */
 const mutant = fc
   .tuple(
@@ -122,6 +129,13 @@ const mutant = fc
         ),
       }),
       { maxLength: 3 },
+    ),
+  )
+  .chain(([query, edits]) =>
+    fc.tuple(
+      // Every name for another one: in the scope of a common table expression, and out of it.
+      fc.oneof(fc.constant(query), fc.tuple(...query.map(renamed))),
+      fc.constant(edits),
     ),
   )
   .map(([query, edits]) => {
