@@ -37,7 +37,7 @@ export interface Exclusive<T> {
 }
 
 export interface WriterOptions {
-  readonly database: Database;
+  readonly database: Pick<Database, 'connect' | 'reopenIfInvalidated'>;
   /** Why nothing can be stored now, asked before each transaction; `undefined` when it can. */
   readonly refusal?: () => Promise<string | undefined>;
   readonly clock: Clock;
@@ -46,6 +46,8 @@ export interface WriterOptions {
   readonly repeatWindowMs: number;
   /** How long a batch id is remembered. */
   readonly batchMemoryMs: number;
+  /** Asked when memory ran out in a commit, which is tried again when there was some to free. */
+  readonly freeMemory?: () => Promise<boolean>;
 }
 
 /** Rows after which a transaction takes no further batch, so that one commit cannot hold up the rest for seconds. */
@@ -122,7 +124,13 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
       return { kind: 'stored', commit, freshBatches };
     } catch (error) {
       logger.error({ err: error, batches: group.length }, 'storing batches failed');
-      return { kind: 'failed', reason: firstLine(error), isFatal: await reconnect(error) };
+      const isFatal = await reconnect(error);
+      const reason = firstLine(error);
+      // Storing goes before asking.
+      if (!isFatal && reason.startsWith('Out of Memory Error') && (await options.freeMemory?.())) {
+        return commit(group);
+      }
+      return { kind: 'failed', reason, isFatal };
     }
   }
 
