@@ -1,56 +1,49 @@
 import type { ParsedShardRead } from '../../shared/read/contract.ts';
 import { LOG_ROWS } from '../rows/log-row.ts';
-import { columnList, renderLines } from '../rows/row-kind.ts';
-import { inSlice, readNewest, type TimeSlice } from './newest.ts';
-import { type QueryRows, query, type ReadContext } from './read.ts';
-import {
-  allOf,
-  createParameters,
-  fromKey,
-  hexLiteral,
-  type Parameters,
-  timeWindow,
-  traceIdOf,
-  when,
-} from './where.ts';
+import { renderLines } from '../rows/row-kind.ts';
+import { bodySearch } from '../search/body-filter.ts';
+import { readLogPage } from '../search/log-page.ts';
+import { searchLogs } from '../search/search-logs.ts';
+import { inSlice, readNewest, type Wanted } from './newest.ts';
+import type { ReadContext } from './read.ts';
+import { fromKey, hexLiteral, type Parameters, timeWindow, traceIdOf, when } from './where.ts';
 
 export async function readLogs(
   context: ReadContext,
   request: ParsedShardRead<'logs'>,
 ): Promise<Iterable<string>> {
-  const { fromNs } = request;
-  const toNs = request.startAt?.[0] ?? request.toNs;
+  const { bodyContains, text, fromNs } = request;
   const limit = Math.min(request.limit, context.mostRows);
-  const result = await readNewest(context, { table: 'logs', limit, fromNs, toNs }, (slice, left) =>
-    readSlice(context, request, slice, left),
-  );
-  return renderLines(context.connection, LOG_ROWS, result);
+  const conditions = (parameters: Parameters) => filters(context, request, parameters);
+  const rows =
+    bodyContains === undefined && text === undefined
+      ? await readNewest(context, newestOf(request, limit), (slice, left) =>
+          readLogPage(context.connection, {
+            conditions: parameters => [inSlice('time_ns', slice), ...conditions(parameters)],
+            rows: left,
+          }),
+        )
+      : await searchLogs(context, { body: bodySearch(bodyContains, text), conditions, fromNs, limit });
+  return renderLines(context.connection, LOG_ROWS, rows);
 }
 
-function readSlice(
-  { connection, asOf }: ReadContext,
+function newestOf({ fromNs, toNs, startAt }: ParsedShardRead<'logs'>, limit: number): Wanted {
+  return { table: 'logs', limit, fromNs, toNs: startAt?.[0] ?? toNs };
+}
+
+function filters(
+  { asOf }: ReadContext,
   request: ParsedShardRead<'logs'>,
-  slice: TimeSlice,
-  limit: number,
-): Promise<QueryRows> {
-  const parameters = createParameters();
-  const conditions = allOf([
+  parameters: Parameters,
+): readonly (string | undefined)[] {
+  return [
     `commit_no <= ${asOf}`,
-    inSlice('time_ns', slice),
     timeWindow('time_ns', request, parameters),
     when(request.service, service => `service = ${parameters.text(service)}`),
     when(request.severity, severity => `severity = ${parameters.text(severity)}`),
-    when(request.bodyContains, part => `contains(body, ${parameters.text(part)})`),
     when(request.traceId, traceId => ofTrace(traceId, parameters)),
     when(request.startAt, key => keyFrom(key, parameters)),
-  ]);
-  return query(
-    connection,
-    `SELECT ${columnList(LOG_ROWS)} FROM store.logs WHERE ${conditions}
-     ORDER BY time_ns DESC, observed_ns DESC, trace_id DESC, span_id DESC, tie DESC
-     LIMIT ${limit}`,
-    parameters,
-  );
+  ];
 }
 
 function ofTrace(digits: string, parameters: Parameters): string {

@@ -87,7 +87,7 @@ describe('blobs', () => {
   });
 
   it('are the log bodies over 8192 bytes of UTF-8, and no shorter ones', async () => {
-    const atTheLimit = '€'.repeat(2730) + 'xx';
+    const atTheLimit = `${'€'.repeat(2730)}xx`;
     const overIt = `${atTheLimit}x`;
     const bodies = [atTheLimit, overIt].map(stringValue => ({ body: { stringValue } }));
     await shard.send('logs', logsOf('shop', bodies));
@@ -98,4 +98,64 @@ describe('blobs', () => {
     expect(await getBlob(shard.readUrl, sha256(atTheLimit))).toBeUndefined();
     expect(await getBlob(shard.readUrl, sha256(overIt))).toBe(overIt);
   });
+
+  it('D6: an upload outlives what retention deletes, until its own time is over', async () => {
+    await startWithRetention();
+    await putBlob(shard.readUrl, 'rationale');
+    await sendPrompt(1, 'old prompt');
+    shard.advance(2 * HOUR_MS);
+    await sendPrompt(2, 'prompt of today');
+    await expect.poll(() => blobs('old prompt'), { timeout: 20_000 }).toEqual([]);
+    expect(await blobs('rationale', 'prompt of today')).toEqual(['rationale', 'prompt of today']);
+
+    shard.advance(EVAL_AGE_MS - 2 * HOUR_MS);
+    await sendPrompt(3, 'prompt of tomorrow');
+    await expect.poll(() => blobs('rationale'), { timeout: 20_000 }).toEqual([]);
+  });
+
+  it('D6: a blob that a row names is there, whatever retention deletes meanwhile', async () => {
+    await startWithRetention();
+    const endMs = performance.now() + 5000;
+    let sent = 0;
+    while (performance.now() < endMs) {
+      await sendPrompt(sent, `prompt ${sent % 3}`);
+      sent++;
+      shard.advance(HOUR_MS / 4);
+      for (const row of await spansWithPrompts()) {
+        if ((await getBlob(shard.readUrl, row.prompt)) !== undefined) continue;
+        // Retention may have deleted the row in between, and the blob with it, but not the blob alone.
+        expect((await spansWithPrompts()).map(({ span }) => span)).not.toContain(row.span);
+      }
+    }
+    expect((await spansWithPrompts()).length).toBeLessThan(sent);
+  });
 });
+
+const HOUR_MS = 3_600_000;
+const EVAL_AGE_MS = 24 * HOUR_MS;
+
+async function startWithRetention(): Promise<void> {
+  await shard.remove();
+  const retention = { maxAgeMs: HOUR_MS, maxBytes: 2 ** 40, evalAgeMs: EVAL_AGE_MS };
+  shard = await startTestShard({ retention });
+}
+
+async function sendPrompt(span: number, prompt: string): Promise<void> {
+  const attributes = [attribute('gen_ai.system', 'x'), attribute('gen_ai.prompt', prompt)];
+  const { status } = await shard.send('traces', tracesOf('shop', [{ trace: span + 1, span: 1, attributes }]));
+  expect(status).toBe(200);
+}
+
+async function spansWithPrompts(): Promise<{ span: unknown; prompt: string }[]> {
+  const { rows } = await shard.read('spans', { limit: 1000 });
+  return rows.map(({ trace_id, llm }) => ({
+    span: trace_id,
+    prompt: (llm as { prompt_sha256: string }).prompt_sha256,
+  }));
+}
+
+/** Those of the texts that the shard has. */
+async function blobs(...texts: readonly string[]): Promise<unknown[]> {
+  const found = await Promise.all(texts.map(text => getBlob(shard.readUrl, sha256(text))));
+  return found.filter(text => text !== undefined);
+}
