@@ -1,7 +1,7 @@
 import { formsOf } from '../shared/config/leaves.ts';
 import { shardId } from '../shared/config/schema.ts';
-import { startShard } from './compose/components.ts';
 import { readyLine, urlOf } from './compose/ready-line.ts';
+import { sizeThreadPool } from './compose/thread-pool.ts';
 import { EXIT, UserError } from './exit-codes.ts';
 import { configFrom, helpText, parseFlags, SERVE_FLAGS } from './flags.ts';
 import type { Io } from './io.ts';
@@ -55,6 +55,9 @@ export async function shardCommand(argv: readonly string[], io: Io): Promise<num
   if (known?.includes(id) === false) {
     throw new UserError(`--id ${id}: the topology has no such shard; it has ${known.join(', ')}`, EXIT.usage);
   }
+  sizeThreadPool(config.shard, process.env);
+  // Loading DuckDB starts the thread pool.
+  const { startShard } = await import('./compose/components.ts');
   const logger = createLogger(config.logLevel, `shard ${id}`);
   const shard = await startShard(config, id, logger);
   const addresses = {

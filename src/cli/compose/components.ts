@@ -7,7 +7,8 @@ import type { Config } from '../../shared/config/schema.ts';
 import { lockFolder } from '../../shared/folder-lock.ts';
 import { systemClock } from '../../shared/time.ts';
 import type { TopologySource } from '../../shared/topology/topology-source.ts';
-import { UserError } from '../exit-codes.ts';
+import { EXIT, UserError } from '../exit-codes.ts';
+import { leaveAtOnce } from '../leave.ts';
 import { listenError } from '../serve.ts';
 
 /* From configuration to the running parts of the read side; `ingest.ts` beside it has the write side. */
@@ -53,6 +54,18 @@ export async function startShard(config: Config, id: string, logger: Logger): Pr
       maxWaitingReads: shard.maxWaitingReads,
       maxAnswerRows: shard.maxAnswerRows,
       maxAnswerBytes: shard.maxAnswerBytes,
+      sql: {
+        limits: {
+          timeoutMs: shard.sql.timeout,
+          maxRows: shard.sql.maxRows,
+          maxAnswerBytes: shard.maxAnswerBytes,
+          memoryLimitBytes: shard.sql.memoryLimit,
+        },
+        onStuck: reason => {
+          logger.fatal({ reason }, 'the process ends, for nothing else ends what runs in it');
+          leaveAtOnce(EXIT.stuck);
+        },
+      },
       repeatWindowMs: shard.repeatWindow,
       batchMemoryMs: shard.batchMemory,
       retention: {

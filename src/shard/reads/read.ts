@@ -2,6 +2,7 @@ import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api';
 import type { ParsedShardRead, ShardReadName } from '../../shared/read/contract.ts';
 import type { Hash } from '../../shared/topology/hash.ts';
 import type { PageSizer } from './page-sizer.ts';
+import type { ServiceTotals } from './service-totals.ts';
 import type { Parameters } from './where.ts';
 
 /** What a read works with. */
@@ -15,6 +16,7 @@ export interface ReadContext {
   /** Sizes the pages of rows that can be long. Of this read alone. */
   readonly pages: PageSizer;
   readonly hash: Hash;
+  readonly serviceTotals: ServiceTotals;
 }
 
 /**

@@ -13,6 +13,7 @@ import { readLogs } from './logs.ts';
 import { readMetrics } from './metrics.ts';
 import { createPageSizer } from './page-sizer.ts';
 import type { ReadContext, ShardRead } from './read.ts';
+import { createServiceTotals } from './service-totals.ts';
 import { readServices } from './services.ts';
 import { takeSnapshot } from './snapshot.ts';
 import { readSpanTotals } from './span-totals.ts';
@@ -53,11 +54,14 @@ export interface ReaderDeps {
 }
 
 export function createReader(deps: ReaderDeps): Reader {
+  const serviceTotals = createServiceTotals();
   return {
     async read(call, signal) {
       const connection = await deps.database.connect();
       try {
-        return await interruptible(connection, signal, () => readAll(connection, call, deps));
+        return await interruptible(connection, signal, () =>
+          readAll(connection, call, { ...deps, serviceTotals }),
+        );
       } finally {
         connection.closeSync();
       }
@@ -69,7 +73,7 @@ export function createReader(deps: ReaderDeps): Reader {
 async function readAll(
   connection: DuckDBConnection,
   call: SnapshotCall,
-  { hash, caps }: ReaderDeps,
+  { hash, caps, serviceTotals }: ReaderDeps & Pick<ReadContext, 'serviceTotals'>,
 ): Promise<ReadAnswer> {
   await connection.run('BEGIN TRANSACTION READ ONLY');
   const snapshot = await takeSnapshot(connection, call);
@@ -78,7 +82,8 @@ async function readAll(
   const answers: Iterable<string>[] = [];
   for (const each of call.calls) {
     const pages = createPageSizer(caps.maxBytes);
-    const lines = await dispatch({ connection, hash, asOf, mostRows: caps.maxRows + 1, pages }, each);
+    const context = { connection, hash, serviceTotals, asOf, mostRows: caps.maxRows + 1, pages };
+    const lines = await dispatch(context, each);
     answers.push(capped(lines, { asOf, caps, isCut: pages.isCut() }));
   }
   await connection.run('COMMIT');
