@@ -1,5 +1,5 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
-import { appendRows } from './append.ts';
+import { type AppendedTable, appendRows } from './append.ts';
 
 /*
  * Ids that repeats are recognised by, looked up first and then appended: one connection does all the writing, so
@@ -58,7 +58,12 @@ async function appendIds(
   connection: DuckDBConnection,
   { table, ids, nowMs }: { table: IdTable; ids: ReadonlySet<string>; nowMs: number },
 ): Promise<void> {
-  await appendRows(connection, { table, columns: [id => id, () => BigInt(nowMs)] }, [...ids]);
+  const storedAtMs = BigInt(nowMs);
+  const write: AppendedTable<string>['write'] = (columns, at, id) => {
+    columns[0]?.setItem(at, id);
+    columns[1]?.setItem(at, storedAtMs);
+  };
+  await appendRows(connection, { table, columnCount: 2, write }, [...ids]);
 }
 
 function literals(ids: readonly string[]): string {
