@@ -63,7 +63,7 @@ export class PlainAttributes {
     if (!this.#isNewKey(request, keyStart, keyEnd)) return false;
     const json = this.#json;
     // An empty value has no tag.
-    const tag = valueStart === end ? BYTES : request[valueStart];
+    const tag = valueStart === end ? BYTES : (request[valueStart] as number);
     if (tag === ARRAY || tag === KVLIST || tag === BYTES) {
       this.beyond.push(start, end);
       return valueStart === end || contentStart(request, valueStart + 1, end) >= 0;

@@ -30,7 +30,7 @@ export async function appendRows<Row>(
       const rowCount = Math.min(CHUNK_ROWS, rows.length - start);
       const chunk = DuckDBDataChunk.create(types, rowCount);
       const columns = types.map((_, index) => chunk.getColumnVector(index));
-      for (let at = 0; at < rowCount; at++) write(columns as readonly Vector[], at, rows[start + at] as Row);
+      for (let at = 0; at < rowCount; at++) write(columns, at, rows[start + at] as Row);
       for (const column of columns) column.flush();
       appender.appendDataChunk(chunk);
     }
