@@ -1,27 +1,29 @@
-import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api';
+import type { DuckDBValue } from '@duckdb/node-api';
 import type { ParsedShardRead } from '../../shared/read/contract.ts';
-import { rowLine } from '../../shared/read/ndjson.ts';
-import { columnList, sourcesOf, storedRow } from '../rows/row-kind.ts';
+import { columnList, renderLines } from '../rows/row-kind.ts';
 import { SPAN_ROWS } from '../rows/span-row.ts';
-import type { Source } from '../store/tables.ts';
-import { wordsOf } from '../words.ts';
-import { type QueryRows, query, type ReadContext, type ReadRows } from './read.ts';
-import { allOf, createParameters, memberPointer, type Parameters, when } from './where.ts';
+import { matchingTraces } from '../search/matching-traces.ts';
+import { joinPicked, type PickedRows } from '../search/picked-rows.ts';
+import { parseTextQuery, type TextQuery } from '../search/text-query.ts';
+import { inTraceWithWords } from '../search/word-tables.ts';
+import { hasAttributeKeys, hasAttributes } from './attributes.ts';
+import { inSlice, newestSlices, type TimeSlice } from './newest.ts';
+import { type QueryRows, query, type ReadContext } from './read.ts';
+import { type FoundSpan, supersededOf } from './superseded.ts';
+import {
+  allOf,
+  createParameters,
+  fromKey,
+  hexLiteral,
+  type Parameters,
+  timeWindow,
+  when,
+  within,
+} from './where.ts';
 
-/** Where a page ended: every part of the order, so that the next page starts right behind it. */
-interface PageEnd {
+/** A span that a read found, with every part of the order, so that the next page starts right behind it. */
+interface Found extends FoundSpan {
   readonly startNs: bigint;
-  readonly traceId: bigint;
-  readonly spanId: bigint;
-  readonly commitNo: bigint;
-  readonly rowId: bigint;
-}
-
-interface Page {
-  readonly result: QueryRows;
-  /** How many of the rows are the last commit of their span. */
-  readonly current: number;
-  readonly end: PageEnd | undefined;
 }
 
 const TRACE_ID = SPAN_ROWS.columns.indexOf('trace_id');
@@ -29,67 +31,113 @@ const SPAN_ID = SPAN_ROWS.columns.indexOf('span_id');
 const START_NS = SPAN_ROWS.columns.indexOf('start_ns');
 const COMMIT_NO = SPAN_ROWS.columns.length;
 const ROW_ID = COMMIT_NO + 1;
-const IS_SUPERSEDED = COMMIT_NO + 2;
+
+/** For a common word the newest spans are enough; only when they are not, the word table is asked, which is large. */
+const FIRST_LOOK_ROWS = 2000;
 
 /**
  * Spans, newest first, each in its last commit. The newest candidates are taken first and only those are checked
- * for a later commit; where some fall out the next page fills the gap.
+ * for a later commit and for the text of their trace; where some fall out the next page fills the gap.
  */
 export async function readSpans(
-  { connection }: ReadContext,
+  context: ReadContext,
   request: ParsedShardRead<'spans'>,
-): Promise<ReadRows> {
-  const pages: QueryRows[] = [];
-  let found = 0;
-  let end: PageEnd | undefined;
-  // Pages double, so that a span that was sent a thousand times costs ten queries and not a thousand.
-  for (let pageSize = request.limit; found < request.limit; pageSize *= 2) {
-    const page = await readPage(connection, { request, pageSize, after: end });
-    pages.push(page.result);
-    found += page.current;
-    end = page.end;
-    if (page.result.count < pageSize) break;
+): Promise<Iterable<string>> {
+  const wanted = Math.min(request.limit, context.mostRows);
+  const text = request.text === undefined ? undefined : parseTextQuery(request.text);
+  const parts: PickedRows[] = [];
+  if (wanted > 0 && text?.words.length !== 0) {
+    let found = 0;
+    for await (const result of newestPages(context, { request, wanted, text })) {
+      const positions = await pick(context, result, text);
+      parts.push({ result, positions });
+      found += positions.length;
+      if (found >= wanted) break;
+    }
   }
-  const count = Math.min(found, request.limit);
-  const sources = await sourcesOf(connection, SPAN_ROWS, pages);
-  return { count, lines: render(pages, sources, count), truncated: false };
+  return renderLines(context.connection, SPAN_ROWS, joinPicked(parts, wanted));
+}
+
+interface Search {
+  readonly request: ParsedShardRead<'spans'>;
+  readonly wanted: number;
+  readonly text: TextQuery | undefined;
+}
+
+async function* newestPages(
+  context: ReadContext,
+  { request, wanted, text }: Search,
+): AsyncGenerator<QueryRows> {
+  let pageRows = text === undefined ? wanted : Math.max(wanted, FIRST_LOOK_ROWS);
+  let narrowing: TextQuery | undefined;
+  const { fromNs } = request;
+  const toNs = request.startAt?.[0] ?? request.toNs;
+  for await (const slice of newestSlices(context, { table: 'spans', limit: pageRows, fromNs, toNs })) {
+    let after: Found | undefined;
+    // Pages double, so that a span that was sent a thousand times costs ten queries and not a thousand.
+    for (; ; pageRows *= 2) {
+      const result = await readPage(context, { request, slice, pageRows, after, narrowing });
+      yield result;
+      if (result.count < pageRows) break;
+      after = lastOf(result);
+      narrowing = text;
+    }
+    narrowing = text;
+  }
 }
 
 interface PageRequest {
   readonly request: ParsedShardRead<'spans'>;
-  readonly pageSize: number;
-  readonly after: PageEnd | undefined;
+  readonly slice: TimeSlice;
+  readonly pageRows: number;
+  readonly after: Found | undefined;
+  /** Only spans of traces with these words. */
+  readonly narrowing: TextQuery | undefined;
 }
 
-async function readPage(
-  connection: DuckDBConnection,
-  { request, pageSize, after }: PageRequest,
-): Promise<Page> {
+function readPage(
+  context: ReadContext,
+  { request, slice, pageRows, after, narrowing }: PageRequest,
+): Promise<QueryRows> {
   const parameters = createParameters();
-  const conditions = allOf([...filters(request, parameters), when(after, end => behind(end, parameters))]);
-  const order = 'ORDER BY start_ns DESC, trace_id DESC, span_id DESC, commit_no DESC, row_id DESC';
-  const result = await query(
-    connection,
-    `WITH candidates AS MATERIALIZED (
-       SELECT *, rowid AS row_id FROM store.spans WHERE ${conditions} ${order} LIMIT ${parameters.unsigned(String(pageSize))}
-     )
-     SELECT ${columnList(SPAN_ROWS)}, commit_no, row_id, EXISTS (
-       SELECT 1 FROM store.spans later
-       WHERE later.trace_id = candidates.trace_id AND later.span_id = candidates.span_id
-         AND (later.commit_no, later.rowid) > (candidates.commit_no, candidates.row_id)
-     ) FROM candidates ${order}`,
+  const conditions = allOf([
+    `commit_no <= ${context.asOf}`,
+    inSlice('start_ns', slice),
+    ...filters(request, parameters),
+    when(narrowing, text => inTraceWithWords(context, text, parameters)),
+    when(after, end => behind(end, parameters)),
+  ]);
+  return query(
+    context.connection,
+    `SELECT ${columnList(SPAN_ROWS)}, commit_no, rowid FROM store.spans WHERE ${conditions}
+     ORDER BY start_ns DESC, trace_id DESC, span_id DESC, commit_no DESC, rowid DESC LIMIT ${pageRows}`,
     parameters,
   );
-  let current = 0;
-  let last: DuckDBValue[] | undefined;
-  for (const row of result.rows()) {
-    if (row[IS_SUPERSEDED] === false) current++;
-    last = row;
-  }
-  return { result, current, end: last === undefined ? undefined : pageEnd(last) };
 }
 
-function pageEnd(row: readonly DuckDBValue[]): PageEnd {
+/** The positions of the rows that are the last commit of their span and whose trace holds the text. */
+async function pick(
+  context: ReadContext,
+  page: QueryRows,
+  text: TextQuery | undefined,
+): Promise<readonly number[]> {
+  const spans = Array.from(page.rows(), foundSpan);
+  const superseded = await supersededOf(context, spans);
+  const current = [...spans.entries()].filter(([, { rowId }]) => !superseded.has(rowId));
+  const positions = current.map(([position]) => position);
+  if (text === undefined) return positions;
+  const traces = current.map(([, { traceId }]) => traceId);
+  const matching = await matchingTraces(context, traces, text);
+  return positions.filter((_, index) => matching.has(traces[index] as bigint));
+}
+
+function lastOf(page: QueryRows): Found | undefined {
+  let last: readonly DuckDBValue[] | undefined;
+  for (const row of page.rows()) last = row;
+  return last && foundSpan(last);
+}
+
+function foundSpan(row: readonly DuckDBValue[]): Found {
   return {
     startNs: row[START_NS] as bigint,
     traceId: row[TRACE_ID] as bigint,
@@ -103,50 +151,30 @@ function filters(request: ParsedShardRead<'spans'>, parameters: Parameters): rea
   return [
     when(request.service, service => `service = ${parameters.text(service)}`),
     when(request.operation, part => `contains(operation, ${parameters.text(part)})`),
-    when(request.minDurationNs, min => `duration_ns >= ${parameters.signed(min)}`),
-    when(request.maxDurationNs, max => `duration_ns <= ${parameters.signed(max)}`),
-    when(request.status, status => `status = ${parameters.text(status)}`),
-    when(request.fromNs, from => `start_ns >= ${parameters.unsigned(from)}`),
-    ...request.attributes.map(
-      ([key, value]) =>
-        `json_extract_string(attributes, ${parameters.text(memberPointer(key))}) = ${parameters.text(value)}`,
+    within(
+      'duration_ns',
+      'signed',
+      { atLeast: request.minDurationNs, atMost: request.maxDurationNs },
+      parameters,
     ),
-    when(request.textWords, texts => hasAllWords(texts, parameters)),
+    when(request.status, status => `status = ${parameters.text(status)}`),
+    timeWindow('start_ns', request, parameters),
+    ...hasAttributes(request.attributes, parameters),
+    ...hasAttributeKeys(request.attributeKeys, parameters),
+    when(request.startAt, ([startNs, traceId, spanId]) =>
+      fromKey(['start_ns', 'trace_id', 'span_id'], '<=', [
+        parameters.unsigned(startNs),
+        hexLiteral(traceId, 'UHUGEINT'),
+        hexLiteral(spanId, 'UBIGINT'),
+      ]),
+    ),
   ];
 }
 
-/** Traces whose prompts and completions hold every word; no words match nothing (contract §1.1, `text`). */
-function hasAllWords(texts: readonly string[], parameters: Parameters): string {
-  const words = new Set(texts.flatMap(text => [...wordsOf(text)]));
-  if (words.size === 0) return 'false';
-  const list = Array.from(words, word => parameters.text(word)).join(', ');
-  // One subquery for all: one for each costs DuckDB minutes of planning from a hundred words on.
-  return `trace_id IN (
-    SELECT trace_id FROM store.span_words WHERE word IN (${list})
-    GROUP BY trace_id HAVING count(DISTINCT word) = ${words.size}
-  )`;
-}
-
-function behind(end: PageEnd, parameters: Parameters): string {
+function behind(end: Found, parameters: Parameters): string {
   const startNs = parameters.unsigned(end.startNs.toString());
   // The first half is implied by the second; it lets DuckDB skip whole row groups by their time range.
   return `start_ns <= ${startNs}
     AND (start_ns, trace_id, span_id, commit_no, rowid)
       < (${startNs}, ${end.traceId}::UHUGEINT, ${end.spanId}::UBIGINT, ${end.commitNo}::UBIGINT, ${end.rowId})`;
-}
-
-function* render(
-  pages: readonly QueryRows[],
-  sources: ReadonlyMap<number, Source>,
-  count: number,
-): Generator<string> {
-  let left = count;
-  for (const page of pages) {
-    for (const row of page.rows()) {
-      if (row[IS_SUPERSEDED] === true) continue;
-      if (left-- === 0) return;
-      const span = storedRow(SPAN_ROWS, row, sources);
-      yield rowLine(SPAN_ROWS.key(span), SPAN_ROWS.json(span));
-    }
-  }
 }

@@ -2,7 +2,7 @@ import type { DuckDBConnection, DuckDBPreparedStatement } from '@duckdb/node-api
 import { type AppendedTable, appendRows } from './append.ts';
 import { appendRecords } from './append-records.ts';
 import { replaceSpans } from './replace-spans.ts';
-import { rememberBatchIds, rememberExportIds } from './seen-ids.ts';
+import { rememberIds } from './seen-ids.ts';
 import { loadSources, type ResolvedSources, type Sources } from './sources.ts';
 import { storeBlobs } from './store-blobs.ts';
 import { type Records, rowCount } from './tables.ts';
@@ -21,16 +21,20 @@ export interface RecordBatch {
 
 export interface CommitTime {
   readonly nowMs: number;
+  /** Batch ids stored at or before `nowMs - batchMemoryMs` count as new. */
+  readonly batchMemoryMs: number;
   /** Export ids stored at or before `nowMs - repeatWindowMs` count as new; 0 remembers none. */
   readonly repeatWindowMs: number;
 }
 
-/** A commit that stored something: its number and how many rows it added. */
+/** A commit that stored something: its number, how many rows it added, and which. */
 export interface Commit {
   readonly commitNo: bigint;
   readonly spans: number;
   readonly logs: number;
   readonly metrics: number;
+  /** The slices of each batch, repeats left out. */
+  readonly batches: readonly (readonly Records[])[];
 }
 
 export interface CommitResult {
@@ -55,9 +59,7 @@ export async function openStore(connection: DuckDBConnection): Promise<Store> {
     connection,
     sources: await loadSources(connection),
     begin: await connection.prepare('BEGIN'),
-    nextCommitNo: await connection.prepare(
-      'UPDATE store.shard_state SET last_commit = last_commit + 1 RETURNING last_commit',
-    ),
+    nextCommitNo: await connection.prepare('SELECT last_commit + 1 FROM store.shard_state'),
     commit: await connection.prepare('COMMIT'),
   };
 }
@@ -75,7 +77,7 @@ export async function commitBatches(
   const { connection } = store;
   await store.begin.run();
   try {
-    const freshBatches = await rememberBatches(connection, batches, time.nowMs);
+    const freshBatches = await rememberBatches(connection, batches, time);
     const slices = await rememberExports(
       connection,
       freshBatches.flatMap(batch => batch.slices),
@@ -84,7 +86,8 @@ export async function commitBatches(
     const added = await addRecords(store, joined(slices), time.nowMs);
     await store.commit.run();
     added?.sources.remember();
-    return { commit: added?.commit, freshBatches: new Set(freshBatches) };
+    const commit = added && { ...added.commit, batches: storedOf(freshBatches, new Set(slices)) };
+    return { commit, freshBatches: new Set(freshBatches) };
   } catch (error) {
     // A failed statement or commit may have ended the transaction already.
     await connection.run('ROLLBACK').catch(() => undefined);
@@ -96,10 +99,11 @@ export async function commitBatches(
 async function rememberBatches(
   connection: DuckDBConnection,
   batches: readonly RecordBatch[],
-  nowMs: number,
+  { nowMs, batchMemoryMs }: CommitTime,
 ): Promise<readonly RecordBatch[]> {
   const ids = batches.flatMap(batch => batch.id ?? []);
-  const freshIds = await rememberBatchIds(connection, ids, nowMs);
+  const seen = { ids, nowMs, expiredMs: nowMs - batchMemoryMs };
+  const freshIds = await rememberIds(connection, 'batch_ids', seen);
   return batches.filter(batch => batch.id === undefined || freshIds.delete(batch.id));
 }
 
@@ -111,8 +115,16 @@ async function rememberExports(
 ): Promise<readonly SliceRecords[]> {
   if (repeatWindowMs === 0) return slices;
   const ids = slices.flatMap(slice => slice.exportId ?? []);
-  const freshIds = await rememberExportIds(connection, ids, { nowMs, expiredMs: nowMs - repeatWindowMs });
+  const seen = { ids, nowMs, expiredMs: nowMs - repeatWindowMs };
+  const freshIds = await rememberIds(connection, 'export_ids', seen);
   return slices.filter(slice => slice.exportId === undefined || freshIds.delete(slice.exportId));
+}
+
+function storedOf(
+  batches: readonly RecordBatch[],
+  stored: ReadonlySet<SliceRecords>,
+): readonly (readonly Records[])[] {
+  return batches.map(batch => batch.slices.filter(slice => stored.has(slice)).map(slice => slice.records));
 }
 
 function joined(slices: readonly SliceRecords[]): Records {
@@ -131,7 +143,7 @@ function joined(slices: readonly SliceRecords[]): Records {
 }
 
 interface Added {
-  readonly commit: Commit;
+  readonly commit: Omit<Commit, 'batches'>;
   readonly sources: ResolvedSources;
 }
 

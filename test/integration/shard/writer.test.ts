@@ -99,13 +99,13 @@ describe('a commit that fails', () => {
     const createAppender = connection.createAppender.bind(connection);
     connection.createAppender = async (...table) => {
       const appender = await createAppender(...table);
-      if (table[0] === 'spans') appenders.push(appender);
+      appenders.push(appender);
       return appender;
     };
-    const time = { nowMs: 1_700_000_000_000, repeatWindowMs: 0 };
+    const time = { nowMs: 1_700_000_000_000, repeatWindowMs: 0, batchMemoryMs: 60_000 };
     const store = await openStore(connection);
     await expect(commitBatches(store, [badBatch('bad', bad)], time)).rejects.toThrow();
-    expect(appenders).toHaveLength(1);
+    expect(appenders.length).toBeGreaterThan(1);
     // What the garbage collector does to an appender that nobody closed.
     for (const appender of appenders) appender.flushSync();
     connection.closeSync();
