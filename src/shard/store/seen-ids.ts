@@ -1,5 +1,5 @@
 import { BIGINT, type DuckDBConnection, LIST, listValue, VARCHAR } from '@duckdb/node-api';
-import { appendRows } from './append.ts';
+import { type AppendedTable, appendRows } from './append.ts';
 
 /*
  * No index: with one, DuckDB deletes some ten thousand ids in seconds, for which ingest would wait, and never gives
@@ -42,7 +42,18 @@ export async function rememberIds(
     { ids: LIST(VARCHAR), expiredMs: BIGINT },
   );
   for (const [id] of known.getRows()) fresh.delete(id as string);
-  const columns = [(id: string) => id, () => BigInt(nowMs)];
-  await appendRows(connection, { table, columns }, [...fresh]);
+  await appendRows(connection, idTable(table, nowMs), [...fresh]);
   return fresh;
+}
+
+function idTable(table: SeenIds, nowMs: number): AppendedTable<string> {
+  const storedAtMs = BigInt(nowMs);
+  return {
+    table,
+    columnCount: 2,
+    write(columns, at, id) {
+      columns[0]?.setItem(at, id);
+      columns[1]?.setItem(at, storedAtMs);
+    },
+  };
 }
