@@ -40,7 +40,8 @@ const MIGRATIONS: readonly string[] = [
     span_id UBIGINT NOT NULL, parent_span_id UBIGINT NOT NULL,
     service VARCHAR NOT NULL, operation VARCHAR NOT NULL,
     start_ns UBIGINT NOT NULL, duration_ns BIGINT NOT NULL,
-    status store.span_status NOT NULL, kind store.span_kind NOT NULL,
+    status ENUM ('unset', 'ok', 'error') NOT NULL,
+    kind ENUM ('internal', 'server', 'client', 'producer', 'consumer', 'llm') NOT NULL,
     attributes VARCHAR NOT NULL USING COMPRESSION zstd,
     events VARCHAR, llm VARCHAR, otlp VARCHAR,
     source UINTEGER NOT NULL, commit_no UBIGINT NOT NULL, replaced_at UBIGINT
@@ -51,14 +52,15 @@ const MIGRATIONS: readonly string[] = [
   CREATE TABLE store.logs (
     time_ns UBIGINT NOT NULL, observed_ns UBIGINT NOT NULL,
     trace_id UHUGEINT NOT NULL, span_id UBIGINT NOT NULL,
-    severity store.severity NOT NULL, severity_text VARCHAR NOT NULL,
+    severity ENUM ('unspecified', 'trace', 'debug', 'info', 'warn', 'error', 'fatal') NOT NULL,
+    severity_text VARCHAR NOT NULL,
     body VARCHAR NOT NULL USING COMPRESSION zstd, body_sha256 VARCHAR,
     service VARCHAR NOT NULL, attributes VARCHAR NOT NULL USING COMPRESSION zstd, otlp VARCHAR,
     source UINTEGER NOT NULL, tie UBIGINT NOT NULL, commit_no UBIGINT NOT NULL
   );
   CREATE TABLE store.metrics (
     time_ns UBIGINT NOT NULL, service VARCHAR NOT NULL, name VARCHAR NOT NULL,
-    metric_type store.metric_type NOT NULL, value DOUBLE, unit VARCHAR NOT NULL,
+    metric_type ENUM ('gauge', 'sum', 'histogram', 'summary', 'unknown') NOT NULL, value DOUBLE, unit VARCHAR NOT NULL,
     attributes VARCHAR NOT NULL USING COMPRESSION zstd, otlp VARCHAR,
     source UINTEGER NOT NULL, tie UBIGINT NOT NULL, commit_no UBIGINT NOT NULL
   );
@@ -66,7 +68,8 @@ const MIGRATIONS: readonly string[] = [
   CREATE TABLE store.span_words (word VARCHAR NOT NULL, trace_id UHUGEINT NOT NULL, commit_no UBIGINT NOT NULL);
   CREATE TABLE store.log_words (word VARCHAR NOT NULL, commit_no UBIGINT NOT NULL);
   CREATE TABLE store.blobs (
-    hash_key UHUGEINT NOT NULL, sha256 VARCHAR NOT NULL, content BLOB NOT NULL, last_commit UBIGINT NOT NULL, pinned_until_ms BIGINT
+    hash_key UHUGEINT NOT NULL, sha256 VARCHAR NOT NULL, content BLOB NOT NULL,
+    last_commit UBIGINT NOT NULL, pinned_until_ms BIGINT
   );
   CREATE TABLE store.comments (
     id VARCHAR NOT NULL, trace_id VARCHAR NOT NULL, span_id VARCHAR,
