@@ -4,7 +4,7 @@ import { renderLines } from '../rows/row-kind.ts';
 import { bodySearch } from '../search/body-filter.ts';
 import { readLogPage } from '../search/log-page.ts';
 import { searchLogs } from '../search/search-logs.ts';
-import { inSlice, readNewest, type Wanted } from './newest.ts';
+import { readNewest, type Wanted } from './newest.ts';
 import type { ReadContext } from './read.ts';
 import { fromKey, hexLiteral, type Parameters, timeWindow, traceIdOf, when } from './where.ts';
 
@@ -14,21 +14,15 @@ export async function readLogs(
 ): Promise<Iterable<string>> {
   const { bodyContains, text, fromNs } = request;
   const limit = Math.min(request.limit, context.mostRows);
+  const wanted: Wanted = { table: 'logs', limit, fromNs, toNs: request.startAt?.[0] ?? request.toNs };
   const conditions = (parameters: Parameters) => filters(context, request, parameters);
   const rows =
     bodyContains === undefined && text === undefined
-      ? await readNewest(context, newestOf(request, limit), (slice, left) =>
-          readLogPage(context.connection, {
-            conditions: parameters => [inSlice('time_ns', slice), ...conditions(parameters)],
-            rows: left,
-          }),
+      ? await readNewest(context, wanted, (slice, left) =>
+          readLogPage(context, { slice, conditions, rows: left }),
         )
-      : await searchLogs(context, { body: bodySearch(bodyContains, text), conditions, fromNs, limit });
+      : await searchLogs(context, { wanted, conditions, body: bodySearch(bodyContains, text) });
   return renderLines(context.connection, LOG_ROWS, rows);
-}
-
-function newestOf({ fromNs, toNs, startAt }: ParsedShardRead<'logs'>, limit: number): Wanted {
-  return { table: 'logs', limit, fromNs, toNs: startAt?.[0] ?? toNs };
 }
 
 function filters(

@@ -1,13 +1,15 @@
-import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api';
-import { type QueryRows, query } from '../reads/read.ts';
+import type { DuckDBValue } from '@duckdb/node-api';
+import { inSlice, type TimeSlice } from '../reads/newest.ts';
+import { type QueryRows, query, type ReadContext } from '../reads/read.ts';
 import { allOf, createParameters, type Parameters } from '../reads/where.ts';
 import { LOG_ROWS } from '../rows/log-row.ts';
 import { columnList } from '../rows/row-kind.ts';
 
 export interface LogPage {
+  readonly slice: TimeSlice;
+  readonly conditions: (parameters: Parameters) => readonly (string | undefined)[];
   /** The commits to look at; all when absent. */
   readonly commits?: readonly bigint[] | undefined;
-  readonly conditions: (parameters: Parameters) => readonly (string | undefined)[];
   readonly after?: LogPageEnd | undefined;
   readonly rows: number;
 }
@@ -15,23 +17,21 @@ export interface LogPage {
 /** The order's columns of a page's last row, of which no two rows have the same. */
 export type LogPageEnd = readonly bigint[];
 
-/** So many commits are read faster one by one than all logs at once. */
-const MAX_COMMITS_ONE_BY_ONE = 100;
-
 const KEY = ['time_ns', 'observed_ns', 'trace_id', 'span_id', 'tie', 'row_id'] as const;
 const KEY_TYPES = ['UBIGINT', 'UBIGINT', 'UHUGEINT', 'UBIGINT', 'UBIGINT', 'BIGINT'] as const;
 const ORDER = `ORDER BY ${KEY.map(column => `${column} DESC`).join(', ')}`;
 const COLUMNS = [...LOG_ROWS.columns, 'row_id'];
 const KEY_POSITIONS = KEY.map(column => COLUMNS.indexOf(column));
 
-/** The newest logs behind the end of a page, with the columns of a log row first. */
-export async function readLogPage(connection: DuckDBConnection, page: LogPage): Promise<QueryRows> {
+/** The newest logs behind the end of a page; the columns of a log row come first. */
+export function readLogPage({ connection }: ReadContext, page: LogPage): Promise<QueryRows> {
   const parameters = createParameters();
   const conditions = allOf([
+    inSlice('time_ns', page.slice),
     ...page.conditions(parameters),
     page.after === undefined ? undefined : behind(page.after),
   ]);
-  return await query(
+  return query(
     connection,
     `SELECT ${columnList(LOG_ROWS)}, row_id FROM (${logsOf(page.commits)}) WHERE ${conditions}
      ${ORDER} LIMIT ${page.rows}`,
@@ -48,8 +48,9 @@ export function logPageEnd(page: QueryRows): LogPageEnd | undefined {
 
 function logsOf(commits: readonly bigint[] | undefined): string {
   const logs = 'SELECT *, rowid AS row_id FROM store.logs';
-  if (commits === undefined || commits.length > MAX_COMMITS_ONE_BY_ONE) return logs;
+  if (commits === undefined) return logs;
   if (commits.length === 0) return `${logs} WHERE false`;
+  // One after the other DuckDB finds them at once; for a list of them it goes through all bodies.
   return commits.map(commitNo => `${logs} WHERE commit_no = ${commitNo}`).join(' UNION ALL ');
 }
 

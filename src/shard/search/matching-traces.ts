@@ -5,11 +5,13 @@ import { blobTexts } from './blob-texts.ts';
 import { createTextMatch, type TextMatch, type TextQuery } from './text-query.ts';
 import { haveAll, isWord } from './word-tables.ts';
 
-/** Some traces, and the condition that picks rows of theirs from a table with `trace_id` and `commit_no`. */
+/** Some traces and where they are. */
 interface Traces {
   readonly ids: readonly bigint[];
-  /** The commits that hold them, for DuckDB to skip the others. */
+  /** A condition on the commits that hold them, for DuckDB to skip the others. */
   readonly commits: string;
+  /** Those that may have a span twice: they are in several commits, or twice in one. */
+  readonly perhapsResent: ReadonlySet<bigint>;
 }
 
 /**
@@ -23,12 +25,15 @@ export async function matchingTraces(
 ): Promise<ReadonlySet<bigint>> {
   const traces = await locate(context, [...new Set(ids)]);
   const known = await withAllWords(context, traces, text);
-  const found = { ...traces, ids: [...known.keys()] };
+  const found = [...known.keys()];
   const unsure =
     text.phrases.length > 0
-      ? new Set(found.ids)
-      : new Set([...found.ids.filter(id => known.get(id) === 'any word'), ...(await resent(context, found))]);
-  const matching = new Set(found.ids.filter(id => !unsure.has(id)));
+      ? new Set(found)
+      : new Set([
+          ...found.filter(id => known.get(id) === 'any word'),
+          ...(await resent(context, traces, found)),
+        ]);
+  const matching = new Set(found.filter(id => !unsure.has(id)));
   for (const id of await holdingText(context, { ...traces, ids: [...unsure] }, text)) matching.add(id);
   return matching;
 }
@@ -41,19 +46,30 @@ async function locate({ connection, hash, asOf }: ReadContext, ids: readonly big
   const keys = ids.map(id => hash.hash64(Buffer.from(traceIdText(id), 'hex')));
   const result = await query(
     connection,
-    `SELECT DISTINCT commit_no FROM store.trace_commits
+    `SELECT trace_key, commit_no, repeats FROM store.trace_commits
      WHERE commit_no <= ${asOf} AND trace_key IN ${parameters.unsignedNumbers(keys)} ORDER BY commit_no`,
     parameters,
   );
-  const commitNos = Array.from(result.column(0), String);
-  if (commitNos.length === 0) return { ids: [], commits: 'false' };
+  const commitNos = new Set<bigint>();
+  const seen = new Set<bigint>();
+  const seenAgain = new Set<bigint>();
+  for (const [key, commitNo, repeats] of result.rows() as Iterable<[bigint, bigint, boolean]>) {
+    commitNos.add(commitNo);
+    if (repeats || seen.has(key)) seenAgain.add(key);
+    seen.add(key);
+  }
   return {
     ids,
-    commits:
-      commitNos.length <= MAX_LISTED_COMMITS
-        ? `commit_no IN (${commitNos.join(', ')})`
-        : `commit_no BETWEEN ${commitNos[0]} AND ${commitNos.at(-1)}`,
+    commits: inCommits([...commitNos]),
+    perhapsResent: new Set(ids.filter((_, index) => seenAgain.has(keys[index] as bigint))),
   };
+}
+
+/** Of ascending numbers. */
+function inCommits(commitNos: readonly bigint[]): string {
+  if (commitNos.length === 0) return 'false';
+  if (commitNos.length <= MAX_LISTED_COMMITS) return `commit_no IN (${commitNos.join(', ')})`;
+  return `commit_no BETWEEN ${commitNos[0]} AND ${commitNos.at(-1)}`;
 }
 
 function rowsOf({ ids, commits }: Traces, { asOf }: ReadContext, parameters: Parameters): string {
@@ -79,13 +95,18 @@ async function withAllWords(
   return new Map(Array.from(rows, ([id, isAny]) => [id, isAny ? 'any word' : 'these words']));
 }
 
-/** Those of the traces in which an LLM span was sent more than once. */
-async function resent(context: ReadContext, traces: Traces): Promise<Iterable<bigint>> {
-  if (traces.ids.length === 0) return [];
+/** Those of some traces in which an LLM span was sent more than once. */
+async function resent(
+  context: ReadContext,
+  traces: Traces,
+  ids: readonly bigint[],
+): Promise<Iterable<bigint>> {
+  const suspects = ids.filter(id => traces.perhapsResent.has(id));
+  if (suspects.length === 0) return [];
   const parameters = createParameters();
   const result = await query(
     context.connection,
-    `SELECT trace_id FROM store.spans WHERE ${rowsOf(traces, context, parameters)}
+    `SELECT trace_id FROM store.spans WHERE ${rowsOf({ ...traces, ids: suspects }, context, parameters)}
      GROUP BY trace_id, span_id HAVING count(*) > 1 AND bool_or(llm IS NOT NULL)`,
     parameters,
   );
