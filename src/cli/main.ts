@@ -10,7 +10,7 @@ Run:
   up            everything on this machine: shards, queue, ingest and query
   ingest        an ingest router: OTLP in, durable queue, delivery to the shards
   query         a query proxy: one read API over all shards
-  shard         one embedded shard
+  shard         one embedded shard; also checks and compacts the data of a stopped one
 
 Use:
   get           read traces, services, logs and metrics

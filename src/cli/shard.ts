@@ -26,12 +26,18 @@ const FLAGS = {
 
 const HELP = {
   summary: 'Run one embedded shard: a DuckDB store that ingest delivers to and query reads from.',
-  usage: 'otelfan shard --id ID [flags]',
+  usage: `otelfan shard --id ID [flags]
+       otelfan shard verify [--id ID]     check the data of a stopped shard
+       otelfan shard compact [--id ID]    give the free room in its file back to the disk`,
   flags: FLAGS,
   example: 'otelfan shard --id s0 --data-dir /var/lib/otelfan --otlp-port 4318 --read-port 7800',
 };
 
 export async function shardCommand(argv: readonly string[], io: Io): Promise<number> {
+  const [task, ...rest] = argv;
+  // Loaded on demand: the running shard needs none of it.
+  if (task === 'verify') return (await import('./shard/verify.ts')).verifyCommand(rest, io);
+  if (task === 'compact') return (await import('./shard/compact.ts')).compactCommand(rest, io);
   const parsed = parseFlags('shard', argv, FLAGS);
   if (parsed.isSet('help')) {
     io.stdout.write(helpText(HELP));

@@ -41,3 +41,11 @@ export function sendJson(response: ServerResponse, json: string, status = 200): 
   response.writeHead(status, { 'content-type': 'application/json' });
   response.end(json);
 }
+
+const RETRY_AFTER_S = 1;
+
+/** Nothing of the write is stored; the same write may succeed later. */
+export function sendNotStored(response: ServerResponse, reason: string): void {
+  response.setHeader('retry-after', RETRY_AFTER_S);
+  sendError(response, { status: 503, message: `the shard could not store it: ${reason}` });
+}

@@ -1,50 +1,68 @@
 import type { ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { parseCall, type ReadCall, type Reader } from '../reads/reader.ts';
-import { createSlots } from '../reads/slots.ts';
-import { readJson, sendError } from './bodies.ts';
-import { callerGone, type Route } from './route.ts';
+import type { SnapshotGone } from '../../shared/read/contract.ts';
+import { type Parsed, parseRead, parseSnapshot, type SnapshotCall } from '../reads/call.ts';
+import type { Reader } from '../reads/reader.ts';
+import type { Slots } from '../reads/slots.ts';
+import { readJson, sendError, sendJson } from './bodies.ts';
+import { callerGone, type Exchange, type Route } from './route.ts';
+
+export interface ReadRouteDeps {
+  readonly reader: Reader;
+  readonly slots: Slots;
+}
 
 const MAX_BODY_BYTES = 1024 * 1024;
-const MAX_RUNNING_READS = 8;
-const MAX_WAITING_READS = 64;
 /** Lines are joined to pieces of about this size before they are written. */
 const WRITE_CHARS = 64 * 1024;
 
-/** `POST reads/<name>`: the reads of the read contract. */
-export function createReadRoute(reader: Reader): Route {
-  const slots = createSlots({ running: MAX_RUNNING_READS, waiting: MAX_WAITING_READS });
-  return {
-    method: 'POST',
-    path: /^reads\/([^/]+)$/,
-    async handle({ request, response, name }) {
-      const body = await readJson(request, MAX_BODY_BYTES);
-      if (body.kind === 'refused') return sendError(response, body);
-      const call = parseCall(name, body.value);
-      if (call.name === 'unknown') {
-        return sendError(response, { status: 404, message: `no read is called ${name}` });
-      }
-      if (call.name === 'invalid') return sendError(response, { status: 400, message: call.reason });
-
-      const isDone = await slots.run(async () => {
-        await sendRead(reader, call, response);
-        return true;
-      });
-      if (isDone === undefined) {
-        sendError(response, { status: 503, message: `${MAX_WAITING_READS} reads are waiting already` });
-      }
+/** `POST reads/<name>` and `POST snapshot`: the reads of the read contract, alone and several at one commit. */
+export function createReadRoutes(deps: ReadRouteDeps): readonly Route[] {
+  return [
+    {
+      method: 'POST',
+      path: /^reads\/([^/]+)$/,
+      handle: exchange => answer(deps, exchange, body => parseRead(exchange.name, body)),
     },
-  };
+    { method: 'POST', path: /^snapshot$/, handle: exchange => answer(deps, exchange, parseSnapshot) },
+  ];
 }
 
-/** The query is whole before the status is sent, so that its failure can still be told. */
-async function sendRead(reader: Reader, call: ReadCall, response: ServerResponse): Promise<void> {
+async function answer(
+  { reader, slots }: ReadRouteDeps,
+  { request, response }: Exchange,
+  parse: (body: unknown) => Parsed<SnapshotCall>,
+): Promise<void> {
+  const body = await readJson(request, MAX_BODY_BYTES);
+  if (body.kind === 'refused') return sendError(response, body);
+  const call = parse(body.value);
+  if (call.kind === 'refused') return sendError(response, call);
+
+  // A turn lasts until the answer is sent: it is held in memory as long.
   const gone = callerGone(response);
-  if (gone.aborted) return;
-  const lines = await reader.read(call, gone);
+  const isDone = await slots.run(async () => {
+    await sendRead(reader, { call: call.value, gone, response });
+    return true;
+  }, gone);
+  if (isDone === undefined) sendError(response, { status: 503, message: 'too many reads wait already' });
+}
+
+interface ReadExchange {
+  readonly call: SnapshotCall;
+  readonly gone: AbortSignal;
+  readonly response: ServerResponse;
+}
+
+/** The queries are done before the status is sent, so that their failure can still be told. */
+async function sendRead(reader: Reader, { call, gone, response }: ReadExchange): Promise<void> {
+  const answer = await reader.read(call, gone);
+  if (answer.kind === 'gone') {
+    const refusal: SnapshotGone = { error: answer.reason, kind: 'snapshot-gone' };
+    return sendJson(response, JSON.stringify(refusal), 410);
+  }
   response.writeHead(200, { 'content-type': 'application/x-ndjson' });
-  await pipeline(Readable.from(pieces(lines)), response);
+  await pipeline(Readable.from(pieces(answer.lines)), response);
 }
 
 function* pieces(lines: Iterable<string>): Generator<string> {

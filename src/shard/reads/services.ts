@@ -1,27 +1,32 @@
-import type { ServiceState } from '../../shared/read/contract.ts';
+import type { ParsedShardRead, ServiceState } from '../../shared/read/contract.ts';
 import { rowLine } from '../../shared/read/ndjson.ts';
-import { type QueryRows, query, type ReadContext, type ReadRows } from './read.ts';
+import { countedSpans, traceCount } from './counted.ts';
+import { linesOf, query, type ReadContext } from './read.ts';
+import { createParameters } from './where.ts';
 
-/** Every service with spans, over all stored spans. Durations are summed as integers, so no order can matter. */
-export async function readServices({ connection }: ReadContext): Promise<ReadRows> {
+/** Every service with spans. Durations are summed as integers, so no order of the additions can show. */
+export async function readServices(
+  { connection, asOf, mostRows }: ReadContext,
+  request: ParsedShardRead<'services'>,
+): Promise<Iterable<string>> {
+  const parameters = createParameters();
   const result = await query(
     connection,
-    `SELECT service, count(*), count(DISTINCT trace_id), count(*) FILTER (status = 'error'), sum(duration_ns)
-     FROM store.spans WHERE replaced_at IS NULL GROUP BY service ORDER BY service`,
+    `SELECT service, count(*), ${traceCount(request.slotsElsewhere)}, count(*) FILTER (status = 'error'),
+       sum(duration_ns)
+     FROM store.spans WHERE ${countedSpans(request, asOf, parameters)}
+     GROUP BY service ORDER BY service LIMIT ${mostRows}`,
+    parameters,
   );
-  return { count: result.count, lines: render(result), truncated: false };
-}
-
-function* render(result: QueryRows): Generator<string> {
-  for (const row of result.rows()) {
+  return linesOf(result, row => {
     const [service, spans, traces, errors, durationSumNs] = row as [string, bigint, bigint, bigint, bigint];
     const state: ServiceState = {
       service,
       span_count: Number(spans),
       trace_count: Number(traces),
       error_count: Number(errors),
-      duration_sum_ns: durationSumNs.toString(),
+      duration_sum_ns: String(durationSumNs),
     };
-    yield rowLine([service], JSON.stringify(state));
-  }
+    return rowLine([service], JSON.stringify(state));
+  });
 }

@@ -1,12 +1,22 @@
-import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api';
+import type { DuckDBValue } from '@duckdb/node-api';
 import type { ParsedShardRead } from '../../shared/read/contract.ts';
 import { rowLine } from '../../shared/read/ndjson.ts';
 import { columnList, sourcesOf, storedRow } from '../rows/row-kind.ts';
 import { SPAN_ROWS } from '../rows/span-row.ts';
 import type { Source } from '../store/tables.ts';
 import { wordsOf } from '../words.ts';
-import { type QueryRows, query, type ReadContext, type ReadRows } from './read.ts';
-import { allOf, createParameters, memberPointer, type Parameters, when } from './where.ts';
+import { hasAttributeKeys, hasAttributes } from './attributes.ts';
+import { type QueryRows, query, type ReadContext } from './read.ts';
+import {
+  allOf,
+  createParameters,
+  fromKey,
+  hexLiteral,
+  type Parameters,
+  timeWindow,
+  when,
+  within,
+} from './where.ts';
 
 /** Where a page ended: every part of the order, so that the next page starts right behind it. */
 interface PageEnd {
@@ -36,23 +46,23 @@ const IS_SUPERSEDED = COMMIT_NO + 2;
  * for a later commit; where some fall out the next page fills the gap.
  */
 export async function readSpans(
-  { connection }: ReadContext,
+  context: ReadContext,
   request: ParsedShardRead<'spans'>,
-): Promise<ReadRows> {
+): Promise<Iterable<string>> {
+  const wanted = Math.min(request.limit, context.mostRows);
   const pages: QueryRows[] = [];
   let found = 0;
   let end: PageEnd | undefined;
   // Pages double, so that a span that was sent a thousand times costs ten queries and not a thousand.
-  for (let pageSize = request.limit; found < request.limit; pageSize *= 2) {
-    const page = await readPage(connection, { request, pageSize, after: end });
+  for (let pageSize = wanted; found < wanted; pageSize *= 2) {
+    const page = await readPage(context, { request, pageSize, after: end });
     pages.push(page.result);
     found += page.current;
     end = page.end;
     if (page.result.count < pageSize) break;
   }
-  const count = Math.min(found, request.limit);
-  const sources = await sourcesOf(connection, SPAN_ROWS, pages);
-  return { count, lines: render(pages, sources, count), truncated: false };
+  const sources = await sourcesOf(context.connection, SPAN_ROWS, pages);
+  return render(pages, sources, wanted);
 }
 
 interface PageRequest {
@@ -62,20 +72,25 @@ interface PageRequest {
 }
 
 async function readPage(
-  connection: DuckDBConnection,
+  { connection, asOf }: ReadContext,
   { request, pageSize, after }: PageRequest,
 ): Promise<Page> {
   const parameters = createParameters();
-  const conditions = allOf([...filters(request, parameters), when(after, end => behind(end, parameters))]);
+  const conditions = allOf([
+    `commit_no <= ${asOf}`,
+    ...filters(request, parameters),
+    when(after, end => behind(end, parameters)),
+  ]);
   const order = 'ORDER BY start_ns DESC, trace_id DESC, span_id DESC, commit_no DESC, row_id DESC';
   const result = await query(
     connection,
     `WITH candidates AS MATERIALIZED (
-       SELECT *, rowid AS row_id FROM store.spans WHERE ${conditions} ${order} LIMIT ${parameters.unsigned(String(pageSize))}
+       SELECT *, rowid AS row_id FROM store.spans WHERE ${conditions} ${order} LIMIT ${pageSize}
      )
      SELECT ${columnList(SPAN_ROWS)}, commit_no, row_id, EXISTS (
        SELECT 1 FROM store.spans later
        WHERE later.trace_id = candidates.trace_id AND later.span_id = candidates.span_id
+         AND later.commit_no <= ${asOf}
          AND (later.commit_no, later.rowid) > (candidates.commit_no, candidates.row_id)
      ) FROM candidates ${order}`,
     parameters,
@@ -103,15 +118,24 @@ function filters(request: ParsedShardRead<'spans'>, parameters: Parameters): rea
   return [
     when(request.service, service => `service = ${parameters.text(service)}`),
     when(request.operation, part => `contains(operation, ${parameters.text(part)})`),
-    when(request.minDurationNs, min => `duration_ns >= ${parameters.signed(min)}`),
-    when(request.maxDurationNs, max => `duration_ns <= ${parameters.signed(max)}`),
-    when(request.status, status => `status = ${parameters.text(status)}`),
-    when(request.fromNs, from => `start_ns >= ${parameters.unsigned(from)}`),
-    ...request.attributes.map(
-      ([key, value]) =>
-        `json_extract_string(attributes, ${parameters.text(memberPointer(key))}) = ${parameters.text(value)}`,
+    within(
+      'duration_ns',
+      'signed',
+      { atLeast: request.minDurationNs, atMost: request.maxDurationNs },
+      parameters,
     ),
+    when(request.status, status => `status = ${parameters.text(status)}`),
+    timeWindow('start_ns', request, parameters),
+    ...hasAttributes(request.attributes, parameters),
+    ...hasAttributeKeys(request.attributeKeys, parameters),
     when(request.textWords, texts => hasAllWords(texts, parameters)),
+    when(request.startAt, ([startNs, traceId, spanId]) =>
+      fromKey(['start_ns', 'trace_id', 'span_id'], '<=', [
+        parameters.unsigned(startNs),
+        hexLiteral(traceId, 'UHUGEINT'),
+        hexLiteral(spanId, 'UBIGINT'),
+      ]),
+    ),
   ];
 }
 

@@ -61,7 +61,6 @@ export function createSql(options: SqlOptions): Sql {
   let running: { end(ending: Ending): void; readonly done: Promise<void> } | undefined;
 
   async function run(query: string, signal: AbortSignal): Promise<SqlOutcome> {
-    if (signal.aborted) return { kind: 'abandoned' };
     const connection = await database.connect();
     try {
       await connection.run('BEGIN TRANSACTION READ ONLY');
@@ -160,9 +159,13 @@ export function createSql(options: SqlOptions): Sql {
 
   return {
     async run(query, signal) {
-      const outcome = await slots.run(() => run(query, signal));
-      const busy = { kind: 'busy', reason: `an SQL query runs and ${MAX_WAITING} wait already` } as const;
-      return outcome ?? busy;
+      try {
+        const outcome = await slots.run(() => run(query, signal), signal);
+        return outcome ?? { kind: 'busy', reason: `an SQL query runs and ${MAX_WAITING} wait already` };
+      } catch (error) {
+        if (signal.aborted) return { kind: 'abandoned' };
+        throw error;
+      }
     },
     async giveWay() {
       if (running === undefined) return false;

@@ -2,7 +2,7 @@ import type { DuckDBConnection } from '@duckdb/node-api';
 import { appendRows } from './append.ts';
 import { appendRecords } from './append-records.ts';
 import { replaceSpans } from './replace-spans.ts';
-import { rememberBatchIds, rememberExportIds } from './seen-ids.ts';
+import { rememberIds } from './seen-ids.ts';
 import type { ResolvedSources, Sources } from './sources.ts';
 import { storeBlobs } from './store-blobs.ts';
 import { type Records, rowCount } from './tables.ts';
@@ -21,6 +21,8 @@ export interface RecordBatch {
 
 export interface CommitTime {
   readonly nowMs: number;
+  /** Batch ids stored at or before `nowMs - batchMemoryMs` count as new. */
+  readonly batchMemoryMs: number;
   /** Export ids stored at or before `nowMs - repeatWindowMs` count as new; 0 remembers none. */
   readonly repeatWindowMs: number;
 }
@@ -57,7 +59,7 @@ export async function commitBatches(
 ): Promise<CommitResult> {
   await connection.run('BEGIN');
   try {
-    const freshBatches = await rememberBatches(connection, batches, time.nowMs);
+    const freshBatches = await rememberBatches(connection, batches, time);
     const slices = await rememberExports(
       connection,
       freshBatches.flatMap(batch => batch.slices),
@@ -78,10 +80,11 @@ export async function commitBatches(
 async function rememberBatches(
   connection: DuckDBConnection,
   batches: readonly RecordBatch[],
-  nowMs: number,
+  { nowMs, batchMemoryMs }: CommitTime,
 ): Promise<readonly RecordBatch[]> {
   const ids = batches.flatMap(batch => batch.id ?? []);
-  const freshIds = await rememberBatchIds(connection, ids, nowMs);
+  const seen = { ids, nowMs, expiredMs: nowMs - batchMemoryMs };
+  const freshIds = await rememberIds(connection, 'batch_ids', seen);
   return batches.filter(batch => batch.id === undefined || freshIds.delete(batch.id));
 }
 
@@ -93,7 +96,8 @@ async function rememberExports(
 ): Promise<readonly SliceRecords[]> {
   if (repeatWindowMs === 0) return slices;
   const ids = slices.flatMap(slice => slice.exportId ?? []);
-  const freshIds = await rememberExportIds(connection, ids, { nowMs, expiredMs: nowMs - repeatWindowMs });
+  const seen = { ids, nowMs, expiredMs: nowMs - repeatWindowMs };
+  const freshIds = await rememberIds(connection, 'export_ids', seen);
   return slices.filter(slice => slice.exportId === undefined || freshIds.delete(slice.exportId));
 }
 
@@ -145,9 +149,7 @@ async function addRecords(
 }
 
 async function nextCommitNo(connection: DuckDBConnection): Promise<bigint> {
-  const result = await connection.runAndReadAll(
-    'UPDATE store.shard_state SET last_commit = last_commit + 1 RETURNING last_commit',
-  );
+  const result = await connection.runAndReadAll('SELECT last_commit + 1 FROM store.shard_state');
   return result.getRows()[0]?.[0] as bigint;
 }
 

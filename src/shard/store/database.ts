@@ -1,69 +1,112 @@
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import type { Component } from '../../shared/lifecycle.ts';
 import { once } from '../../shared/lifecycle.ts';
+import { holdDataFolder, sizeOf, walOf } from './data-folder.ts';
+import { firstLine, type InstanceOptions, openInstance, withConnection } from './instance.ts';
 import { lockDown } from './lock-down.ts';
 import { migrate } from './migrations.ts';
-import { UnusableDataError } from './unusable-data-error.ts';
+import { storeSize } from './store-size.ts';
 
-export interface DatabaseOptions {
+export interface DatabaseOptions extends InstanceOptions {
   /** Created when missing. */
   readonly dataDir: string;
-  readonly memoryLimitBytes: number;
-  readonly threads: number;
-  /** How long to wait for another process to let go of the file. */
+  /** How long to wait for another process to let go of the folder. */
   readonly openTimeoutMs: number;
+  /** Most disk that queries may take for what does not fit into memory; none when left out. */
+  readonly maxSpillBytes?: number;
 }
 
-/**
- * The shard's DuckDB file. One per process and folder: DuckDB's lock keeps other processes out, but it would open
- * the same file twice in one process without complaint and show each a different state.
- */
+/** The shard's DuckDB file, in a folder that only this process has open. */
 export interface Database extends Component {
-  /** The caller closes it. Cheap (tens of microseconds), so reads take a fresh one each. */
-  connect(): Promise<DuckDBConnection>;
+  readonly path: string;
+  readonly opening: Opening;
   /**
-   * Opens the file anew when DuckDB has given the instance up: a commit that fails on a full disk invalidates it,
+   * The caller closes it. Cheap (tens of microseconds), so reads take a fresh one each.
+   * @throws DatabaseDownError while the file could not be opened again
+   */
+  connect(): Promise<DuckDBConnection>;
+  /** Whether a query succeeds. */
+  answers(): Promise<boolean>;
+  /** Bytes of the file's blocks that are free for reuse. */
+  reusableBytes(): Promise<number>;
+  /**
+   * Opens the file anew when DuckDB has given the instance up: a checkpoint that fails on a full disk invalidates it,
    * for reads too, until then. False when the instance is fine and nothing was done.
+   * @throws UnusableDataError when it cannot be opened; the next call tries again
    */
   reopenIfInvalidated(): Promise<boolean>;
 }
 
-const LOCK_RETRY_MS = 100;
-/** Size of the write-ahead log that starts a checkpoint: larger ones write fewer blocks twice, and replay longer. */
-const CHECKPOINT_THRESHOLD = '256MB';
+/** How the file was opened. */
+export interface Opening {
+  readonly tookMs: number;
+  /** Size of the WAL that was replayed: what had not reached the database file when the shard ended. */
+  readonly replayedBytes: number;
+}
+
+/** The database was given up by DuckDB and could not be opened again yet. */
+export class DatabaseDownError extends Error {
+  override readonly name = 'DatabaseDownError';
+}
 
 /** Opens or creates the database, its schema migrated. Rejects with one line that names the folder. */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
-  const path = join(options.dataDir, 'shard.duckdb');
-  await mkdir(options.dataDir, { recursive: true });
-  let instance = await openInstance(path, options);
-  return {
-    connect: () => instance.connect(),
-    async reopenIfInvalidated() {
-      if (await answers(instance)) return false;
-      instance.closeSync();
-      instance = await openInstance(path, options);
-      return true;
-    },
-    stop: once(async () => {
-      try {
-        await withConnection(instance, connection => connection.run('CHECKPOINT'));
-      } finally {
-        instance.closeSync();
-      }
-    }),
-  };
+  const folder = await holdDataFolder({ dataDir: options.dataDir, waitMs: options.openTimeoutMs });
+  const path = folder.databasePath;
+  try {
+    const startMs = performance.now();
+    const replayedBytes = await sizeOf(walOf(path));
+    let instance: DuckDBInstance | undefined = await openMigrated(path, options);
+    let downReason = '';
+    return {
+      path,
+      opening: { tookMs: Math.round(performance.now() - startMs), replayedBytes },
+      async connect() {
+        if (instance === undefined) throw new DatabaseDownError(downReason);
+        return instance.connect();
+      },
+      answers: () => answers(instance),
+      async reusableBytes() {
+        if (instance === undefined) return 0;
+        return withConnection(instance, async connection => (await storeSize(connection)).freeBytes);
+      },
+      async reopenIfInvalidated() {
+        // A twin of an instance that still works would overwrite what that one writes.
+        if (await answers(instance)) return false;
+        instance?.closeSync();
+        instance = undefined;
+        try {
+          instance = await openMigrated(path, options);
+        } catch (error) {
+          downReason = firstLine(error);
+          throw error;
+        }
+        return true;
+      },
+      stop: once(async () => {
+        try {
+          if (instance === undefined) return;
+          // What a checkpoint cannot write, for want of room, stays in the WAL for the next start.
+          await withConnection(instance, connection => connection.run('CHECKPOINT')).catch(() => undefined);
+          instance.closeSync();
+        } finally {
+          folder.release();
+        }
+      }),
+    };
+  } catch (error) {
+    folder.release();
+    throw error;
+  }
 }
 
-async function openInstance(path: string, options: DatabaseOptions): Promise<DuckDBInstance> {
-  const instance = await createInstance(path, options);
+async function openMigrated(path: string, options: DatabaseOptions): Promise<DuckDBInstance> {
+  const { maxSpillBytes = 0 } = options;
+  const instance = await openInstance(path, options, { max_temp_directory_size: `${maxSpillBytes}B` });
   try {
     await withConnection(instance, async connection => {
       await migrate(connection, path);
-      await lockDown(connection, options.memoryLimitBytes);
+      await lockDown(connection);
     });
     return instance;
   } catch (error) {
@@ -72,66 +115,12 @@ async function openInstance(path: string, options: DatabaseOptions): Promise<Duc
   }
 }
 
-async function createInstance(path: string, options: DatabaseOptions): Promise<DuckDBInstance> {
-  const deadlineMs = performance.now() + options.openTimeoutMs;
-  for (;;) {
-    try {
-      return await DuckDBInstance.create(path, {
-        memory_limit: `${options.memoryLimitBytes}B`,
-        threads: String(options.threads),
-        // Without it DuckDB writes files that its oldest version reads, without zstd and a third larger.
-        storage_compatibility_version: 'latest',
-        checkpoint_threshold: CHECKPOINT_THRESHOLD,
-        autoinstall_known_extensions: 'false',
-        autoload_known_extensions: 'false',
-      });
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      const isLocked = reason.includes('Could not set lock on file');
-      if (!isLocked)
-        throw new UnusableDataError(
-          `cannot open the shard's data in ${options.dataDir}: ${firstLine(reason)}`,
-          { cause: error },
-        );
-      if (performance.now() >= deadlineMs) {
-        throw new UnusableDataError(
-          `the data folder ${options.dataDir} is in use by another process: ${lockHolder(reason)}`,
-          {
-            cause: error,
-          },
-        );
-      }
-      await sleep(LOCK_RETRY_MS);
-    }
-  }
-}
-
-function firstLine(text: string): string {
-  return text.split('\n', 1)[0] ?? text;
-}
-
-/** DuckDB names the process that holds the lock between "held in" and its advice. */
-function lockHolder(reason: string): string {
-  return /held in (.*?\(PID \d+\))/.exec(reason)?.[1] ?? reason;
-}
-
-async function answers(instance: DuckDBInstance): Promise<boolean> {
+async function answers(instance: DuckDBInstance | undefined): Promise<boolean> {
+  if (instance === undefined) return false;
   try {
     await withConnection(instance, connection => connection.run('SELECT last_commit FROM store.shard_state'));
     return true;
   } catch {
     return false;
-  }
-}
-
-async function withConnection<T>(
-  instance: DuckDBInstance,
-  work: (connection: DuckDBConnection) => Promise<T>,
-): Promise<T> {
-  const connection = await instance.connect();
-  try {
-    return await work(connection);
-  } finally {
-    connection.closeSync();
   }
 }

@@ -5,10 +5,9 @@ import type { DuckDBConnection } from '@duckdb/node-api';
  * this for a whole instance only, and a second instance on the same file would show another state (ADR 16), so the
  * shard's own work has to do without as well. Its database, WAL and temporary files are not affected.
  */
-export async function lockDown(connection: DuckDBConnection, memoryLimitBytes: number): Promise<void> {
+export async function lockDown(connection: DuckDBConnection): Promise<void> {
   await connection.run(`
     SET GLOBAL TimeZone = 'UTC';
-    SET GLOBAL max_temp_directory_size = '${memoryLimitBytes}B';
     SET GLOBAL allow_community_extensions = false;
     SET GLOBAL enable_external_access = false;
     SET GLOBAL lock_configuration = true;

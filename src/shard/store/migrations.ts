@@ -6,23 +6,36 @@ import { UnusableDataError } from './unusable-data-error.ts';
  * edited: data folders out there were made by it. What the columns hold is in `tables.ts`.
  *
  * Rows are stored in the order of their commits and read by it: `commit_no` is what snapshots, retention and the way
- * from a trace to its rows go by, and DuckDB skips whole row groups by its range. ENUMs are written out where they are
- * used: DuckDB cannot replay a log that creates a type in another schema than `main`. Their values are in storage
- * order and may only be added at the end.
+ * from a trace to its rows go by, and DuckDB skips whole row groups by its range. ENUM values are in storage order
+ * and may only be added at the end.
+ *
+ * What a commit does all the time is to append, never to update: while reads overlap, DuckDB takes no checkpoint after
+ * an update, and the WAL grows without end. So the state of the shard is the newest row of `commits` and of `floors`.
+ * And no table has an index: deleting from one that has is slow, and DuckDB never gives its space back.
  */
 const MIGRATIONS: readonly string[] = [
   `
   CREATE SCHEMA store;
-  CREATE TABLE store.shard_state (last_commit UBIGINT NOT NULL, floor_commit UBIGINT NOT NULL);
-  INSERT INTO store.shard_state VALUES (0, 0);
+  CREATE TYPE store.span_status AS ENUM ('unset', 'ok', 'error');
+  CREATE TYPE store.span_kind AS ENUM ('internal', 'server', 'client', 'producer', 'consumer', 'llm');
+  CREATE TYPE store.severity AS ENUM ('unspecified', 'trace', 'debug', 'info', 'warn', 'error', 'fatal');
+  CREATE TYPE store.metric_type AS ENUM ('gauge', 'sum', 'histogram', 'summary', 'unknown');
+
   CREATE TABLE store.commits (
     commit_no UBIGINT NOT NULL, stored_at_ms BIGINT NOT NULL,
     spans UINTEGER NOT NULL, logs UINTEGER NOT NULL, metrics UINTEGER NOT NULL,
     spans_to_ns UBIGINT, logs_to_ns UBIGINT, metrics_to_ns UBIGINT
   );
+  CREATE TABLE store.floors (
+    set_by_commit UBIGINT NOT NULL, floor_commit UBIGINT NOT NULL,
+    spans_to_ns UBIGINT, logs_to_ns UBIGINT, metrics_to_ns UBIGINT, comments_to_ns UBIGINT
+  );
+  CREATE VIEW store.shard_state AS SELECT
+    coalesce((SELECT commit_no FROM store.commits ORDER BY commit_no DESC LIMIT 1), 0)::UBIGINT AS last_commit,
+    coalesce((SELECT max(floor_commit) FROM store.floors), 0)::UBIGINT AS floor_commit;
 
-  CREATE TABLE store.batch_ids (id VARCHAR PRIMARY KEY, stored_at_ms BIGINT NOT NULL);
-  CREATE TABLE store.export_ids (id VARCHAR PRIMARY KEY, stored_at_ms BIGINT NOT NULL);
+  CREATE TABLE store.batch_ids (id VARCHAR NOT NULL, stored_at_ms BIGINT NOT NULL);
+  CREATE TABLE store.export_ids (id VARCHAR NOT NULL, stored_at_ms BIGINT NOT NULL);
 
   CREATE TABLE store.sources (id UINTEGER NOT NULL, resource VARCHAR NOT NULL, scope VARCHAR NOT NULL);
 
@@ -57,7 +70,7 @@ const MIGRATIONS: readonly string[] = [
   CREATE TABLE store.span_words (word VARCHAR NOT NULL, trace_id UHUGEINT NOT NULL, commit_no UBIGINT NOT NULL);
   CREATE TABLE store.log_words (word VARCHAR NOT NULL, commit_no UBIGINT NOT NULL);
   CREATE TABLE store.blobs (
-    sha256 VARCHAR PRIMARY KEY, content BLOB NOT NULL, last_commit UBIGINT NOT NULL, pinned_until_ms BIGINT
+    hash_key UHUGEINT NOT NULL, sha256 VARCHAR NOT NULL, content BLOB NOT NULL, last_commit UBIGINT NOT NULL, pinned_until_ms BIGINT
   );
   CREATE TABLE store.comments (
     id VARCHAR NOT NULL, trace_id VARCHAR NOT NULL, span_id VARCHAR,
@@ -99,23 +112,47 @@ const MIGRATIONS: readonly string[] = [
   `,
 ];
 
-/** Brings a database to the current schema, each step in a transaction of its own. Throws when it is newer than us. */
-export async function migrate(connection: DuckDBConnection, path: string): Promise<void> {
-  await connection.run('CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)');
-  const [row] = (
-    await connection.runAndReadAll('SELECT coalesce(max(version), 0) FROM schema_version')
-  ).getRows();
-  const version = Number(row?.[0]);
-  if (version > MIGRATIONS.length) {
+/**
+ * Brings a database to the current schema, each step in a transaction of its own. Nobody else may be connected yet.
+ * @param steps the product's own but in tests
+ * @throws UnusableDataError when the file is newer than us
+ */
+export async function migrate(
+  connection: DuckDBConnection,
+  path: string,
+  steps: readonly string[] = MIGRATIONS,
+): Promise<void> {
+  const version = await schemaVersion(connection);
+  if (version > steps.length) {
     throw new UnusableDataError(
-      `${path} has schema version ${version}; this otelfan knows up to ${MIGRATIONS.length}: run a newer one`,
+      `${path} has schema version ${version}; this otelfan knows up to ${steps.length}: run a newer one`,
     );
   }
-  for (const [index, sql] of MIGRATIONS.slice(version).entries()) {
+  if (version === steps.length) return;
+  // With this threshold COMMIT writes the database file and not the WAL. DuckDB cannot replay every DDL statement from
+  // a WAL (of a type in a schema, for one), and a process that was killed here would leave a folder that never opens.
+  const threshold = await connection.runAndReadAll("SELECT current_setting('checkpoint_threshold')");
+  await connection.run("SET checkpoint_threshold = '0B'");
+  for (const [index, sql] of steps.slice(version).entries()) {
     await connection.run('BEGIN');
     await connection.run(sql);
+    await connection.run('CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)');
     await connection.run('DELETE FROM schema_version');
     await connection.run(`INSERT INTO schema_version VALUES (${version + index + 1})`);
     await connection.run('COMMIT');
   }
+  await connection.run(`SET checkpoint_threshold = '${String(threshold.getRows()[0]?.[0])}'`);
 }
+
+/** How many steps a database has seen; 0 for an empty one. */
+export async function schemaVersion(connection: DuckDBConnection): Promise<number> {
+  const tables = await connection.runAndReadAll(
+    "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'main' AND table_name = 'schema_version'",
+  );
+  if (tables.currentRowCount === 0) return 0;
+  const versions = await connection.runAndReadAll('SELECT max(version) FROM schema_version');
+  return Number(versions.getRows()[0]?.[0]);
+}
+
+/** The version that {@link migrate} makes. */
+export const SCHEMA_VERSION = MIGRATIONS.length;

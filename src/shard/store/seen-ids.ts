@@ -1,43 +1,48 @@
-import { type DuckDBConnection, LIST, listValue, VARCHAR } from '@duckdb/node-api';
+import { BIGINT, type DuckDBConnection, LIST, listValue, VARCHAR } from '@duckdb/node-api';
+import { appendRows } from './append.ts';
 
-/** Remembers batch ids in the running transaction; the ones that were not known. Ids may be given twice. */
-export function rememberBatchIds(
+/*
+ * No index: with one, DuckDB deletes some ten thousand ids in seconds, for which ingest would wait, and never gives
+ * their space back. Batch ids begin with their time (UUIDv7), so that most of the table is skipped, and export ids are
+ * remembered for minutes.
+ */
+
+type SeenIds = 'batch_ids' | 'export_ids';
+
+/** Deletes the ids that were stored at that time or before. */
+export async function forgetIds(
   connection: DuckDBConnection,
-  ids: readonly string[],
-  nowMs: number,
-): Promise<Set<string>> {
-  return returnedIds(connection, {
-    sql: 'INSERT INTO store.batch_ids SELECT unnest($ids), $nowMs ON CONFLICT DO NOTHING RETURNING id',
-    ids,
-    values: { nowMs: BigInt(nowMs) },
+  table: SeenIds,
+  throughMs: number,
+): Promise<void> {
+  await connection.run(`DELETE FROM store.${table} WHERE stored_at_ms <= $throughMs`, {
+    throughMs: BigInt(throughMs),
   });
 }
 
-/** Remembers export ids in the running transaction; the ones that were not stored after `expiredMs`. */
-export function rememberExportIds(
-  connection: DuckDBConnection,
-  ids: readonly string[],
-  { nowMs, expiredMs }: { readonly nowMs: number; readonly expiredMs: number },
-): Promise<Set<string>> {
-  return returnedIds(connection, {
-    sql: `INSERT INTO store.export_ids SELECT unnest($ids), $nowMs
-      ON CONFLICT (id) DO UPDATE SET stored_at_ms = excluded.stored_at_ms WHERE export_ids.stored_at_ms <= $expiredMs
-      RETURNING id`,
-    // An id twice in one statement would count as its own conflict.
-    ids: [...new Set(ids)],
-    values: { nowMs: BigInt(nowMs), expiredMs: BigInt(expiredMs) },
-  });
+interface Remembering {
+  /** May be given twice. */
+  readonly ids: readonly string[];
+  readonly nowMs: number;
+  /** What was stored then or before is not known any more. */
+  readonly expiredMs: number;
 }
 
-async function returnedIds(
+/** Remembers ids in the running transaction; the ones that were not known. */
+export async function rememberIds(
   connection: DuckDBConnection,
-  { sql, ids, values }: { sql: string; ids: readonly string[]; values: Record<string, bigint> },
+  table: SeenIds,
+  { ids, nowMs, expiredMs }: Remembering,
 ): Promise<Set<string>> {
-  if (ids.length === 0) return new Set();
-  const result = await connection.runAndReadAll(
-    sql,
-    { ...values, ids: listValue(ids) },
-    { ids: LIST(VARCHAR) },
+  const fresh = new Set(ids);
+  if (fresh.size === 0) return fresh;
+  const known = await connection.runAndReadAll(
+    `SELECT id FROM store.${table} WHERE id IN (SELECT unnest($ids)) AND stored_at_ms > $expiredMs`,
+    { ids: listValue([...fresh]), expiredMs: BigInt(expiredMs) },
+    { ids: LIST(VARCHAR), expiredMs: BIGINT },
   );
-  return new Set(result.getRows().map(([id]) => id as string));
+  for (const [id] of known.getRows()) fresh.delete(id as string);
+  const columns = [(id: string) => id, () => BigInt(nowMs)];
+  await appendRows(connection, { table, columns }, [...fresh]);
+  return fresh;
 }

@@ -1,4 +1,6 @@
-import { BIGINT, BLOB, blobValue, type DuckDBConnection, LIST, listValue, VARCHAR } from '@duckdb/node-api';
+import { BIGINT, blobValue, type DuckDBConnection, LIST, listValue, UHUGEINT } from '@duckdb/node-api';
+import { appendRows } from './append.ts';
+import { hashKey } from './blobs.ts';
 import type { Blob } from './tables.ts';
 
 /**
@@ -12,21 +14,56 @@ export async function storeBlobs(
 ): Promise<void> {
   const distinct = distinctBlobs(blobs);
   if (distinct.length === 0) return;
-  await connection.run(
-    `INSERT INTO store.blobs
-     SELECT unnest($hashes), unnest($contents), ${commitNo}, unnest($pins)
-     ON CONFLICT (sha256) DO UPDATE SET
-       last_commit = excluded.last_commit,
-       pinned_until_ms = greatest(blobs.pinned_until_ms, excluded.pinned_until_ms)`,
+  const known = await knownKeys(connection, distinct);
+  const isKnown = ({ sha256 }: Blob) => known.has(hashKey(sha256));
+  await nameAgain(connection, distinct.filter(isKnown), commitNo);
+  await appendRows(
+    connection,
     {
-      hashes: listValue(distinct.map(({ sha256 }) => sha256)),
-      contents: listValue(distinct.map(({ content }) => blobValue(content))),
-      pins: listValue(
-        distinct.map(({ pinnedUntilMs }) => (pinnedUntilMs === null ? null : BigInt(pinnedUntilMs))),
-      ),
+      table: 'blobs',
+      columns: [
+        (blob: Blob) => hashKey(blob.sha256),
+        (blob: Blob) => blob.sha256,
+        (blob: Blob) => blobValue(blob.content),
+        () => commitNo,
+        (blob: Blob) => pinOf(blob),
+      ],
     },
-    { hashes: LIST(VARCHAR), contents: LIST(BLOB), pins: LIST(BIGINT) },
+    distinct.filter(blob => !isKnown(blob)),
   );
+}
+
+async function knownKeys(connection: DuckDBConnection, blobs: readonly Blob[]): Promise<ReadonlySet<bigint>> {
+  const known = await connection.runAndReadAll(
+    'SELECT hash_key FROM store.blobs WHERE hash_key IN (SELECT unnest($keys))',
+    { keys: listValue(blobs.map(({ sha256 }) => hashKey(sha256))) },
+    { keys: LIST(UHUGEINT) },
+  );
+  return new Set(known.getRows().map(([key]) => key as bigint));
+}
+
+async function nameAgain(
+  connection: DuckDBConnection,
+  blobs: readonly Blob[],
+  commitNo: bigint,
+): Promise<void> {
+  if (blobs.length === 0) return;
+  await connection.run(
+    `UPDATE store.blobs SET
+       last_commit = ${commitNo},
+       pinned_until_ms = greatest(blobs.pinned_until_ms, named.pinned_until_ms)
+     FROM (SELECT unnest($keys) AS hash_key, unnest($pins) AS pinned_until_ms) AS named
+     WHERE blobs.hash_key = named.hash_key`,
+    {
+      keys: listValue(blobs.map(({ sha256 }) => hashKey(sha256))),
+      pins: listValue(blobs.map(pinOf)),
+    },
+    { keys: LIST(UHUGEINT), pins: LIST(BIGINT) },
+  );
+}
+
+function pinOf({ pinnedUntilMs }: Blob): bigint | null {
+  return pinnedUntilMs === null ? null : BigInt(pinnedUntilMs);
 }
 
 /** Each hash once, as a hash twice in one statement would be in its own way; pinned by the longest pin. */

@@ -4,6 +4,7 @@ import { type Component, once } from '../../shared/lifecycle.ts';
 import type { Clock } from '../../shared/time.ts';
 import { type Commit, type CommitResult, commitBatches, type RecordBatch } from './commit.ts';
 import type { Database } from './database.ts';
+import { firstLine } from './instance.ts';
 import { loadSources } from './sources.ts';
 import { rowCount } from './tables.ts';
 
@@ -21,12 +22,24 @@ export interface Writer extends Component {
   write(batch: RecordBatch): Promise<WriteOutcome>;
   /** Tells every commit that stored something, after it is durable and before its writes are answered. */
   onCommit(listener: (commit: Commit) => void): void;
-  /** Why DuckDB gave the database up (a full disk, say), until a transaction is committed again. */
+  /** Why DuckDB gave the database up (a full disk, say), until something is written again. */
   fatalFailure(): string | undefined;
+  /** Runs work on the data while no transaction does, after the one that runs; ingest waits for it. */
+  exclusively<T>(work: (connection: DuckDBConnection) => Promise<Exclusive<T>>): Promise<T>;
+  /** After a fatal failure: opens the database again. With a checkpoint, which writes, it shows that it is well. */
+  recover(options: { readonly withCheckpoint: boolean }): Promise<void>;
+}
+
+export interface Exclusive<T> {
+  readonly result: T;
+  /** Sources were deleted, so what the writer knows of them is to be read again. */
+  readonly forgetsSources?: boolean;
 }
 
 export interface WriterOptions {
   readonly database: Database;
+  /** Why nothing can be stored now, asked before each transaction; `undefined` when it can. */
+  readonly refusal?: () => Promise<string | undefined>;
   readonly clock: Clock;
   readonly logger: Logger;
   /** How long a sender's repeat of an export is recognised; 0 never. */
@@ -39,7 +52,6 @@ export interface WriterOptions {
 
 /** Rows after which a transaction takes no further batch, so that one commit cannot hold up the rest for seconds. */
 const MAX_GROUP_ROWS = 50_000;
-const FORGET_EVERY_MS = 60_000;
 
 interface Waiting {
   readonly batch: RecordBatch;
@@ -52,7 +64,14 @@ type Attempt =
   | { readonly kind: 'failed'; readonly reason: string; readonly isFatal: boolean };
 
 export async function createWriter(options: WriterOptions): Promise<Writer> {
-  const { database, clock, logger, repeatWindowMs, batchMemoryMs } = options;
+  const {
+    database,
+    clock,
+    logger,
+    repeatWindowMs,
+    batchMemoryMs,
+    refusal = () => Promise.resolve(undefined),
+  } = options;
   let connection = await database.connect();
   let sources = await loadSources(connection);
   const listeners: ((commit: Commit) => void)[] = [];
@@ -60,14 +79,24 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
   let running: Promise<void> | undefined;
   let isStopped = false;
   let fatalFailure: string | undefined;
-  let forgottenAtMs = Number.NEGATIVE_INFINITY;
+  const tasks: (() => Promise<void>)[] = [];
 
   async function run(): Promise<void> {
-    while (waiting.length > 0) {
-      await store(takeGroup(waiting));
-      await forgetOldIds();
+    while (waiting.length > 0 || tasks.length > 0) {
+      if (waiting.length > 0) await store(takeGroup(waiting));
+      await tasks.shift()?.();
     }
     running = undefined;
+  }
+
+  /** Runs when the work that is under way, and what waited before, is done. */
+  function enqueue<T>(task: () => Promise<T>): Promise<T> {
+    if (isStopped) return Promise.reject(new Error('the shard is stopping'));
+    const settled = new Promise<T>((resolve, reject) => {
+      tasks.push(() => task().then(resolve, reject));
+    });
+    running ??= run();
+    return settled;
   }
 
   async function store(group: readonly Waiting[]): Promise<void> {
@@ -84,28 +113,27 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
   }
 
   async function commit(group: readonly Waiting[]): Promise<Attempt> {
+    const reason = await refusal();
+    if (reason !== undefined) return { kind: 'failed', reason, isFatal: true };
     try {
       const { commit, freshBatches } = await commitBatches(
         { connection, sources },
         group.map(({ batch }) => batch),
-        { nowMs: clock.now(), repeatWindowMs },
+        { nowMs: clock.now(), repeatWindowMs, batchMemoryMs },
       );
       fatalFailure = undefined;
       return { kind: 'stored', commit, freshBatches };
     } catch (error) {
       logger.error({ err: error, batches: group.length }, 'storing batches failed');
-      const reason = error instanceof Error ? error.message : String(error);
-      const isFatal = await reconnect();
-      if (isFatal) fatalFailure = reason;
+      const isFatal = await reconnect(error);
       // Storing goes before asking.
-      else if (reason.startsWith('Out of Memory Error') && (await options.freeMemory?.()))
-        return commit(group);
-      return { kind: 'failed', reason, isFatal };
+      if (!isFatal && isOutOfMemory(error) && (await options.freeMemory?.())) return commit(group);
+      return { kind: 'failed', reason: firstLine(error), isFatal };
     }
   }
 
   /** True when the database itself had failed. */
-  async function reconnect(): Promise<boolean> {
+  async function reconnect(cause: unknown): Promise<boolean> {
     try {
       // An open connection would keep the invalidated instance, and with it the file, open.
       connection.closeSync();
@@ -113,22 +141,12 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
       if (isReopened) logger.warn('database reopened after a fatal error');
       connection = await database.connect();
       sources = await loadSources(connection);
+      if (isReopened) fatalFailure ??= firstLine(cause);
       return isReopened;
     } catch (error) {
+      fatalFailure = firstLine(error);
       logger.error({ err: error }, 'database cannot be reopened');
       return true;
-    }
-  }
-
-  async function forgetOldIds(): Promise<void> {
-    const nowMs = clock.now();
-    if (nowMs - forgottenAtMs < FORGET_EVERY_MS) return;
-    forgottenAtMs = nowMs;
-    try {
-      await deleteOlder(connection, 'batch_ids', nowMs - batchMemoryMs);
-      await deleteOlder(connection, 'export_ids', nowMs - repeatWindowMs);
-    } catch (error) {
-      logger.warn({ err: error }, 'forgetting old batch ids failed');
     }
   }
 
@@ -144,12 +162,37 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
       listeners.push(listener);
     },
     fatalFailure: () => fatalFailure,
+    exclusively: work =>
+      enqueue(async () => {
+        try {
+          const { result, forgetsSources = false } = await work(connection);
+          if (forgetsSources) sources = await loadSources(connection);
+          return result;
+        } catch (error) {
+          await reconnect(error);
+          throw error;
+        }
+      }),
+    recover: ({ withCheckpoint }) =>
+      enqueue(async () => {
+        try {
+          if (withCheckpoint) await connection.run('CHECKPOINT');
+          else await connection.run('SELECT 1');
+          if (withCheckpoint) fatalFailure = undefined;
+        } catch (error) {
+          await reconnect(error);
+        }
+      }),
     stop: once(async () => {
       isStopped = true;
       await running;
       connection.closeSync();
     }),
   };
+}
+
+function isOutOfMemory(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('Out of Memory Error');
 }
 
 function outcomeOf(attempt: Attempt, batch: RecordBatch): WriteOutcome {
@@ -164,14 +207,4 @@ function takeGroup(waiting: Waiting[]): Waiting[] {
     return rows > MAX_GROUP_ROWS;
   });
   return waiting.splice(0, end === -1 ? waiting.length : Math.max(1, end));
-}
-
-async function deleteOlder(
-  connection: DuckDBConnection,
-  table: 'batch_ids' | 'export_ids',
-  cutoffMs: number,
-): Promise<void> {
-  await connection.run(`DELETE FROM store.${table} WHERE stored_at_ms <= $cutoffMs`, {
-    cutoffMs: BigInt(cutoffMs),
-  });
 }

@@ -103,10 +103,10 @@ describe('a commit that fails', () => {
       appenders.push(appender);
       return appender;
     };
-    const time = { nowMs: 1_700_000_000_000, repeatWindowMs: 0 };
+    const time = { nowMs: 1_700_000_000_000, repeatWindowMs: 0, batchMemoryMs: 60_000 };
     const store = { connection, sources: await loadSources(connection) };
     await expect(commitBatches(store, [badBatch('bad', bad)], time)).rejects.toThrow();
-    expect(appenders).toHaveLength(1);
+    expect(appenders.length).toBeGreaterThan(1);
     // What the garbage collector does to an appender that nobody closed.
     for (const appender of appenders) appender.flushSync();
     connection.closeSync();

@@ -1,0 +1,66 @@
+import { statfs } from 'node:fs/promises';
+import type { Clock } from '../../shared/time.ts';
+import { sizeOf, walOf } from './data-folder.ts';
+import type { Database } from './database.ts';
+
+/**
+ * Keeps room on the disk. DuckDB gives the whole database up, reads included, when a commit or a checkpoint runs out
+ * of it, so writes end before that.
+ */
+export interface DiskReserve {
+  /** Why nothing should be written now; `undefined` when there is room. */
+  refusal(): Promise<string | undefined>;
+  /** Whether a checkpoint, which empties the WAL, has the room that it takes. */
+  mayCheckpoint(): Promise<boolean>;
+}
+
+export interface DiskReserveOptions {
+  readonly database: Pick<Database, 'path' | 'reusableBytes'>;
+  readonly minFreeBytes: number;
+  readonly clock: Clock;
+}
+
+/** The disk is asked at most this often while there is room. What comes in between is far below the reserve. */
+const LOOK_EVERY_MS = 100;
+/** Part of the reserve that stays free on the disk itself, however much is free in the file: the WAL grows there. */
+const WAL_SHARE = 1 / 2;
+/** Part of the reserve that a checkpoint may need over the size of the WAL. */
+const CHECKPOINT_SHARE = 1 / 4;
+
+export function createDiskReserve(options: DiskReserveOptions): DiskReserve {
+  const { database, minFreeBytes, clock } = options;
+  let roomSeenAtMs = Number.NEGATIVE_INFINITY;
+
+  async function look(): Promise<{ diskBytes: number; walBytes: number }> {
+    const [{ bavail, bsize }, walBytes] = await Promise.all([
+      statfs(database.path),
+      sizeOf(walOf(database.path)),
+    ]);
+    return { diskBytes: bavail * bsize, walBytes };
+  }
+
+  return {
+    async refusal() {
+      const ageMs = clock.now() - roomSeenAtMs;
+      if (ageMs >= 0 && ageMs < LOOK_EVERY_MS) return undefined;
+      const { diskBytes, walBytes } = await look();
+      // The next checkpoint may write as much as the WAL holds before it can drop it.
+      let freeBytes = diskBytes - walBytes;
+      if (freeBytes < minFreeBytes && diskBytes >= minFreeBytes * WAL_SHARE) {
+        freeBytes += await database.reusableBytes();
+      }
+      if (freeBytes < minFreeBytes) {
+        return (
+          `the disk of ${database.path} has ${diskBytes} bytes free, a WAL of ${walBytes} has yet to be written, and ` +
+          `${minFreeBytes} must stay free (shard.minFreeBytes)`
+        );
+      }
+      roomSeenAtMs = clock.now();
+      return undefined;
+    },
+    async mayCheckpoint() {
+      const { diskBytes, walBytes } = await look();
+      return diskBytes + (await database.reusableBytes()) >= walBytes + minFreeBytes * CHECKPOINT_SHARE;
+    },
+  };
+}

@@ -1,0 +1,56 @@
+import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import { UnusableDataError } from './unusable-data-error.ts';
+
+export interface InstanceOptions {
+  readonly memoryLimitBytes: number;
+  readonly threads: number;
+}
+
+/** Size of the write-ahead log that starts a checkpoint: larger ones write fewer blocks twice, and replay longer. */
+export const CHECKPOINT_THRESHOLD_BYTES = 256_000_000;
+
+/**
+ * Opens a DuckDB file whose folder this process holds, replaying its WAL.
+ * @param changes settings that differ for this use
+ * @throws UnusableDataError when the file is damaged or cannot be read
+ */
+export async function openInstance(
+  path: string,
+  { memoryLimitBytes, threads }: InstanceOptions,
+  changes: Readonly<Record<string, string>> = {},
+): Promise<DuckDBInstance> {
+  try {
+    return await DuckDBInstance.create(path, {
+      memory_limit: `${memoryLimitBytes}B`,
+      threads: String(threads),
+      // Without it DuckDB writes files that its oldest version reads, without zstd and a third larger.
+      storage_compatibility_version: 'latest',
+      checkpoint_threshold: `${CHECKPOINT_THRESHOLD_BYTES}B`,
+      autoinstall_known_extensions: 'false',
+      autoload_known_extensions: 'false',
+      ...changes,
+    });
+  } catch (error) {
+    throw new UnusableDataError(
+      `cannot open the shard's data in ${path}: ${firstLine(error)}; restore the folder from a copy, or move it away to start empty`,
+      { cause: error },
+    );
+  }
+}
+
+export async function withConnection<T>(
+  instance: DuckDBInstance,
+  work: (connection: DuckDBConnection) => Promise<T>,
+): Promise<T> {
+  const connection = await instance.connect();
+  try {
+    return await work(connection);
+  } finally {
+    connection.closeSync();
+  }
+}
+
+export function firstLine(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.split('\n', 1)[0] ?? text;
+}
