@@ -125,12 +125,9 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
     } catch (error) {
       logger.error({ err: error, batches: group.length }, 'storing batches failed');
       const isFatal = await reconnect(error);
-      const reason = firstLine(error);
       // Storing goes before asking.
-      if (!isFatal && reason.startsWith('Out of Memory Error') && (await options.freeMemory?.())) {
-        return commit(group);
-      }
-      return { kind: 'failed', reason, isFatal };
+      if (!isFatal && isOutOfMemory(error) && (await options.freeMemory?.())) return commit(group);
+      return { kind: 'failed', reason: firstLine(error), isFatal };
     }
   }
 
@@ -190,6 +187,10 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
       store.connection.closeSync();
     }),
   };
+}
+
+function isOutOfMemory(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('Out of Memory Error');
 }
 
 function outcomeOf(attempt: Attempt, batch: RecordBatch): WriteOutcome {
