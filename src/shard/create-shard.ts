@@ -9,13 +9,17 @@ import type { Clock } from '../shared/time.ts';
 import { createHash } from '../shared/topology/hash.ts';
 import { createBlobRoute, createBlobUploadRoute } from './api/blob-routes.ts';
 import { inTurn } from './api/in-turn.ts';
+import { createLiveRoute } from './api/live-route.ts';
 import { createReadRoutes } from './api/read-route.ts';
 import { createWriteRoute } from './api/write-route.ts';
 import { createDecoder } from './decode/decoder.ts';
+import { createLiveFeed } from './live/live-feed.ts';
 import { createShardExportHandler } from './otlp-handler.ts';
 import { createReadServer } from './read-server.ts';
 import { createReader } from './reads/reader.ts';
 import { createSlots } from './reads/slots.ts';
+import { LOG_ROWS } from './rows/log-row.ts';
+import { SPAN_ROWS } from './rows/span-row.ts';
 import { openDatabase } from './store/database.ts';
 import { createDiskReserve } from './store/disk-reserve.ts';
 import { createMaintenance } from './store/maintenance.ts';
@@ -101,6 +105,10 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
     const decode = createDecoder({ types, hash });
     const caps = { maxRows: options.maxAnswerRows, maxBytes: options.maxAnswerBytes };
     const reader = createReader({ database, hash, caps });
+    const live = createLiveFeed({ spanRowJson: SPAN_ROWS.json, logRowJson: LOG_ROWS.json });
+    writer.onCommit(({ batches }) => {
+      for (const slices of batches) live.publish(slices);
+    });
     const slots = createSlots({ running: options.maxConcurrentReads, waiting: options.maxWaitingReads });
     const read = start(
       await createReadServer({
@@ -108,6 +116,7 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
         routes: [
           ...createReadRoutes({ reader, slots }),
           ...inTurn(slots, [createBlobRoute(database)]),
+          createLiveRoute(live),
           ...inTurn(createSlots(WRITES_IN_HAND), [
             createWriteRoute(createWriteApi({ types, decode, writer })),
             createBlobUploadRoute({ writer, clock: options.clock, pinMs: options.retention.evalAgeMs }),
@@ -117,6 +126,8 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
         logger,
       }),
     );
+    // Stopped before the server, which would wait for its streams to end.
+    start(live);
     const otlp = start(
       await createOtlpHttpServer({
         ...options.otlp,

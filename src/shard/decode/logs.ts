@@ -1,6 +1,6 @@
 import type { Severity } from '../../shared/read/contract.ts';
 import type { Blob, LogRecord, Source } from '../store/tables.ts';
-import { wordsOf } from '../words.ts';
+import { addWords } from '../words.ts';
 import { kindOf, scalarText } from './any-value.ts';
 import { attributesBeyondValues, attributeValues, serviceOf, valuesJson } from './attributes.ts';
 import { textBlob } from './blob.ts';
@@ -26,7 +26,7 @@ export function decodeLogs(data: LogsData, sink: Sink, tieOf: TieOfLog): void {
         const record = logRecord(log, { service, source, body, blob });
         sink.records.logs.push({ ...record, tie: tieOf(record) });
         if (blob !== undefined) sink.records.blobs.push(blob);
-        for (const word of wordsOf(body)) sink.records.logWords.add(word);
+        addWords(sink.records.logWords, body);
       }
     }
   }

@@ -2,7 +2,7 @@ import type { SpanEventRow } from '../../shared/read/model.ts';
 import { formatNanos } from '../../shared/time.ts';
 import { type Hash, SLOT_COUNT } from '../../shared/topology/hash.ts';
 import type { Source, SpanRecord } from '../store/tables.ts';
-import { wordsOf } from '../words.ts';
+import { addWords } from '../words.ts';
 import { kindOf } from './any-value.ts';
 import {
   attributesBeyondValues,
@@ -49,9 +49,10 @@ function decodeSpan(span: Span, surroundings: Surroundings, sink: Sink): void {
   sink.records.spans.push(record);
   if (promotion === undefined) return;
   sink.records.blobs.push(...promotion.blobs);
-  for (const word of wordsOf(`${promotion.prompt} ${promotion.completion}`)) {
-    sink.records.spanWords.push({ word, traceId: record.traceId });
-  }
+  const words = new Set<string>();
+  addWords(words, promotion.prompt);
+  addWords(words, promotion.completion);
+  for (const word of words) sink.records.spanWords.push({ word, traceId: record.traceId });
 }
 
 const MAX_DURATION_NS = 2n ** 63n - 1n;

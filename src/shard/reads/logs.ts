@@ -1,40 +1,43 @@
 import type { ParsedShardRead } from '../../shared/read/contract.ts';
 import { LOG_ROWS } from '../rows/log-row.ts';
-import { columnList, renderLines } from '../rows/row-kind.ts';
-import { query, type ReadContext } from './read.ts';
-import {
-  allOf,
-  createParameters,
-  fromKey,
-  hexLiteral,
-  type Parameters,
-  timeWindow,
-  traceIdOf,
-  when,
-} from './where.ts';
+import { renderLines } from '../rows/row-kind.ts';
+import { bodySearch } from '../search/body-filter.ts';
+import { readLogPage } from '../search/log-page.ts';
+import { searchLogs } from '../search/search-logs.ts';
+import { readNewest, type Wanted } from './newest.ts';
+import type { ReadContext } from './read.ts';
+import { fromKey, hexLiteral, type Parameters, timeWindow, traceIdOf, when } from './where.ts';
 
 export async function readLogs(
-  { connection, asOf, mostRows }: ReadContext,
+  context: ReadContext,
   request: ParsedShardRead<'logs'>,
 ): Promise<Iterable<string>> {
-  const parameters = createParameters();
-  const conditions = allOf([
+  const { bodyContains, text, fromNs } = request;
+  const limit = Math.min(request.limit, context.mostRows);
+  const wanted: Wanted = { table: 'logs', limit, fromNs, toNs: request.startAt?.[0] ?? request.toNs };
+  const conditions = (parameters: Parameters) => filters(context, request, parameters);
+  const rows =
+    bodyContains === undefined && text === undefined
+      ? await readNewest(context, wanted, (slice, left) =>
+          readLogPage(context, { slice, conditions, rows: left }),
+        )
+      : await searchLogs(context, { wanted, conditions, body: bodySearch(bodyContains, text) });
+  return renderLines(context.connection, LOG_ROWS, rows);
+}
+
+function filters(
+  { asOf }: ReadContext,
+  request: ParsedShardRead<'logs'>,
+  parameters: Parameters,
+): readonly (string | undefined)[] {
+  return [
     `commit_no <= ${asOf}`,
     timeWindow('time_ns', request, parameters),
     when(request.service, service => `service = ${parameters.text(service)}`),
     when(request.severity, severity => `severity = ${parameters.text(severity)}`),
-    when(request.bodyContains, part => `contains(body, ${parameters.text(part)})`),
     when(request.traceId, traceId => ofTrace(traceId, parameters)),
     when(request.startAt, key => keyFrom(key, parameters)),
-  ]);
-  const result = await query(
-    connection,
-    `SELECT ${columnList(LOG_ROWS)} FROM store.logs WHERE ${conditions}
-     ORDER BY time_ns DESC, observed_ns DESC, trace_id DESC, span_id DESC, tie DESC
-     LIMIT ${Math.min(request.limit, mostRows)}`,
-    parameters,
-  );
-  return renderLines(connection, LOG_ROWS, result);
+  ];
 }
 
 function ofTrace(digits: string, parameters: Parameters): string {

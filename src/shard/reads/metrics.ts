@@ -2,20 +2,41 @@ import type { ParsedShardRead } from '../../shared/read/contract.ts';
 import { METRIC_ROWS } from '../rows/metric-row.ts';
 import { columnList, renderLines } from '../rows/row-kind.ts';
 import { hasAttributes } from './attributes.ts';
-import { query, type ReadContext } from './read.ts';
+import { ALL_TIME, inSlice, readNewest, type TimeSlice, type Wanted } from './newest.ts';
+import { type QueryRows, query, type ReadContext } from './read.ts';
 import { allOf, createParameters, fromKey, hexLiteral, timeWindow, when } from './where.ts';
 
 const NEWEST_FIRST = { direction: 'DESC', onward: '<=' } as const;
 const OLDEST_FIRST = { direction: 'ASC', onward: '>=' } as const;
 
 export async function readMetrics(
-  { connection, asOf, mostRows }: ReadContext,
+  context: ReadContext,
   request: ParsedShardRead<'metrics'>,
 ): Promise<Iterable<string>> {
+  const limit = Math.min(request.limit, context.mostRows);
+  const result = request.oldestFirst
+    ? await readSlice(context, request, ALL_TIME, limit)
+    : await readNewest(context, newestOf(request, limit), (slice, left) =>
+        readSlice(context, request, slice, left),
+      );
+  return renderLines(context.connection, METRIC_ROWS, result);
+}
+
+function newestOf({ fromNs, toNs, startAt }: ParsedShardRead<'metrics'>, limit: number): Wanted {
+  return { table: 'metrics', limit, fromNs, toNs: startAt?.[0] ?? toNs };
+}
+
+function readSlice(
+  { connection, asOf }: ReadContext,
+  request: ParsedShardRead<'metrics'>,
+  slice: TimeSlice,
+  limit: number,
+): Promise<QueryRows> {
   const { direction, onward } = request.oldestFirst ? OLDEST_FIRST : NEWEST_FIRST;
   const parameters = createParameters();
   const conditions = allOf([
     `commit_no <= ${asOf}`,
+    inSlice('time_ns', slice),
     timeWindow('time_ns', request, parameters),
     when(request.service, service => `service = ${parameters.text(service)}`),
     when(request.services, services => `service IN ${parameters.texts(services)}`),
@@ -31,12 +52,11 @@ export async function readMetrics(
       ]),
     ),
   ]);
-  const result = await query(
+  return query(
     connection,
     `SELECT ${columnList(METRIC_ROWS)} FROM store.metrics WHERE ${conditions}
      ORDER BY ${['time_ns', 'name', 'service', 'tie'].map(column => `${column} ${direction}`).join(', ')}
-     LIMIT ${Math.min(request.limit, mostRows)}`,
+     LIMIT ${limit}`,
     parameters,
   );
-  return renderLines(connection, METRIC_ROWS, result);
 }

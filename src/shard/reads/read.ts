@@ -33,7 +33,7 @@ export interface QueryRows {
 export async function query(
   connection: DuckDBConnection,
   sql: string,
-  parameters?: Parameters,
+  parameters?: Pick<Parameters, 'values' | 'types'>,
 ): Promise<QueryRows> {
   const result = await connection.run(sql, parameters?.values, parameters?.types);
   return {
@@ -44,6 +44,19 @@ export async function query(
     *column(column) {
       for (let index = 0; index < result.chunkCount; index++)
         yield* result.getChunk(index).getColumnValues(column);
+    },
+  };
+}
+
+/** Results of the same columns, one after the other. */
+export function joinRows(results: readonly QueryRows[]): QueryRows {
+  return {
+    count: results.reduce((sum, { count }) => sum + count, 0),
+    *rows() {
+      for (const result of results) yield* result.rows();
+    },
+    *column(index) {
+      for (const result of results) yield* result.column(index);
     },
   };
 }

@@ -13,7 +13,7 @@ export async function readTrace(
 ): Promise<Iterable<string>> {
   const traceId = traceIdOf(request.traceId);
   if (traceId === undefined) return [];
-  const commitNos = await commitsOf(context, request.traceId);
+  const { commitNos, repeats } = await commitsOf(context, request.traceId);
   if (commitNos.length === 0) return [];
   const { connection, mostRows } = context;
   const parameters = createParameters();
@@ -22,7 +22,7 @@ export async function readTrace(
     connection,
     `SELECT ${columnList(SPAN_ROWS)} FROM store.spans
      WHERE commit_no IN (${commitNos.join(', ')}) AND trace_id = ${parameters.traceId(traceId)}
-     QUALIFY row_number() OVER (PARTITION BY span_id ORDER BY commit_no DESC, rowid DESC) = 1
+     ${repeats || commitNos.length > 1 ? LAST_OF_SPAN : ''}
      ORDER BY start_ns, span_id LIMIT ${mostRows}`,
     parameters,
   );
@@ -33,15 +33,25 @@ export async function readTrace(
   });
 }
 
-/** The commits that stored spans of a trace, and perhaps some of another trace with the same hash. */
-async function commitsOf({ connection, hash, asOf }: ReadContext, traceId: string): Promise<string[]> {
+const LAST_OF_SPAN =
+  'QUALIFY row_number() OVER (PARTITION BY span_id ORDER BY commit_no DESC, rowid DESC) = 1';
+
+interface TraceCommits {
+  /** Those that stored spans of the trace, and perhaps some of another trace with the same hash. */
+  readonly commitNos: readonly bigint[];
+  /** Whether one of them has a span more than once. */
+  readonly repeats: boolean;
+}
+
+async function commitsOf({ connection, hash, asOf }: ReadContext, traceId: string): Promise<TraceCommits> {
   const key = hash.hash64(Buffer.from(traceId, 'hex'));
   const parameters = createParameters();
   const result = await query(
     connection,
-    `SELECT DISTINCT commit_no FROM store.trace_commits
+    `SELECT DISTINCT commit_no, repeats FROM store.trace_commits
      WHERE trace_key = ${parameters.unsigned(key.toString())} AND commit_no <= ${asOf}`,
     parameters,
   );
-  return Array.from(result.column(0), String);
+  const repeats = [...result.column(1)].includes(true);
+  return { commitNos: [...result.column(0)] as bigint[], repeats };
 }

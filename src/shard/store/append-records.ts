@@ -19,7 +19,7 @@ export interface CommitRows {
 export async function appendRecords(connection: DuckDBConnection, rows: CommitRows): Promise<void> {
   const byTrace = groupByTrace(rows.spans);
   await appendRows(connection, spansTable(rows), [...byTrace.values()].flat());
-  await appendRows(connection, traceCommitsTable(rows), [...byTrace.keys()]);
+  await appendRows(connection, traceCommitsTable(rows), [...byTrace]);
   await appendRows(connection, logsTable(rows), rows.logs);
   await appendRows(connection, metricsTable(rows), rows.metrics);
   await appendRows(connection, commentsTable(rows), rows.comments);
@@ -67,8 +67,18 @@ function spansTable(rows: CommitRows): AppendedTable<SpanRecord> {
   };
 }
 
-function traceCommitsTable({ commitNo }: CommitRows): AppendedTable<bigint> {
-  return { table: 'trace_commits', columns: [traceKey => traceKey, () => commitNo] };
+type TraceOfCommit = readonly [traceKey: bigint, spans: readonly SpanRecord[]];
+
+function traceCommitsTable({ commitNo }: CommitRows): AppendedTable<TraceOfCommit> {
+  return {
+    table: 'trace_commits',
+    columns: [([traceKey]) => traceKey, () => commitNo, ([, spans]) => hasSpanTwice(spans)],
+  };
+}
+
+/** Only then, and when a trace is in several commits, readers have to look for the last one of a span. */
+function hasSpanTwice(spans: readonly SpanRecord[]): boolean {
+  return spans.length > 1 && new Set(spans.map(span => span.spanId)).size < spans.length;
 }
 
 function logsTable(rows: CommitRows): AppendedTable<LogRecord> {

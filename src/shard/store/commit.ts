@@ -27,12 +27,14 @@ export interface CommitTime {
   readonly repeatWindowMs: number;
 }
 
-/** A commit that stored something: its number and how many rows it added. */
+/** A commit that stored something: its number, how many rows it added, and which. */
 export interface Commit {
   readonly commitNo: bigint;
   readonly spans: number;
   readonly logs: number;
   readonly metrics: number;
+  /** The slices of each batch, repeats left out. */
+  readonly batches: readonly (readonly Records[])[];
 }
 
 export interface CommitResult {
@@ -68,7 +70,8 @@ export async function commitBatches(
     const added = await addRecords({ connection, sources }, joined(slices), time.nowMs);
     await connection.run('COMMIT');
     added?.sources.remember();
-    return { commit: added?.commit, freshBatches: new Set(freshBatches) };
+    const commit = added && { ...added.commit, batches: storedOf(freshBatches, new Set(slices)) };
+    return { commit, freshBatches: new Set(freshBatches) };
   } catch (error) {
     // A failed statement or commit may have ended the transaction already.
     await connection.run('ROLLBACK').catch(() => undefined);
@@ -101,6 +104,13 @@ async function rememberExports(
   return slices.filter(slice => slice.exportId === undefined || freshIds.delete(slice.exportId));
 }
 
+function storedOf(
+  batches: readonly RecordBatch[],
+  stored: ReadonlySet<SliceRecords>,
+): readonly (readonly Records[])[] {
+  return batches.map(batch => batch.slices.filter(slice => stored.has(slice)).map(slice => slice.records));
+}
+
 function joined(slices: readonly SliceRecords[]): Records {
   const all = slices.map(slice => slice.records);
   const [only] = all;
@@ -117,7 +127,7 @@ function joined(slices: readonly SliceRecords[]): Records {
 }
 
 interface Added {
-  readonly commit: Commit;
+  readonly commit: Omit<Commit, 'batches'>;
   readonly sources: ResolvedSources;
 }
 

@@ -61,6 +61,11 @@ const signedNanos = z.string().regex(/^-?\d{1,39}$/, 'expected nanoseconds as a 
 const traceId = z.string().min(1).max(128);
 const limit = z.int().min(0).max(4_294_967_295);
 const attributes = z.array(z.tuple([z.string(), z.string()])).default([]);
+/**
+ * Words, all of which must be there, whole and in whatever case; between double quotes they must follow one another
+ * in one text. A text without a word matches nothing. `words.ts` of the shard says what a word is.
+ */
+const searchText = z.string().max(16_384);
 const slot = z.int().min(0).max(16_383);
 const nanosKey = z.string().regex(/^\d{20}$/, 'expected 20 digits');
 const hexKey = (digits: 16 | 32) =>
@@ -137,8 +142,8 @@ export const SHARD_READS = {
     attributes,
     /** Keys that must be there, whatever their value. */
     attributeKeys: z.array(z.string()).default([]),
-    /** Texts whose words must all occur in the prompts and completions of the span's trace; quoted parts as phrases. */
-    textWords: z.array(z.string()).optional(),
+    /** What the prompts and completions of the span's trace must hold together. */
+    text: searchText.optional(),
     ...page(nanosKey, hexKey(32), hexKey(16)),
   }),
   /** Every span of one trace, oldest first, each once. */
@@ -150,8 +155,8 @@ export const SHARD_READS = {
     severity: z.enum(SEVERITIES).optional(),
     /** Case-sensitive plain substring of the body text, also of one that is kept as a blob. */
     bodyContains: z.string().optional(),
-    /** Texts whose words must all occur in the body; quoted parts as phrases. */
-    textWords: z.array(z.string()).optional(),
+    /** What the body, also one that is kept as a blob, must hold. */
+    text: searchText.optional(),
     traceId: traceId.optional(),
     ...page(nanosKey, nanosKey, hexKey(32).or(z.literal('')), hexKey(16).or(z.literal('')), hexKey(16)),
   }),

@@ -56,7 +56,11 @@ describe('comments', () => {
   it.each([false, true])('go on from the key that a page ended at (newest first: %s)', async newestFirst => {
     const { rows, keys } = await shard.read('comments', { limit: 100, newestFirst });
     for (const [index, startAt] of keys.entries()) {
-      const page = await shard.read('comments', { limit: 2, newestFirst, startAt: startAt as [string, string] });
+      const page = await shard.read('comments', {
+        limit: 2,
+        newestFirst,
+        startAt: startAt as [string, string],
+      });
       expect(page.rows).toEqual(rows.slice(index, index + 2));
       expect(page.trailer).toMatchObject({ rows: page.rows.length, truncated: false });
     }

@@ -11,7 +11,7 @@ afterEach(() => shard.remove());
 const chat = (prompt: string) => [attribute('gen_ai.system', 'x'), attribute('gen_ai.prompt', prompt)];
 
 async function found(text: string, limit = 10_000): Promise<unknown[]> {
-  const { rows, trailer } = await shard.read('spans', { textWords: [text], limit });
+  const { rows, trailer } = await shard.read('spans', { text, limit });
   expect(trailer.truncated).toBe(false);
   return rows.map(row => row.span_id);
 }

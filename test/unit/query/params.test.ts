@@ -24,10 +24,10 @@ function sent<N extends ShardReadName>(read: Read<N>, query: string, path?: Reco
 
 describe('parameters of the reads', () => {
   it('have the defaults of the contract', () => {
-    expect(sent(tracesRead, '')).toEqual({ attributes: [], limit: 100 });
+    expect(sent(tracesRead, '')).toEqual({ attributes: [], attributeKeys: [], limit: 100 });
     expect(sent(logsRead, '')).toEqual({ limit: 100 });
-    expect(sent(metricsRead, '')).toEqual({ limit: 500 });
-    expect(sent(servicesRead, '')).toEqual({});
+    expect(sent(metricsRead, '')).toEqual({ attributes: [], oldestFirst: false, limit: 500 });
+    expect(sent(servicesRead, '')).toEqual({ slotsElsewhere: [] });
   });
 
   it('all reach the shard', () => {
@@ -41,14 +41,16 @@ describe('parameters of the reads', () => {
       status: 'error',
       fromNs: String(NOW_NS - 3_600_000_000_000n),
       attributes: [],
-      textWords: ['hello', 'world'],
+      text: 'Hello  World',
+      attributeKeys: [],
       limit: 5,
     });
-    const logs = `service=s&severity=WARN&body_contains=X&trace_id=${TRACE_ID.toUpperCase()}&last=60&limit=0`;
+    const logs = `service=s&severity=WARN&body_contains=X&text=a+b&trace_id=${TRACE_ID.toUpperCase()}&last=60&limit=0`;
     expect(sent(logsRead, logs)).toEqual({
       service: 's',
       severity: 'warn',
       bodyContains: 'X',
+      text: 'a b',
       traceId: TRACE_ID,
       fromNs: String(NOW_NS - 60_000_000_000n),
       limit: 0,
@@ -58,6 +60,8 @@ describe('parameters of the reads', () => {
       name: 'n',
       metricType: 'gauge',
       fromNs: String(NOW_NS - 172_800_000_000_000n),
+      attributes: [],
+      oldestFirst: false,
       limit: 1000,
     });
     expect(sent(traceRead, '', { traceId: TRACE_ID.toUpperCase() })).toEqual({ traceId: TRACE_ID });
@@ -86,9 +90,10 @@ describe('parameters of the reads', () => {
     expect(sent(tracesRead, `attribute=${query}`)).toMatchObject({ attributes });
   });
 
-  it('ask for no word when the text has none, which is not the same as no text', () => {
-    expect(sent(tracesRead, 'text=')).toMatchObject({ textWords: [] });
-    expect(sent(tracesRead, 'text=+')).toMatchObject({ textWords: [] });
+  it('ask for an empty text when it is there, which is not the same as no text', () => {
+    expect(sent(tracesRead, 'text=')).toMatchObject({ text: '' });
+    expect(sent(logsRead, 'text=')).toMatchObject({ text: '' });
+    expect(sent(logsRead, '')).not.toHaveProperty('text', '');
   });
 
   it('start a window longer than the epoch at the epoch', () => {
