@@ -6,8 +6,8 @@ import { UnusableDataError } from './unusable-data-error.ts';
  * edited: data folders out there were made by it. What the columns hold is in `tables.ts`.
  *
  * Rows are stored in the order of their commits and read by it: `commit_no` is what snapshots, retention and the way
- * from a trace to its rows go by, and DuckDB skips whole row groups by its range. ENUM values are in storage order
- * and may only be added at the end.
+ * from a trace to its rows go by, and DuckDB skips whole row groups by its range. ENUM values are in storage order and
+ * may only be added at the end.
  *
  * What a commit does all the time is to append, never to update: while reads overlap, DuckDB takes no checkpoint after
  * an update, and the WAL grows without end. So the state of the shard is the newest row of `commits` and of `floors`.
@@ -16,11 +16,6 @@ import { UnusableDataError } from './unusable-data-error.ts';
 const MIGRATIONS: readonly string[] = [
   `
   CREATE SCHEMA store;
-  CREATE TYPE store.span_status AS ENUM ('unset', 'ok', 'error');
-  CREATE TYPE store.span_kind AS ENUM ('internal', 'server', 'client', 'producer', 'consumer', 'llm');
-  CREATE TYPE store.severity AS ENUM ('unspecified', 'trace', 'debug', 'info', 'warn', 'error', 'fatal');
-  CREATE TYPE store.metric_type AS ENUM ('gauge', 'sum', 'histogram', 'summary', 'unknown');
-
   CREATE TABLE store.commits (
     commit_no UBIGINT NOT NULL, stored_at_ms BIGINT NOT NULL,
     spans UINTEGER NOT NULL, logs UINTEGER NOT NULL, metrics UINTEGER NOT NULL,
@@ -44,7 +39,8 @@ const MIGRATIONS: readonly string[] = [
     span_id UBIGINT NOT NULL, parent_span_id UBIGINT NOT NULL,
     service VARCHAR NOT NULL, operation VARCHAR NOT NULL,
     start_ns UBIGINT NOT NULL, duration_ns BIGINT NOT NULL,
-    status store.span_status NOT NULL, kind store.span_kind NOT NULL,
+    status ENUM ('unset', 'ok', 'error') NOT NULL,
+    kind ENUM ('internal', 'server', 'client', 'producer', 'consumer', 'llm') NOT NULL,
     attributes VARCHAR NOT NULL USING COMPRESSION zstd,
     events VARCHAR, llm VARCHAR, otlp VARCHAR,
     source UINTEGER NOT NULL, commit_no UBIGINT NOT NULL, replaced_at UBIGINT
@@ -53,14 +49,15 @@ const MIGRATIONS: readonly string[] = [
   CREATE TABLE store.logs (
     time_ns UBIGINT NOT NULL, observed_ns UBIGINT NOT NULL,
     trace_id UHUGEINT NOT NULL, span_id UBIGINT NOT NULL,
-    severity store.severity NOT NULL, severity_text VARCHAR NOT NULL,
+    severity ENUM ('unspecified', 'trace', 'debug', 'info', 'warn', 'error', 'fatal') NOT NULL,
+    severity_text VARCHAR NOT NULL,
     body VARCHAR NOT NULL USING COMPRESSION zstd, body_sha256 VARCHAR,
     service VARCHAR NOT NULL, attributes VARCHAR NOT NULL USING COMPRESSION zstd, otlp VARCHAR,
     source UINTEGER NOT NULL, tie UBIGINT NOT NULL, commit_no UBIGINT NOT NULL
   );
   CREATE TABLE store.metrics (
     time_ns UBIGINT NOT NULL, service VARCHAR NOT NULL, name VARCHAR NOT NULL,
-    metric_type store.metric_type NOT NULL, value DOUBLE, unit VARCHAR NOT NULL,
+    metric_type ENUM ('gauge', 'sum', 'histogram', 'summary', 'unknown') NOT NULL, value DOUBLE, unit VARCHAR NOT NULL,
     attributes VARCHAR NOT NULL USING COMPRESSION zstd, otlp VARCHAR,
     source UINTEGER NOT NULL, tie UBIGINT NOT NULL, commit_no UBIGINT NOT NULL
   );

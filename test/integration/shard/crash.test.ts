@@ -60,7 +60,8 @@ describe('a shard that is killed', () => {
     const acknowledged = new Set<string>();
     const sent = new Set<string>();
     for (let round = 0; round < 3; round++) {
-      const { otlpPort, child } = await startChild();
+      const { otlpPort, child, error } = await startChild();
+      expect(error).toBeUndefined();
       let isKilled = false;
       const senders = Array.from({ length: SENDERS }, async (_, sender) => {
         for (let number = 0; !isKilled; number++) {

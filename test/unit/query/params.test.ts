@@ -24,10 +24,10 @@ function sent<N extends ShardReadName>(read: Read<N>, query: string, path?: Reco
 
 describe('parameters of the reads', () => {
   it('have the defaults of the contract', () => {
-    expect(sent(tracesRead, '')).toEqual({ attributes: [], limit: 100 });
+    expect(sent(tracesRead, '')).toEqual({ attributes: [], attributeKeys: [], limit: 100 });
     expect(sent(logsRead, '')).toEqual({ limit: 100 });
-    expect(sent(metricsRead, '')).toEqual({ limit: 500 });
-    expect(sent(servicesRead, '')).toEqual({});
+    expect(sent(metricsRead, '')).toEqual({ attributes: [], oldestFirst: false, limit: 500 });
+    expect(sent(servicesRead, '')).toEqual({ slotsElsewhere: [] });
   });
 
   it('all reach the shard', () => {
@@ -41,6 +41,7 @@ describe('parameters of the reads', () => {
       status: 'error',
       fromNs: String(NOW_NS - 3_600_000_000_000n),
       attributes: [],
+      attributeKeys: [],
       textWords: ['hello', 'world'],
       limit: 5,
     });
@@ -58,6 +59,8 @@ describe('parameters of the reads', () => {
       name: 'n',
       metricType: 'gauge',
       fromNs: String(NOW_NS - 172_800_000_000_000n),
+      attributes: [],
+      oldestFirst: false,
       limit: 1000,
     });
     expect(sent(traceRead, '', { traceId: TRACE_ID.toUpperCase() })).toEqual({ traceId: TRACE_ID });
