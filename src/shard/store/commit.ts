@@ -1,9 +1,9 @@
-import type { DuckDBConnection } from '@duckdb/node-api';
+import type { DuckDBConnection, DuckDBPreparedStatement } from '@duckdb/node-api';
 import { appendRows } from './append.ts';
 import { appendRecords } from './append-records.ts';
 import { replaceSpans } from './replace-spans.ts';
 import { rememberIds } from './seen-ids.ts';
-import type { ResolvedSources, Sources } from './sources.ts';
+import { loadSources, type ResolvedSources, type Sources } from './sources.ts';
 import { storeBlobs } from './store-blobs.ts';
 import { type Records, rowCount } from './tables.ts';
 
@@ -44,9 +44,24 @@ export interface CommitResult {
   readonly freshBatches: ReadonlySet<RecordBatch>;
 }
 
+/** The writing end of the database, on a connection of its own. */
 export interface Store {
   readonly connection: DuckDBConnection;
   readonly sources: Sources;
+  /** What every commit runs, planned once. */
+  readonly begin: DuckDBPreparedStatement;
+  readonly nextCommitNo: DuckDBPreparedStatement;
+  readonly commit: DuckDBPreparedStatement;
+}
+
+export async function openStore(connection: DuckDBConnection): Promise<Store> {
+  return {
+    connection,
+    sources: await loadSources(connection),
+    begin: await connection.prepare('BEGIN'),
+    nextCommitNo: await connection.prepare('SELECT last_commit + 1 FROM store.shard_state'),
+    commit: await connection.prepare('COMMIT'),
+  };
 }
 
 /**
@@ -55,11 +70,12 @@ export interface Store {
  * same batches, tried again, find out.
  */
 export async function commitBatches(
-  { connection, sources }: Store,
+  store: Store,
   batches: readonly RecordBatch[],
   time: CommitTime,
 ): Promise<CommitResult> {
-  await connection.run('BEGIN');
+  const { connection } = store;
+  await store.begin.run();
   try {
     const freshBatches = await rememberBatches(connection, batches, time);
     const slices = await rememberExports(
@@ -67,8 +83,8 @@ export async function commitBatches(
       freshBatches.flatMap(batch => batch.slices),
       time,
     );
-    const added = await addRecords({ connection, sources }, joined(slices), time.nowMs);
-    await connection.run('COMMIT');
+    const added = await addRecords(store, joined(slices), time.nowMs);
+    await store.commit.run();
     added?.sources.remember();
     const commit = added && { ...added.commit, batches: storedOf(freshBatches, new Set(slices)) };
     return { commit, freshBatches: new Set(freshBatches) };
@@ -132,12 +148,12 @@ interface Added {
 }
 
 async function addRecords(
-  { connection, sources }: Store,
+  { connection, sources, nextCommitNo }: Store,
   records: Records,
   nowMs: number,
 ): Promise<Added | undefined> {
   if (rowCount(records) === 0) return undefined;
-  const commitNo = await nextCommitNo(connection);
+  const commitNo = (await nextCommitNo.runAndReadAll()).getRows()[0]?.[0] as bigint;
   const { spans, logs, metrics } = records;
   const resolved = await sources.resolve(connection, sourcesOf(records));
   const replacedSpans = spans.some(span => span.replaces)
@@ -156,11 +172,6 @@ async function addRecords(
     commit: { commitNo, spans: spans.length, logs: logs.length, metrics: metrics.length },
     sources: resolved,
   };
-}
-
-async function nextCommitNo(connection: DuckDBConnection): Promise<bigint> {
-  const result = await connection.runAndReadAll('SELECT last_commit + 1 FROM store.shard_state');
-  return result.getRows()[0]?.[0] as bigint;
 }
 
 function* sourcesOf({ spans, logs, metrics }: Records) {

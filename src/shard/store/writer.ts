@@ -2,10 +2,9 @@ import type { DuckDBConnection } from '@duckdb/node-api';
 import type { Logger } from 'pino';
 import { type Component, once } from '../../shared/lifecycle.ts';
 import type { Clock } from '../../shared/time.ts';
-import { type Commit, type CommitResult, commitBatches, type RecordBatch } from './commit.ts';
+import { type Commit, type CommitResult, commitBatches, openStore, type RecordBatch } from './commit.ts';
 import type { Database } from './database.ts';
 import { firstLine } from './instance.ts';
-import { loadSources } from './sources.ts';
 import { rowCount } from './tables.ts';
 
 export type WriteOutcome =
@@ -70,8 +69,7 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
     batchMemoryMs,
     refusal = () => Promise.resolve(undefined),
   } = options;
-  let connection = await database.connect();
-  let sources = await loadSources(connection);
+  let store = await openStore(await database.connect());
   const listeners: ((commit: Commit) => void)[] = [];
   const waiting: Waiting[] = [];
   let running: Promise<void> | undefined;
@@ -81,7 +79,7 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
 
   async function run(): Promise<void> {
     while (waiting.length > 0 || tasks.length > 0) {
-      if (waiting.length > 0) await store(takeGroup(waiting));
+      if (waiting.length > 0) await storeGroup(takeGroup(waiting));
       await tasks.shift()?.();
     }
     running = undefined;
@@ -97,11 +95,11 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
     return settled;
   }
 
-  async function store(group: readonly Waiting[]): Promise<void> {
+  async function storeGroup(group: readonly Waiting[]): Promise<void> {
     const attempt = await commit(group);
     // One bad batch must cost only itself.
     if (attempt.kind === 'failed' && !attempt.isFatal && group.length > 1) {
-      for (const one of group) await store([one]);
+      for (const one of group) await storeGroup([one]);
       return;
     }
     if (attempt.kind === 'stored' && attempt.commit !== undefined) {
@@ -115,7 +113,7 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
     if (reason !== undefined) return { kind: 'failed', reason, isFatal: true };
     try {
       const { commit, freshBatches } = await commitBatches(
-        { connection, sources },
+        store,
         group.map(({ batch }) => batch),
         { nowMs: clock.now(), repeatWindowMs, batchMemoryMs },
       );
@@ -131,11 +129,10 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
   async function reconnect(cause: unknown): Promise<boolean> {
     try {
       // An open connection would keep the invalidated instance, and with it the file, open.
-      connection.closeSync();
+      store.connection.closeSync();
       const isReopened = await database.reopenIfInvalidated();
       if (isReopened) logger.warn('database reopened after a fatal error');
-      connection = await database.connect();
-      sources = await loadSources(connection);
+      store = await openStore(await database.connect());
       if (isReopened) fatalFailure ??= firstLine(cause);
       return isReopened;
     } catch (error) {
@@ -160,8 +157,8 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
     exclusively: work =>
       enqueue(async () => {
         try {
-          const { result, forgetsSources = false } = await work(connection);
-          if (forgetsSources) sources = await loadSources(connection);
+          const { result, forgetsSources = false } = await work(store.connection);
+          if (forgetsSources) store = await openStore(store.connection);
           return result;
         } catch (error) {
           await reconnect(error);
@@ -171,8 +168,8 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
     recover: ({ withCheckpoint }) =>
       enqueue(async () => {
         try {
-          if (withCheckpoint) await connection.run('CHECKPOINT');
-          else await connection.run('SELECT 1');
+          if (withCheckpoint) await store.connection.run('CHECKPOINT');
+          else await store.connection.run('SELECT 1');
           if (withCheckpoint) fatalFailure = undefined;
         } catch (error) {
           await reconnect(error);
@@ -181,7 +178,7 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
     stop: once(async () => {
       isStopped = true;
       await running;
-      connection.closeSync();
+      store.connection.closeSync();
     }),
   };
 }
