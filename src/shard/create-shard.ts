@@ -54,6 +54,8 @@ export interface ShardOptions {
   readonly minFreeBytes: number;
   /** How often the disk and what retention asks for are looked at. */
   readonly lookEveryMs?: number;
+  readonly retainEveryMs?: number;
+  readonly checkpointBytes?: number;
   /** How long to wait for another process to let go of the data folder. */
   readonly openTimeoutMs?: number;
   readonly logger: Logger;

@@ -104,11 +104,12 @@ export async function openTestStore(options: StoreOptions = {}): Promise<TestSto
         openTimeoutMs: 1000,
       });
       const times = { repeatWindowMs: 60_000, batchMemoryMs: 60_000 };
-      writer = await createWriter({ database, clock, logger, ...times });
+      const reserve = createDiskReserve({ database, minFreeBytes: 1024 * 1024, clock });
+      writer = await createWriter({ database, clock, logger, refusal: reserve.refusal, ...times });
       maintenance = await createMaintenance({
         database,
         writer,
-        reserve: createDiskReserve({ database, minFreeBytes: 1024 * 1024, clock }),
+        reserve,
         limits: { maxAgeMs: 30 * DAY_MS, maxBytes: 2 ** 40, evalAgeMs: 365 * DAY_MS, ...limits },
         ...times,
         clock,

@@ -12,11 +12,12 @@ export async function readDurationBuckets(
 ): Promise<Iterable<string>> {
   const parameters = createParameters();
   const service = request.byService ? 'service' : 'NULL';
+  const range = request.ranges === undefined ? 'NULL' : 'range';
   const result = await query(
     connection,
-    `SELECT ${service} AS of_service, range, bucket, count(*), min(duration_ns), max(duration_ns)
+    `SELECT ${service} AS of_service, ${range} AS of_range, bucket, count(*), min(duration_ns), max(duration_ns)
      FROM (${bucketed(request, asOf, parameters)})
-     GROUP BY ALL ORDER BY of_service, range, bucket LIMIT ${mostRows}`,
+     GROUP BY ALL ORDER BY of_service, of_range, bucket LIMIT ${mostRows}`,
     parameters,
   );
   return linesOf(result, row => {
@@ -47,8 +48,7 @@ function bucketed(request: ParsedShardRead<'durationBuckets'>, asOf: bigint, par
     const spans = spansInRanges(ranges, { conditions, parts, parameters });
     return `SELECT service, duration_ns, range, part AS bucket FROM (${spans})`;
   }
-  return `SELECT service, duration_ns, NULL AS range, ${logBucket(scale)} AS bucket
-    FROM store.spans WHERE ${conditions}`;
+  return `SELECT service, duration_ns, ${logBucket(scale)} AS bucket FROM store.spans WHERE ${conditions}`;
 }
 
 /** The number of the zero bucket; more buckets than there are below it: 63 powers of two of at most 2^8 buckets. */

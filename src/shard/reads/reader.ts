@@ -40,7 +40,7 @@ export interface Reader {
   read(call: SnapshotCall, signal: AbortSignal): Promise<ReadAnswer>;
 }
 
-export type ReadAnswer =
+type ReadAnswer =
   /** NDJSON lines of all reads, trailers included. Going through them cannot fail. */
   | { readonly kind: 'read'; readonly lines: Iterable<string> }
   | { readonly kind: 'gone'; readonly reason: string };

@@ -4,7 +4,7 @@ import type { Clock } from '../../shared/time.ts';
 import { sizeOf, walOf } from './data-folder.ts';
 import type { Database } from './database.ts';
 import type { DiskReserve } from './disk-reserve.ts';
-import { CHECKPOINT_THRESHOLD_BYTES } from './instance.ts';
+import { CHECKPOINT_BYTES } from './instance.ts';
 import { type RetentionLimits, retentionStep } from './retention.ts';
 import { forgetIds } from './seen-ids.ts';
 import { sweepSources } from './sweep-sources.ts';
@@ -36,7 +36,7 @@ const RETAIN_EVERY_MS = 10_000;
 const FORGET_EVERY_MS = 60_000;
 const SWEEP_EVERY_MS = 3_600_000;
 /** While reads overlap DuckDB puts a checkpoint off after an update; at this size of the WAL it is made to wait for them. */
-const FORCED_AT_BYTES = 2 * CHECKPOINT_THRESHOLD_BYTES;
+const FORCED_AT_BYTES = 2 * CHECKPOINT_BYTES;
 
 export async function createMaintenance(options: MaintenanceOptions): Promise<Maintenance> {
   const { database, writer, reserve, clock, logger } = options;

@@ -5,7 +5,6 @@ import type { Clock } from '../../shared/time.ts';
 import { type Commit, type CommitResult, commitBatches, openStore, type RecordBatch } from './commit.ts';
 import type { Database } from './database.ts';
 import { firstLine } from './instance.ts';
-import { loadSources } from './sources.ts';
 import { rowCount } from './tables.ts';
 
 export type WriteOutcome =
@@ -164,7 +163,7 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
       enqueue(async () => {
         try {
           const { result, forgetsSources = false } = await work(store.connection);
-          if (forgetsSources) store = { ...store, sources: await loadSources(store.connection) };
+          if (forgetsSources) store = await openStore(store.connection);
           return result;
         } catch (error) {
           await reconnect(error);

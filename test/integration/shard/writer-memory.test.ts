@@ -35,11 +35,7 @@ afterEach(async () => {
 async function startWriter(freeMemory: () => Promise<boolean>): Promise<void> {
   writer = await createWriter({
     database: {
-      path: ':memory:',
-      opening: { tookMs: 0, replayedBytes: 0 },
       connect: () => instance.connect(),
-      answers: () => Promise.resolve(true),
-      reusableBytes: () => Promise.resolve(0),
       reopenIfInvalidated: () => Promise.resolve(false),
     },
     clock: { now: () => 1_700_000_000_000 },
