@@ -36,7 +36,7 @@ export interface Writer extends Component {
   recover(options: { readonly withCheckpoint: boolean }): Promise<void>;
 }
 
-export interface Exclusive<T> {
+interface Exclusive<T> {
   readonly result: T;
   /** Sources were deleted, so what the writer knows of them is to be read again. */
   readonly forgetsSources?: boolean;
