@@ -2,7 +2,14 @@ import type { DuckDBConnection } from '@duckdb/node-api';
 import type { Logger } from 'pino';
 import { type Component, once } from '../../shared/lifecycle.ts';
 import type { Clock } from '../../shared/time.ts';
-import { type Commit, type CommitResult, commitBatches, openStore, type RecordBatch } from './commit.ts';
+import {
+  type Commit,
+  type CommitResult,
+  commitBatches,
+  lastCommitNo,
+  openStore,
+  type RecordBatch,
+} from './commit.ts';
 import type { Database } from './database.ts';
 import { firstLine } from './instance.ts';
 import { rowCount } from './tables.ts';
@@ -29,7 +36,7 @@ export interface Writer extends Component {
   recover(options: { readonly withCheckpoint: boolean }): Promise<void>;
 }
 
-export interface Exclusive<T> {
+interface Exclusive<T> {
   readonly result: T;
   /** Sources were deleted, so what the writer knows of them is to be read again. */
   readonly forgetsSources?: boolean;
@@ -164,6 +171,7 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
         try {
           const { result, forgetsSources = false } = await work(store.connection);
           if (forgetsSources) store = await openStore(store.connection);
+          else store.last.commitNo = await lastCommitNo(store.connection);
           return result;
         } catch (error) {
           await reconnect(error);
