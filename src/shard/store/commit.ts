@@ -1,5 +1,5 @@
 import type { DuckDBConnection, DuckDBPreparedStatement } from '@duckdb/node-api';
-import { appendRows } from './append.ts';
+import { type AppendedTable, appendRows } from './append.ts';
 import { appendRecords } from './append-records.ts';
 import { replaceSpans } from './replace-spans.ts';
 import { rememberIds } from './seen-ids.ts';
@@ -194,19 +194,29 @@ interface CommitRow {
   readonly records: Records;
 }
 
-const COMMITS = {
+const COMMITS: AppendedTable<CommitRow> = {
   table: 'commits',
-  columns: [
-    ({ commitNo }: CommitRow) => commitNo,
-    ({ nowMs }: CommitRow) => BigInt(nowMs),
-    ({ records }: CommitRow) => records.spans.length,
-    ({ records }: CommitRow) => records.logs.length,
-    ({ records }: CommitRow) => records.metrics.length,
-    ({ records }: CommitRow) => latest(records.spans, span => span.startNs),
-    ({ records }: CommitRow) => latest(records.logs, log => log.timeNs),
-    ({ records }: CommitRow) => latest(records.metrics, metric => metric.timeNs),
-  ],
-} as const;
+  columnCount: 8,
+  write(columns, at, { commitNo, nowMs, records: { spans, logs, metrics } }) {
+    columns[0]?.setItem(at, commitNo);
+    columns[1]?.setItem(at, BigInt(nowMs));
+    columns[2]?.setItem(at, spans.length);
+    columns[3]?.setItem(at, logs.length);
+    columns[4]?.setItem(at, metrics.length);
+    columns[5]?.setItem(
+      at,
+      latest(spans, span => span.startNs),
+    );
+    columns[6]?.setItem(
+      at,
+      latest(logs, log => log.timeNs),
+    );
+    columns[7]?.setItem(
+      at,
+      latest(metrics, metric => metric.timeNs),
+    );
+  },
+};
 
 function latest<R>(rows: readonly R[], timeOf: (row: R) => bigint): bigint | null {
   let latestNs: bigint | null = null;

@@ -1,5 +1,5 @@
 import { BIGINT, blobValue, type DuckDBConnection, LIST, listValue, UHUGEINT } from '@duckdb/node-api';
-import { appendRows } from './append.ts';
+import { type AppendedTable, appendRows } from './append.ts';
 import { hashKey } from './blobs.ts';
 import type { Blob } from './tables.ts';
 
@@ -19,18 +19,23 @@ export async function storeBlobs(
   await nameAgain(connection, distinct.filter(isKnown), commitNo);
   await appendRows(
     connection,
-    {
-      table: 'blobs',
-      columns: [
-        (blob: Blob) => hashKey(blob.sha256),
-        (blob: Blob) => blob.sha256,
-        (blob: Blob) => blobValue(blob.content),
-        () => commitNo,
-        (blob: Blob) => pinOf(blob),
-      ],
-    },
+    blobsTable(commitNo),
     distinct.filter(blob => !isKnown(blob)),
   );
+}
+
+function blobsTable(commitNo: bigint): AppendedTable<Blob> {
+  return {
+    table: 'blobs',
+    columnCount: 5,
+    write(columns, at, blob) {
+      columns[0]?.setItem(at, hashKey(blob.sha256));
+      columns[1]?.setItem(at, blob.sha256);
+      columns[2]?.setItem(at, blobValue(blob.content));
+      columns[3]?.setItem(at, commitNo);
+      columns[4]?.setItem(at, pinOf(blob));
+    },
+  };
 }
 
 async function knownKeys(connection: DuckDBConnection, blobs: readonly Blob[]): Promise<ReadonlySet<bigint>> {
