@@ -11,6 +11,7 @@ import { createBlobRoute, createBlobUploadRoute } from './api/blob-routes.ts';
 import { inTurn } from './api/in-turn.ts';
 import { createLiveRoute } from './api/live-route.ts';
 import { createReadRoutes } from './api/read-route.ts';
+import { createSqlRoute } from './api/sql-route.ts';
 import { createWriteRoute } from './api/write-route.ts';
 import { createDecoder } from './decode/decoder.ts';
 import { createLiveFeed } from './live/live-feed.ts';
@@ -20,6 +21,7 @@ import { createReader } from './reads/reader.ts';
 import { createSlots } from './reads/slots.ts';
 import { LOG_ROWS } from './rows/log-row.ts';
 import { SPAN_ROWS } from './rows/span-row.ts';
+import { createSql, type SqlLimits, type SqlOptions } from './sql/sql.ts';
 import { openDatabase } from './store/database.ts';
 import { createDiskReserve } from './store/disk-reserve.ts';
 import { createMaintenance } from './store/maintenance.ts';
@@ -42,6 +44,7 @@ export interface ShardOptions {
   /** Bounds of one read's answer; one that they end says so. */
   readonly maxAnswerRows: number;
   readonly maxAnswerBytes: number;
+  readonly sql: Omit<SqlLimits, 'maxAnswerBytes'> & Pick<SqlOptions, 'onStuck'>;
   /** How long a sender's repeat of an export is recognised; 0 never. */
   readonly repeatWindowMs: number;
   /** How long a delivered batch id is remembered. */
@@ -51,6 +54,8 @@ export interface ShardOptions {
   readonly minFreeBytes: number;
   /** How often the disk and what retention asks for are looked at. */
   readonly lookEveryMs?: number;
+  readonly retainEveryMs?: number;
+  readonly checkpointBytes?: number;
   /** How long to wait for another process to let go of the data folder. */
   readonly openTimeoutMs?: number;
   readonly logger: Logger;
@@ -97,7 +102,16 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
     );
     logger.info(database.opening, 'opened the database');
     const reserve = createDiskReserve({ ...options, database });
-    const writer = start(await createWriter({ ...options, database, refusal: reserve.refusal }));
+    const sql = createSql({
+      database,
+      limits: { ...options.sql, maxAnswerBytes: options.maxAnswerBytes },
+      instanceBytes: options.memoryLimitBytes,
+      onStuck: options.sql.onStuck,
+      logger,
+    });
+    const writer = start(
+      await createWriter({ ...options, database, refusal: reserve.refusal, freeMemory: sql.giveWay }),
+    );
     const maintenance = start(
       await createMaintenance({ ...options, database, writer, reserve, limits: options.retention }),
     );
@@ -117,6 +131,7 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
           ...createReadRoutes({ reader, slots }),
           ...inTurn(slots, [createBlobRoute(database)]),
           createLiveRoute(live),
+          createSqlRoute(sql),
           ...inTurn(createSlots(WRITES_IN_HAND), [
             createWriteRoute(createWriteApi({ types, decode, writer })),
             createBlobUploadRoute({ writer, clock: options.clock, pinMs: options.retention.evalAgeMs }),

@@ -5,6 +5,7 @@ import { once } from '../shared/lifecycle.ts';
 import { READ_API_VERSION } from '../shared/read/contract.ts';
 import { sendError } from './api/bodies.ts';
 import type { Route } from './api/route.ts';
+import { DatabaseDownError } from './store/database.ts';
 
 export interface ReadServerOptions {
   readonly host: string;
@@ -25,6 +26,10 @@ export async function createReadServer(options: ReadServerOptions): Promise<Http
     const answered = answer(options, request, response).catch((error: unknown) => {
       // The caller left, which ends its request body or its query.
       if (response.destroyed) return;
+      if (error instanceof DatabaseDownError && !response.headersSent) {
+        sendError(response, { status: 503, message: error.message });
+        return;
+      }
       options.logger.error({ err: error, url: request.url }, 'request failed');
       // A body that has begun can only be broken off; without its trailer nobody takes it for whole.
       if (response.headersSent) response.destroy();

@@ -98,6 +98,14 @@ export function testOptions(dataDir: string): ShardOptions {
     maxRequestBytes: 4 * 1024 * 1024,
     memoryLimitBytes: 256 * 1024 * 1024,
     threads: 1,
+    sql: {
+      timeoutMs: 10_000,
+      maxRows: 10_000,
+      memoryLimitBytes: 64 * 1024 * 1024,
+      onStuck: reason => {
+        throw new Error(reason);
+      },
+    },
     repeatWindowMs: 15 * 60_000,
     batchMemoryMs: 8 * 86_400_000,
     maxConcurrentReads: 8,

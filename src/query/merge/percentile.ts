@@ -1,7 +1,7 @@
 import type { DurationBucket, DurationValue } from '../../shared/read/contract.ts';
 
 /**
- * Exact percentiles of durations that lie on many shards: the element at {@link percentileIndex} of all of them,
+ * Exact percentiles of durations that lie on many shards: the element at `round((count - 1) · p)` of all of them,
  * sorted. The search starts with bucket counts, is told which bucket the element must be in, and looks into that
  * bucket only: by cutting it into parts while it is large, by listing its values once it is small. It does no I/O;
  * whoever asks the shards feeds it their rows, of all shards and of one snapshot of each, and asks what it says.
@@ -31,8 +31,8 @@ export interface SuspectRange {
 /** Ranges with no more durations than this are listed, larger ones are cut. */
 const MOST_LISTED = 1000;
 
-/** Nearest index: `round((count - 1) · p)`, half away from zero; `p` is from 0 to 1. */
-export function percentileIndex(count: number, p: number): number {
+/** Nearest index, half away from zero; `p` is from 0 to 1. */
+function percentileIndex(count: number, p: number): number {
   return Math.round((count - 1) * p);
 }
 

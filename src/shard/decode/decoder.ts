@@ -1,12 +1,17 @@
 import type { OtlpTypes } from '../../shared/otlp/messages.ts';
 import type { Signal } from '../../shared/otlp/signal.ts';
 import type { Hash } from '../../shared/topology/hash.ts';
-import type { LogRecord, MetricRecord, Records } from '../store/tables.ts';
-import { decodeLogs } from './logs.ts';
-import { decodeMetrics } from './metrics.ts';
-import type { LogsData, MetricsData, TracesData } from './otlp.ts';
-import { createSink, type Rejections } from './sink.ts';
-import { decodeSpans } from './spans.ts';
+import type { Records } from '../store/tables.ts';
+import { type RecordVisitor, visitRecords } from './envelope.ts';
+import { decodeLog } from './logs.ts';
+import { decodeMetric } from './metrics.ts';
+import type { Metric, OtlpLogRecord, Span } from './otlp.ts';
+import { PlainAttributes } from './plain-attributes.ts';
+import { PlainSpanReader } from './plain-span.ts';
+import { pointTies } from './point-ties.ts';
+import { createSink, type Rejections, type Sink } from './sink.ts';
+import { decodeSpan } from './spans.ts';
+import { createSurroundingsCache } from './surroundings.ts';
 
 type Decoded =
   | { readonly kind: 'records'; readonly records: Records; readonly rejections: Rejections }
@@ -16,31 +21,47 @@ type Decoded =
 export type Decode = (signal: Signal, body: Buffer) => Decoded;
 
 export function createDecoder({ types, hash }: { types: OtlpTypes; hash: Hash }): Decode {
-  const tieOf = (record: Omit<LogRecord, 'tie'> | Omit<MetricRecord, 'tie'>) =>
-    hash.hash64(Buffer.from(JSON.stringify(record, bigIntText)));
+  const surroundings = createSurroundingsCache({ types, hash });
+  const visitors = createVisitors({ types, hash });
   return (signal, body) => {
-    let data: unknown;
+    const sink = createSink();
     try {
-      data = types.request(signal).decode(body);
+      visitRecords(body, surroundings, visitors[signal](body, sink));
     } catch (error) {
       return { kind: 'malformed', reason: error instanceof Error ? error.message : String(error) };
-    }
-    const sink = createSink();
-    switch (signal) {
-      case 'traces':
-        decodeSpans(data as TracesData, sink, hash);
-        break;
-      case 'logs':
-        decodeLogs(data as LogsData, sink, tieOf);
-        break;
-      case 'metrics':
-        decodeMetrics(data as MetricsData, sink, tieOf);
-        break;
     }
     return { kind: 'records', records: sink.records, rejections: sink.rejections() };
   };
 }
 
-function bigIntText(_name: string, value: unknown): unknown {
-  return typeof value === 'bigint' ? value.toString() : value;
+type Visitors = { readonly [S in Signal]: (request: Buffer, sink: Sink) => RecordVisitor };
+
+function createVisitors({ types, hash }: { types: OtlpTypes; hash: Hash }): Visitors {
+  const attributes = new PlainAttributes();
+  const message = <Message>(type: string, bytes: Buffer) =>
+    types.message(type).decode(bytes) as unknown as Message;
+  return {
+    traces(request, sink) {
+      const plain = new PlainSpanReader(request, { attributes, types, hash });
+      return (start, end, surroundings) => {
+        const record = plain.read(start, end, surroundings);
+        if (record !== undefined) sink.records.spans.push(record);
+        else decodeSpan(message<Span>('Span', request.subarray(start, end)), surroundings, { sink, hash });
+      };
+    },
+    logs(request, sink) {
+      return (start, end, surroundings) => {
+        const bytes = request.subarray(start, end);
+        const tie = hash.hash64(bytes, surroundings.hash);
+        decodeLog(message<OtlpLogRecord>('LogRecord', bytes), { surroundings, tie, sink });
+      };
+    },
+    metrics(request, sink) {
+      return (start, end, surroundings) => {
+        const bytes = request.subarray(start, end);
+        const ties = pointTies(bytes, surroundings.hash, hash);
+        decodeMetric(message<Metric>('Metric', bytes), { surroundings, ties, sink });
+      };
+    },
+  };
 }

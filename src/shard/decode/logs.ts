@@ -1,53 +1,27 @@
 import type { Severity } from '../../shared/read/contract.ts';
-import type { Blob, LogRecord, Source } from '../store/tables.ts';
 import { addWords } from '../words.ts';
 import { kindOf, scalarText } from './any-value.ts';
-import { attributesBeyondValues, attributeValues, serviceOf, valuesJson } from './attributes.ts';
+import { attributesBeyondValues, attributeValues, valuesJson } from './attributes.ts';
 import { textBlob } from './blob.ts';
 import { isSpanId, isTraceId, spanIdNumber, traceIdNumber } from './ids.ts';
-import { type LogsData, type OtlpLogRecord, toBigInt, toHex } from './otlp.ts';
+import { type OtlpLogRecord, toBigInt, toHex } from './otlp.ts';
 import { otlpJson } from './otlp-json.ts';
 import type { Sink } from './sink.ts';
-import { sourceOf } from './source.ts';
-
-export type TieOfLog = (record: Omit<LogRecord, 'tie'>) => bigint;
+import type { Surroundings } from './surroundings.ts';
 
 /** Longer bodies, in bytes of UTF-8, are kept as blobs (contract §2.4). */
 const MAX_BODY_BYTES = 8192;
 
-export function decodeLogs(data: LogsData, sink: Sink, tieOf: TieOfLog): void {
-  for (const resourceLogs of data.resourceLogs) {
-    const service = serviceOf(resourceLogs.resource, 'are empty');
-    for (const scopeLogs of resourceLogs.scopeLogs) {
-      const source = sourceOf(resourceLogs, scopeLogs);
-      for (const log of scopeLogs.logRecords) {
-        const body = scalarText(log.body) ?? '';
-        const blob = isLong(body) ? textBlob(body) : undefined;
-        const record = logRecord(log, { service, source, body, blob });
-        sink.records.logs.push({ ...record, tie: tieOf(record) });
-        if (blob !== undefined) sink.records.blobs.push(blob);
-        addWords(sink.records.logWords, body);
-      }
-    }
-  }
-}
+export function decodeLog(log: OtlpLogRecord, { surroundings, tie, sink }: LogContext): void {
+  const body = scalarText(log.body) ?? '';
+  const blob = isLong(body) ? textBlob(body) : undefined;
+  if (blob !== undefined) sink.records.blobs.push(blob);
+  addWords(sink.records.logWords, body);
 
-function isLong(body: string): boolean {
-  return body.length > MAX_BODY_BYTES / 3 && Buffer.byteLength(body) > MAX_BODY_BYTES;
-}
-
-interface LogContext {
-  readonly service: string;
-  readonly source: Source;
-  readonly body: string;
-  readonly blob: Blob | undefined;
-}
-
-function logRecord(log: OtlpLogRecord, { service, source, body, blob }: LogContext): Omit<LogRecord, 'tie'> {
   const timeNs = toBigInt(log.timeUnixNano);
   const observedNs = toBigInt(log.observedTimeUnixNano);
   const severity = severityOf(log.severityNumber);
-  return {
+  sink.records.logs.push({
     // A record that only says when it was seen happened about then, not in 1970.
     timeNs: timeNs === 0n ? observedNs : timeNs,
     observedNs,
@@ -57,11 +31,22 @@ function logRecord(log: OtlpLogRecord, { service, source, body, blob }: LogConte
     severityText: log.severityText === '' ? severity.toUpperCase() : log.severityText,
     body: blob === undefined ? body : '',
     bodySha256: blob?.sha256 ?? null,
-    service,
+    service: surroundings.service,
     attributes: valuesJson(attributeValues(log.attributes)),
     otlp: logRest(log),
-    source,
-  };
+    source: surroundings.source,
+    tie,
+  });
+}
+
+interface LogContext {
+  readonly surroundings: Surroundings;
+  readonly tie: bigint;
+  readonly sink: Sink;
+}
+
+function isLong(body: string): boolean {
+  return body.length > MAX_BODY_BYTES / 3 && Buffer.byteLength(body) > MAX_BODY_BYTES;
 }
 
 /** By number only (contract §2.4): four numbers per word, from 1. */

@@ -1,25 +1,15 @@
 import type { MetricType } from '../../shared/read/contract.ts';
-import type { MetricRecord, Source } from '../store/tables.ts';
-import { attributesBeyondValues, attributeValues, serviceOf, valuesJson } from './attributes.ts';
-import { type DataPoint, type Metric, type MetricsData, toBigInt } from './otlp.ts';
+import { attributesBeyondValues, attributeValues, valuesJson } from './attributes.ts';
+import { type DataPoint, type Metric, toBigInt } from './otlp.ts';
 import { otlpJson } from './otlp-json.ts';
 import type { Sink } from './sink.ts';
-import { sourceOf } from './source.ts';
+import type { Surroundings } from './surroundings.ts';
 
-export type TieOfMetric = (record: Omit<MetricRecord, 'tie'>) => bigint;
-
-export function decodeMetrics(data: MetricsData, sink: Sink, tieOf: TieOfMetric): void {
-  for (const resourceMetrics of data.resourceMetrics) {
-    const service = serviceOf(resourceMetrics.resource, 'are skipped');
-    for (const scopeMetrics of resourceMetrics.scopeMetrics) {
-      const surroundings = { service, source: sourceOf(resourceMetrics, scopeMetrics) };
-      for (const metric of scopeMetrics.metrics) {
-        for (const record of metricRecords(metric, surroundings)) {
-          sink.records.metrics.push({ ...record, tie: tieOf(record) });
-        }
-      }
-    }
-  }
+interface MetricContext {
+  readonly surroundings: Surroundings;
+  /** Of the data points, in their order. */
+  readonly ties: readonly bigint[];
+  readonly sink: Sink;
 }
 
 /** The members of the oneof `Metric.data` and what the read API calls them (contract §2.5). */
@@ -33,27 +23,26 @@ const METRIC_TYPE_OF = {
 
 type DataKind = keyof typeof METRIC_TYPE_OF;
 
-interface Surroundings {
-  readonly service: string;
-  readonly source: Source;
-}
-
-function* metricRecords(metric: Metric, surroundings: Surroundings): Generator<Omit<MetricRecord, 'tie'>> {
+export function decodeMetric(metric: Metric, { surroundings, ties, sink }: MetricContext): void {
   const kind = (Object.keys(METRIC_TYPE_OF) as DataKind[]).find(candidate => metric[candidate] !== null);
   if (kind === undefined) return;
   const restOf = restOfPoints(metric, kind);
-  for (const point of metric[kind]?.dataPoints ?? []) {
-    yield {
+  const points = metric[kind]?.dataPoints ?? [];
+  points.forEach((point, index) => {
+    sink.records.metrics.push({
       timeNs: toBigInt(point.timeUnixNano),
-      ...surroundings,
+      service: surroundings.metricService,
       name: metric.name,
       metricType: METRIC_TYPE_OF[kind],
       value: pointValue(kind, point),
       unit: metric.unit,
       attributes: valuesJson(attributeValues(point.attributes)),
       otlp: restOf(point),
-    };
-  }
+      source: surroundings.source,
+      // Points of another kind, which the metric was also sent with, are not there: the last kind counts.
+      tie: ties[ties.length - points.length + index] ?? 0n,
+    });
+  });
 }
 
 /**

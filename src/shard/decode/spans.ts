@@ -1,7 +1,7 @@
 import type { SpanEventRow } from '../../shared/read/model.ts';
 import { formatNanos } from '../../shared/time.ts';
 import { type Hash, SLOT_COUNT } from '../../shared/topology/hash.ts';
-import type { Source, SpanRecord } from '../store/tables.ts';
+import type { SpanRecord } from '../store/tables.ts';
 import { addWords } from '../words.ts';
 import { kindOf } from './any-value.ts';
 import {
@@ -9,33 +9,21 @@ import {
   attributeTexts,
   attributeValues,
   repeatedKeys,
-  serviceOf,
   valuesJson,
 } from './attributes.ts';
 import { isSpanId, isTraceId, spanIdNumber, traceIdNumber } from './ids.ts';
 import { type Promotion, promoteLlm } from './llm.ts';
-import { type Span, type SpanEvent, type TracesData, toBigInt, toHex } from './otlp.ts';
+import { type Span, type SpanEvent, toBigInt, toHex } from './otlp.ts';
 import { otlpJson } from './otlp-json.ts';
 import type { Sink } from './sink.ts';
-import { sourceOf } from './source.ts';
+import type { Surroundings } from './surroundings.ts';
 
-export function decodeSpans(data: TracesData, sink: Sink, hash: Hash): void {
-  for (const resourceSpans of data.resourceSpans) {
-    const service = serviceOf(resourceSpans.resource, 'are empty');
-    for (const scopeSpans of resourceSpans.scopeSpans) {
-      const source = sourceOf(resourceSpans, scopeSpans);
-      for (const span of scopeSpans.spans) decodeSpan(span, { service, source, hash }, sink);
-    }
-  }
-}
-
-interface Surroundings {
-  readonly service: string;
-  readonly source: Source;
-  readonly hash: Hash;
-}
-
-function decodeSpan(span: Span, surroundings: Surroundings, sink: Sink): void {
+/** Stores a span, or rejects it for its ids. */
+export function decodeSpan(
+  span: Span,
+  surroundings: Surroundings,
+  { sink, hash }: { sink: Sink; hash: Hash },
+): void {
   if (!isTraceId(span.traceId)) {
     sink.reject('span whose trace_id is not 16 bytes, not all zero');
     return;
@@ -45,7 +33,7 @@ function decodeSpan(span: Span, surroundings: Surroundings, sink: Sink): void {
     return;
   }
   const promotion = promoteLlm(attributeTexts(span.attributes));
-  const record = spanRecord(span, surroundings, promotion);
+  const record = spanRecord(span, { surroundings, promotion, traceKey: hash.hash64(span.traceId) });
   sink.records.spans.push(record);
   if (promotion === undefined) return;
   sink.records.blobs.push(...promotion.blobs);
@@ -55,16 +43,17 @@ function decodeSpan(span: Span, surroundings: Surroundings, sink: Sink): void {
   for (const word of words) sink.records.spanWords.push({ word, traceId: record.traceId });
 }
 
+interface SpanContext {
+  readonly surroundings: Surroundings;
+  readonly promotion: Promotion | undefined;
+  readonly traceKey: bigint;
+}
+
 const MAX_DURATION_NS = 2n ** 63n - 1n;
 
-function spanRecord(
-  span: Span,
-  { service, source, hash }: Surroundings,
-  promotion: Promotion | undefined,
-): SpanRecord {
+function spanRecord(span: Span, { surroundings, promotion, traceKey }: SpanContext): SpanRecord {
   const startNs = toBigInt(span.startTimeUnixNano);
   const durationNs = toBigInt(span.endTimeUnixNano) - startNs;
-  const traceKey = hash.hash64(span.traceId);
   const values = attributeValues(span.attributes);
   for (const key of promotion?.hidden ?? []) values.delete(key);
   return {
@@ -73,17 +62,17 @@ function spanRecord(
     traceKey,
     spanId: spanIdNumber(span.spanId),
     parentSpanId: spanIdNumber(span.parentSpanId),
-    service,
+    service: surroundings.service,
     operation: span.name,
     startNs,
     durationNs: cutDuration(durationNs),
-    status: STATUSES[span.status?.code ?? 0] ?? 'unset',
+    status: SPAN_STATUSES[span.status?.code ?? 0] ?? 'unset',
     kind: kindName(span, promotion),
     attributes: valuesJson(values),
-    events: span.events.length === 0 ? null : JSON.stringify(span.events.map(eventRow)),
+    events: eventsColumn(span.events),
     llm: promotion === undefined ? null : JSON.stringify(promotion.llm),
     otlp: spanRest(span, promotion),
-    source,
+    source: surroundings.source,
     replaces: false,
   };
 }
@@ -94,11 +83,11 @@ function cutDuration(durationNs: bigint): bigint {
 }
 
 function kindName(span: Span, promotion: Promotion | undefined): SpanRecord['kind'] {
-  return promotion === undefined ? (KINDS[span.kind] ?? 'internal') : 'llm';
+  return promotion === undefined ? (SPAN_KINDS[span.kind] ?? 'internal') : 'llm';
 }
 
 /** Names by number (`Span.SpanKind`); unspecified and unknown ones show as internal. */
-const KINDS: Readonly<Record<number, SpanRecord['kind']>> = {
+export const SPAN_KINDS: Readonly<Record<number, SpanRecord['kind']>> = {
   1: 'internal',
   2: 'server',
   3: 'client',
@@ -107,7 +96,16 @@ const KINDS: Readonly<Record<number, SpanRecord['kind']>> = {
 };
 
 /** Names by number (`Status.StatusCode`); 0 and unknown ones show as unset. */
-const STATUSES: Readonly<Record<number, SpanRecord['status']>> = { 1: 'ok', 2: 'error' };
+export const SPAN_STATUSES: Readonly<Record<number, SpanRecord['status']>> = { 1: 'ok', 2: 'error' };
+
+export function eventsColumn(events: readonly SpanEvent[]): string | null {
+  return events.length === 0 ? null : JSON.stringify(events.map(eventRow));
+}
+
+/** The member `events` of the rest, or nothing when the column of events tells all: the list is there whole or not. */
+export function eventsRest(events: readonly SpanEvent[]): string {
+  return events.every(isInTheRow) ? '' : `"events":${JSON.stringify(events.map(event => otlpJson(event)))}`;
+}
 
 function eventRow(event: SpanEvent): SpanEventRow {
   return {
@@ -139,7 +137,7 @@ function spanRest(span: Span, promotion: Promotion | undefined): string | null {
   const durationNs = endNs - toBigInt(span.startTimeUnixNano);
   const rest = {
     ...otlpJson(span, IN_THE_ROW),
-    ...(KINDS[span.kind] !== kindName(span, promotion) && { kind: span.kind }),
+    ...(SPAN_KINDS[span.kind] !== kindName(span, promotion) && { kind: span.kind }),
     ...(span.parentSpanId.length > 0 &&
       !isSpanId(span.parentSpanId) && { parentSpanId: toHex(span.parentSpanId) }),
     ...(cutDuration(durationNs) !== durationNs && { endTimeUnixNano: endNs.toString() }),

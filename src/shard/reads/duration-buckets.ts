@@ -1,7 +1,7 @@
 import type { DurationBucket, ParsedShardRead } from '../../shared/read/contract.ts';
 import { nanosKey, rowLine } from '../../shared/read/ndjson.ts';
 import { countedSpans } from './counted.ts';
-import { durationRanges } from './duration-ranges.ts';
+import { spansInRanges } from './duration-ranges.ts';
 import { linesOf, query, type ReadContext } from './read.ts';
 import { createParameters, type Parameters, when } from './where.ts';
 
@@ -12,14 +12,12 @@ export async function readDurationBuckets(
 ): Promise<Iterable<string>> {
   const parameters = createParameters();
   const service = request.byService ? 'service' : 'NULL';
-  const { join, range, bucket } = cut(request, parameters);
-  const ofServices = when(request.services, services => `service IN ${parameters.texts(services)}`);
+  const range = request.ranges === undefined ? 'NULL' : 'range';
   const result = await query(
     connection,
-    `SELECT ${service} AS service, ${range} AS range, ${bucket} AS bucket,
-       count(*), min(duration_ns), max(duration_ns)
-     FROM store.spans ${join} WHERE ${countedSpans(request, asOf, parameters, [ofServices])}
-     GROUP BY ALL ORDER BY 1, 2, 3 LIMIT ${mostRows}`,
+    `SELECT ${service} AS of_service, ${range} AS of_range, bucket, count(*), min(duration_ns), max(duration_ns)
+     FROM (${bucketed(request, asOf, parameters)})
+     GROUP BY ALL ORDER BY of_service, of_range, bucket LIMIT ${mostRows}`,
     parameters,
   );
   return linesOf(result, row => {
@@ -40,16 +38,17 @@ export async function readDurationBuckets(
 
 type Row = [string | null, number | null, number | bigint, bigint, bigint, bigint];
 
-interface Cut {
-  readonly join: string;
-  readonly range: string;
-  readonly bucket: string;
-}
-
-function cut({ ranges, parts, scale }: ParsedShardRead<'durationBuckets'>, parameters: Parameters): Cut {
-  if (ranges === undefined) return { join: '', range: 'NULL', bucket: logBucket(scale) };
-  const { join, index, part } = durationRanges(ranges, { parts, parameters });
-  return { join, range: index, bucket: part };
+/** SQL for the spans with the bucket that each is in. */
+function bucketed(request: ParsedShardRead<'durationBuckets'>, asOf: bigint, parameters: Parameters): string {
+  const { ranges, parts, scale } = request;
+  const conditions = countedSpans(request, asOf, parameters, [
+    when(request.services, services => `service IN ${parameters.texts(services)}`),
+  ]);
+  if (ranges !== undefined) {
+    const spans = spansInRanges(ranges, { conditions, parts, parameters });
+    return `SELECT service, duration_ns, range, part AS bucket FROM (${spans})`;
+  }
+  return `SELECT service, duration_ns, ${logBucket(scale)} AS bucket FROM store.spans WHERE ${conditions}`;
 }
 
 /** The number of the zero bucket; more buckets than there are below it: 63 powers of two of at most 2^8 buckets. */

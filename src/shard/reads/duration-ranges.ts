@@ -6,51 +6,62 @@ const MAX_DURATION = 2n ** 63n - 1n;
 
 type DurationRange = ParsedShardRead<'durationValues'>['ranges'][number];
 
-/** SQL for joining spans with closed ranges of durations. */
-export interface DurationRanges {
-  /** To come after `FROM store.spans`. */
-  readonly join: string;
-  /** Index of the range that a joined row is in. */
-  readonly index: string;
-  /** Which of the equally wide parts of its range a joined row is in, counted from 0. */
-  readonly part: string;
+interface RangeOptions {
+  /** Which spans. */
+  readonly conditions: string;
+  /** Equally wide parts to cut each range into. */
+  readonly parts: number;
+  readonly parameters: Parameters;
 }
 
 /**
+ * SQL for the spans in each of some closed ranges, once for every range that they are in: `service`, `duration_ns`, the
+ * `range` by its index, and the `part` of it, counted from 0.
+ *
  * Rows outside their range are gone before the part is computed, so `duration_ns - min_ns` cannot be negative. Wider
- * ranges than a signed 64-bit number can count take 128 bits, which are about ten times as slow to divide.
+ * ranges than a signed 64-bit number can count take 128 bits, which are ten times as slow to divide.
  */
-export function durationRanges(
+export function spansInRanges(
   ranges: readonly DurationRange[],
-  { parts, parameters }: { readonly parts: number; readonly parameters: Parameters },
-): DurationRanges {
+  { conditions, parts, parameters }: RangeOptions,
+): string {
   const bounds = ranges.map(stored);
   const offset = bounds.every(({ minNs, maxNs }) => maxNs - minNs < MAX_DURATION) ? 'BIGINT' : 'HUGEINT';
-  const rows = bounds.map(({ minNs, maxNs }, index) => {
-    const service = ranges[index]?.service;
+  const rows = bounds.map(({ minNs, maxNs, service }, index) => {
     const name = service === undefined ? 'NULL' : parameters.text(service);
     const width = (maxNs - minNs) / BigInt(parts) + 1n;
-    return `(${index}, ${name}::VARCHAR, (${minNs})::BIGINT, (${maxNs})::BIGINT, (${width})::${offset})`;
+    const values = `(${index}, ${name}::VARCHAR, (${minNs})::BIGINT, (${maxNs})::BIGINT, (${width})::${offset})`;
+    return { values, isOfService: service !== undefined };
   });
-  // With an equality in it the join can hash, which is ten times as fast.
-  const sameService = ranges.every(({ service }) => service !== undefined)
-    ? 'service = range.of_service'
-    : '(range.of_service IS NULL OR service = range.of_service)';
-  return {
-    join: `JOIN (VALUES ${rows.join(', ')}) AS range(index, of_service, min_ns, max_ns, width)
-      ON ${sameService} AND duration_ns BETWEEN range.min_ns AND range.max_ns`,
-    index: 'range.index',
-    part: `(duration_ns::${offset} - range.min_ns) // range.width`,
-  };
+  const spansIn = (group: readonly { readonly values: string }[], sameService: string) =>
+    `SELECT service, duration_ns, cut.range, (duration_ns::${offset} - cut.min_ns) // cut.width AS part
+     FROM store.spans
+     JOIN (VALUES ${group.map(({ values }) => values).join(', ')}) AS cut(range, of_service, min_ns, max_ns, width)
+       ON ${sameService} AND duration_ns BETWEEN cut.min_ns AND cut.max_ns
+     WHERE ${conditions}`;
+  // Apart, because with an equality alone in front of it DuckDB can hash a join, which is ten times as fast.
+  const { true: ofServices, false: ofAll } = Object.groupBy(rows, row => `${row.isOfService}` as const);
+  return [
+    ...(ofServices === undefined ? [] : [spansIn(ofServices, 'service = cut.of_service')]),
+    ...(ofAll === undefined ? [] : [spansIn(ofAll, 'true')]),
+  ].join(' UNION ALL ');
+}
+
+interface Bounds {
+  readonly minNs: bigint;
+  readonly maxNs: bigint;
+  readonly service: string | undefined;
 }
 
 /** The bounds as far as durations can reach them; those of nothing for a range that none can be in. */
-function stored(range: DurationRange): { readonly minNs: bigint; readonly maxNs: bigint } {
+function stored({ service, ...range }: DurationRange): Bounds {
   const minNs = BigInt(range.minNs);
   const maxNs = BigInt(range.maxNs);
-  if (minNs > maxNs || minNs > MAX_DURATION || maxNs < MIN_DURATION) return { minNs: 0n, maxNs: -1n };
+  if (minNs > maxNs || minNs > MAX_DURATION || maxNs < MIN_DURATION)
+    return { minNs: 0n, maxNs: -1n, service };
   return {
     minNs: minNs < MIN_DURATION ? MIN_DURATION : minNs,
     maxNs: maxNs > MAX_DURATION ? MAX_DURATION : maxNs,
+    service,
   };
 }

@@ -1,7 +1,7 @@
 import type { DurationValue, ParsedShardRead } from '../../shared/read/contract.ts';
 import { nanosKey, rowLine, signedKey } from '../../shared/read/ndjson.ts';
 import { countedSpans } from './counted.ts';
-import { durationRanges } from './duration-ranges.ts';
+import { spansInRanges } from './duration-ranges.ts';
 import { linesOf, query, type ReadContext } from './read.ts';
 import { createParameters } from './where.ts';
 
@@ -11,12 +11,12 @@ export async function readDurationValues(
   request: ParsedShardRead<'durationValues'>,
 ): Promise<Iterable<string>> {
   const parameters = createParameters();
-  const { join, index } = durationRanges(request.ranges, { parts: 1, parameters });
+  const conditions = countedSpans(request, asOf, parameters);
+  const spans = spansInRanges(request.ranges, { conditions, parts: 1, parameters });
   const result = await query(
     connection,
-    `SELECT ${index}, duration_ns, count(*)
-     FROM store.spans ${join} WHERE ${countedSpans(request, asOf, parameters)}
-     GROUP BY ALL ORDER BY 1, 2 LIMIT ${mostRows}`,
+    `SELECT range, duration_ns, count(*) FROM (${spans})
+     GROUP BY ALL ORDER BY range, duration_ns LIMIT ${mostRows}`,
     parameters,
   );
   return linesOf(result, row => {

@@ -1,6 +1,7 @@
 import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api';
 import type { ParsedShardRead, ShardReadName } from '../../shared/read/contract.ts';
 import type { Hash } from '../../shared/topology/hash.ts';
+import type { ServiceTotals } from './service-totals.ts';
 import type { Parameters } from './where.ts';
 
 /** What a read works with. */
@@ -12,6 +13,7 @@ export interface ReadContext {
   /** One row more than an answer may have, so that it is noticed; the request's own limit may be lower. */
   readonly mostRows: number;
   readonly hash: Hash;
+  readonly serviceTotals: ServiceTotals;
 }
 
 /**

@@ -12,6 +12,7 @@ import { readHoldings } from './holdings.ts';
 import { readLogs } from './logs.ts';
 import { readMetrics } from './metrics.ts';
 import type { ReadContext, ShardRead } from './read.ts';
+import { createServiceTotals } from './service-totals.ts';
 import { readServices } from './services.ts';
 import { takeSnapshot } from './snapshot.ts';
 import { readSpanTotals } from './span-totals.ts';
@@ -40,7 +41,7 @@ export interface Reader {
   read(call: SnapshotCall, signal: AbortSignal): Promise<ReadAnswer>;
 }
 
-export type ReadAnswer =
+type ReadAnswer =
   /** NDJSON lines of all reads, trailers included. Going through them cannot fail. */
   | { readonly kind: 'read'; readonly lines: Iterable<string> }
   | { readonly kind: 'gone'; readonly reason: string };
@@ -52,11 +53,14 @@ export interface ReaderDeps {
 }
 
 export function createReader(deps: ReaderDeps): Reader {
+  const serviceTotals = createServiceTotals();
   return {
     async read(call, signal) {
       const connection = await deps.database.connect();
       try {
-        return await interruptible(connection, signal, () => readAll(connection, call, deps));
+        return await interruptible(connection, signal, () =>
+          readAll(connection, call, { ...deps, serviceTotals }),
+        );
       } finally {
         connection.closeSync();
       }
@@ -68,13 +72,13 @@ export function createReader(deps: ReaderDeps): Reader {
 async function readAll(
   connection: DuckDBConnection,
   call: SnapshotCall,
-  { hash, caps }: ReaderDeps,
+  { hash, caps, serviceTotals }: ReaderDeps & Pick<ReadContext, 'serviceTotals'>,
 ): Promise<ReadAnswer> {
   await connection.run('BEGIN TRANSACTION READ ONLY');
   const snapshot = await takeSnapshot(connection, call);
   if (snapshot.kind === 'gone') return snapshot;
   const { asOf } = snapshot;
-  const context = { connection, hash, asOf, mostRows: caps.maxRows + 1 };
+  const context = { connection, hash, asOf, mostRows: caps.maxRows + 1, serviceTotals };
   const answers: Iterable<string>[] = [];
   for (const each of call.calls) answers.push(capped(await dispatch(context, each), asOf, caps));
   await connection.run('COMMIT');

@@ -37,10 +37,11 @@ async function storedAgain(
   spans: readonly FoundSpan[],
 ): Promise<Suspects> {
   const keys = new Map<bigint, bigint>();
-  for (const { traceId } of spans) {
+  let oldest = asOf;
+  for (const { traceId, commitNo } of spans) {
+    if (commitNo < oldest) oldest = commitNo;
     if (!keys.has(traceId)) keys.set(traceId, hash.hash64(Buffer.from(traceIdText(traceId), 'hex')));
   }
-  const oldest = spans.reduce((min, { commitNo }) => (commitNo < min ? commitNo : min), asOf);
   const result = await query(
     connection,
     `SELECT trace_key, commit_no, repeats FROM store.trace_commits

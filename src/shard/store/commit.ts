@@ -1,9 +1,9 @@
-import type { DuckDBConnection } from '@duckdb/node-api';
-import { appendRows } from './append.ts';
+import type { DuckDBConnection, DuckDBPreparedStatement } from '@duckdb/node-api';
+import { type AppendedTable, appendRows } from './append.ts';
 import { appendRecords } from './append-records.ts';
 import { replaceSpans } from './replace-spans.ts';
 import { rememberIds } from './seen-ids.ts';
-import type { ResolvedSources, Sources } from './sources.ts';
+import { loadSources, type ResolvedSources, type Sources } from './sources.ts';
 import { storeBlobs } from './store-blobs.ts';
 import { type Records, rowCount } from './tables.ts';
 
@@ -44,9 +44,30 @@ export interface CommitResult {
   readonly freshBatches: ReadonlySet<RecordBatch>;
 }
 
+/** The writing end of the database, on a connection of its own. */
 export interface Store {
   readonly connection: DuckDBConnection;
   readonly sources: Sources;
+  /** The number of the last commit; goes up with each. */
+  readonly last: { commitNo: bigint };
+  /** What every commit runs, planned once. */
+  readonly begin: DuckDBPreparedStatement;
+  readonly commit: DuckDBPreparedStatement;
+}
+
+export async function openStore(connection: DuckDBConnection): Promise<Store> {
+  return {
+    connection,
+    sources: await loadSources(connection),
+    begin: await connection.prepare('BEGIN'),
+    last: { commitNo: await lastCommitNo(connection) },
+    commit: await connection.prepare('COMMIT'),
+  };
+}
+
+export async function lastCommitNo(connection: DuckDBConnection): Promise<bigint> {
+  const result = await connection.runAndReadAll('SELECT last_commit FROM store.shard_state');
+  return result.getRows()[0]?.[0] as bigint;
 }
 
 /**
@@ -55,11 +76,12 @@ export interface Store {
  * same batches, tried again, find out.
  */
 export async function commitBatches(
-  { connection, sources }: Store,
+  store: Store,
   batches: readonly RecordBatch[],
   time: CommitTime,
 ): Promise<CommitResult> {
-  await connection.run('BEGIN');
+  const { connection } = store;
+  await store.begin.run();
   try {
     const freshBatches = await rememberBatches(connection, batches, time);
     const slices = await rememberExports(
@@ -67,10 +89,12 @@ export async function commitBatches(
       freshBatches.flatMap(batch => batch.slices),
       time,
     );
-    const added = await addRecords({ connection, sources }, joined(slices), time.nowMs);
-    await connection.run('COMMIT');
-    added?.sources.remember();
-    const commit = added && { ...added.commit, batches: storedOf(freshBatches, new Set(slices)) };
+    const added = await addRecords(store, joined(slices), time.nowMs);
+    await store.commit.run();
+    if (added === undefined) return { commit: undefined, freshBatches: new Set(freshBatches) };
+    store.last.commitNo = added.commit.commitNo;
+    added.sources.remember();
+    const commit = { ...added.commit, batches: storedOf(freshBatches, new Set(slices)) };
     return { commit, freshBatches: new Set(freshBatches) };
   } catch (error) {
     // A failed statement or commit may have ended the transaction already.
@@ -132,12 +156,12 @@ interface Added {
 }
 
 async function addRecords(
-  { connection, sources }: Store,
+  { connection, sources, last }: Store,
   records: Records,
   nowMs: number,
 ): Promise<Added | undefined> {
   if (rowCount(records) === 0) return undefined;
-  const commitNo = await nextCommitNo(connection);
+  const commitNo = last.commitNo + 1n;
   const { spans, logs, metrics } = records;
   const resolved = await sources.resolve(connection, sourcesOf(records));
   const replacedSpans = spans.some(span => span.replaces)
@@ -158,11 +182,6 @@ async function addRecords(
   };
 }
 
-async function nextCommitNo(connection: DuckDBConnection): Promise<bigint> {
-  const result = await connection.runAndReadAll('SELECT last_commit + 1 FROM store.shard_state');
-  return result.getRows()[0]?.[0] as bigint;
-}
-
 function* sourcesOf({ spans, logs, metrics }: Records) {
   for (const { source } of spans) yield source;
   for (const { source } of logs) yield source;
@@ -175,19 +194,29 @@ interface CommitRow {
   readonly records: Records;
 }
 
-const COMMITS = {
+const COMMITS: AppendedTable<CommitRow> = {
   table: 'commits',
-  columns: [
-    ({ commitNo }: CommitRow) => commitNo,
-    ({ nowMs }: CommitRow) => BigInt(nowMs),
-    ({ records }: CommitRow) => records.spans.length,
-    ({ records }: CommitRow) => records.logs.length,
-    ({ records }: CommitRow) => records.metrics.length,
-    ({ records }: CommitRow) => latest(records.spans, span => span.startNs),
-    ({ records }: CommitRow) => latest(records.logs, log => log.timeNs),
-    ({ records }: CommitRow) => latest(records.metrics, metric => metric.timeNs),
-  ],
-} as const;
+  columnCount: 8,
+  write(columns, at, { commitNo, nowMs, records: { spans, logs, metrics } }) {
+    columns[0]?.setItem(at, commitNo);
+    columns[1]?.setItem(at, BigInt(nowMs));
+    columns[2]?.setItem(at, spans.length);
+    columns[3]?.setItem(at, logs.length);
+    columns[4]?.setItem(at, metrics.length);
+    columns[5]?.setItem(
+      at,
+      latest(spans, span => span.startNs),
+    );
+    columns[6]?.setItem(
+      at,
+      latest(logs, log => log.timeNs),
+    );
+    columns[7]?.setItem(
+      at,
+      latest(metrics, metric => metric.timeNs),
+    );
+  },
+};
 
 function latest<R>(rows: readonly R[], timeOf: (row: R) => bigint): bigint | null {
   let latestNs: bigint | null = null;

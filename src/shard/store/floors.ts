@@ -7,7 +7,7 @@ import type { DuckDBConnection } from '@duckdb/node-api';
  */
 
 /** Rows of `floors` that are kept apart; older ones are joined to one that stands for all of them. */
-const MAX_FLOORS = 1000;
+const MAX_FLOORS = 200;
 
 interface NewFloor {
   readonly floor: bigint;

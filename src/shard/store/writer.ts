@@ -2,10 +2,16 @@ import type { DuckDBConnection } from '@duckdb/node-api';
 import type { Logger } from 'pino';
 import { type Component, once } from '../../shared/lifecycle.ts';
 import type { Clock } from '../../shared/time.ts';
-import { type Commit, type CommitResult, commitBatches, type RecordBatch } from './commit.ts';
+import {
+  type Commit,
+  type CommitResult,
+  commitBatches,
+  lastCommitNo,
+  openStore,
+  type RecordBatch,
+} from './commit.ts';
 import type { Database } from './database.ts';
 import { firstLine } from './instance.ts';
-import { loadSources } from './sources.ts';
 import { rowCount } from './tables.ts';
 
 export type WriteOutcome =
@@ -30,14 +36,14 @@ export interface Writer extends Component {
   recover(options: { readonly withCheckpoint: boolean }): Promise<void>;
 }
 
-export interface Exclusive<T> {
+interface Exclusive<T> {
   readonly result: T;
   /** Sources were deleted, so what the writer knows of them is to be read again. */
   readonly forgetsSources?: boolean;
 }
 
 export interface WriterOptions {
-  readonly database: Database;
+  readonly database: Pick<Database, 'connect' | 'reopenIfInvalidated'>;
   /** Why nothing can be stored now, asked before each transaction; `undefined` when it can. */
   readonly refusal?: () => Promise<string | undefined>;
   readonly clock: Clock;
@@ -46,6 +52,8 @@ export interface WriterOptions {
   readonly repeatWindowMs: number;
   /** How long a batch id is remembered. */
   readonly batchMemoryMs: number;
+  /** Asked when memory ran out in a commit, which is tried again when there was some to free. */
+  readonly freeMemory?: () => Promise<boolean>;
 }
 
 /** Rows after which a transaction takes no further batch, so that one commit cannot hold up the rest for seconds. */
@@ -70,8 +78,7 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
     batchMemoryMs,
     refusal = () => Promise.resolve(undefined),
   } = options;
-  let connection = await database.connect();
-  let sources = await loadSources(connection);
+  let store = await openStore(await database.connect());
   const listeners: ((commit: Commit) => void)[] = [];
   const waiting: Waiting[] = [];
   let running: Promise<void> | undefined;
@@ -81,7 +88,7 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
 
   async function run(): Promise<void> {
     while (waiting.length > 0 || tasks.length > 0) {
-      if (waiting.length > 0) await store(takeGroup(waiting));
+      if (waiting.length > 0) await storeGroup(takeGroup(waiting));
       await tasks.shift()?.();
     }
     running = undefined;
@@ -97,11 +104,11 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
     return settled;
   }
 
-  async function store(group: readonly Waiting[]): Promise<void> {
+  async function storeGroup(group: readonly Waiting[]): Promise<void> {
     const attempt = await commit(group);
     // One bad batch must cost only itself.
     if (attempt.kind === 'failed' && !attempt.isFatal && group.length > 1) {
-      for (const one of group) await store([one]);
+      for (const one of group) await storeGroup([one]);
       return;
     }
     if (attempt.kind === 'stored' && attempt.commit !== undefined) {
@@ -115,7 +122,7 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
     if (reason !== undefined) return { kind: 'failed', reason, isFatal: true };
     try {
       const { commit, freshBatches } = await commitBatches(
-        { connection, sources },
+        store,
         group.map(({ batch }) => batch),
         { nowMs: clock.now(), repeatWindowMs, batchMemoryMs },
       );
@@ -123,7 +130,10 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
       return { kind: 'stored', commit, freshBatches };
     } catch (error) {
       logger.error({ err: error, batches: group.length }, 'storing batches failed');
-      return { kind: 'failed', reason: firstLine(error), isFatal: await reconnect(error) };
+      const isFatal = await reconnect(error);
+      // Storing goes before asking.
+      if (!isFatal && isOutOfMemory(error) && (await options.freeMemory?.())) return commit(group);
+      return { kind: 'failed', reason: firstLine(error), isFatal };
     }
   }
 
@@ -131,11 +141,10 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
   async function reconnect(cause: unknown): Promise<boolean> {
     try {
       // An open connection would keep the invalidated instance, and with it the file, open.
-      connection.closeSync();
+      store.connection.closeSync();
       const isReopened = await database.reopenIfInvalidated();
       if (isReopened) logger.warn('database reopened after a fatal error');
-      connection = await database.connect();
-      sources = await loadSources(connection);
+      store = await openStore(await database.connect());
       if (isReopened) fatalFailure ??= firstLine(cause);
       return isReopened;
     } catch (error) {
@@ -160,8 +169,9 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
     exclusively: work =>
       enqueue(async () => {
         try {
-          const { result, forgetsSources = false } = await work(connection);
-          if (forgetsSources) sources = await loadSources(connection);
+          const { result, forgetsSources = false } = await work(store.connection);
+          if (forgetsSources) store = await openStore(store.connection);
+          else store.last.commitNo = await lastCommitNo(store.connection);
           return result;
         } catch (error) {
           await reconnect(error);
@@ -171,8 +181,8 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
     recover: ({ withCheckpoint }) =>
       enqueue(async () => {
         try {
-          if (withCheckpoint) await connection.run('CHECKPOINT');
-          else await connection.run('SELECT 1');
+          if (withCheckpoint) await store.connection.run('CHECKPOINT');
+          else await store.connection.run('SELECT 1');
           if (withCheckpoint) fatalFailure = undefined;
         } catch (error) {
           await reconnect(error);
@@ -181,9 +191,13 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
     stop: once(async () => {
       isStopped = true;
       await running;
-      connection.closeSync();
+      store.connection.closeSync();
     }),
   };
+}
+
+function isOutOfMemory(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('Out of Memory Error');
 }
 
 function outcomeOf(attempt: Attempt, batch: RecordBatch): WriteOutcome {

@@ -201,6 +201,8 @@ function describe(fields: Readonly<Record<number, string>>): protobuf.IType {
 export interface OtlpTypes {
   /** The type of a whole `Export*ServiceRequest`. */
   request(signal: Signal): protobuf.Type;
+  /** The type of a message that occurs in one, by its name. */
+  message(name: string): protobuf.Type;
 }
 
 export function createOtlpTypes(): OtlpTypes {
@@ -210,5 +212,8 @@ export function createOtlpTypes(): OtlpTypes {
   const root = new protobuf.Root();
   protobuf.Root.fromJSON({ nested }, root);
   root.resolveAll();
-  return { request: signal => root.lookupType(REQUEST_TYPES[signal]) };
+  return {
+    request: signal => root.lookupType(REQUEST_TYPES[signal]),
+    message: name => root.lookupType(name),
+  };
 }

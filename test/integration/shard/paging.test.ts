@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ShardReadRequest } from '../../../src/shared/read/contract.ts';
 import { attribute, logsOf, metricsOf, spanId, traceId, tracesOf } from '../../support/otlp-samples.ts';
+import { postWrite } from '../../support/shard-writes.ts';
 import { startTestShard, type TestShard } from '../../support/test-shard.ts';
 
 let shard: TestShard;
@@ -18,6 +19,10 @@ beforeAll(async () => {
   await shard.send('logs', logsOf('shop', LOGS));
   await shard.send('metrics', metricsOf('shop', METRICS));
   await shard.send('metrics', metricsOf('billing', METRICS));
+  for (const [index, createdNs] of ['5', '7', '5', '6', '7'].entries()) {
+    const comment = { id: `c${index}`, traceId: 't', author: 'ann', body: '', createdNs };
+    expect((await postWrite(shard.readUrl, 'comment', comment)).status).toBe(200);
+  }
 });
 afterAll(() => shard.remove());
 
@@ -37,7 +42,7 @@ const METRICS = ['cpu', 'mem', 'cpu', 'cpu'].map((name, index) => ({
   },
 }));
 
-type Paged = 'spans' | 'logs' | 'metrics';
+type Paged = 'spans' | 'logs' | 'metrics' | 'comments';
 
 /** Page by page as a cursor would: from the last key on, without the rows of it that were given. */
 async function pageThrough<N extends Paged>(
@@ -67,6 +72,8 @@ describe('pages', () => {
     ['metrics', {}, 8],
     ['metrics', { oldestFirst: true }, 8],
     ['metrics', { oldestFirst: true, services: ['shop'], fromNs: '6' }, 2],
+    ['comments', {}, 5],
+    ['comments', { newestFirst: true }, 5],
   ])('of %s %o are together the whole', async (name, request, count) => {
     const whole = await shard.read(name, { ...request, limit: 1000 });
     expect(whole.rows).toHaveLength(count);

@@ -1,18 +1,20 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ShardReadName, ShardReadRequest } from '../../../src/shared/read/contract.ts';
-import { logsOf, metricsOf, traceId, tracesOf } from '../../support/otlp-samples.ts';
+import { logsOf, metricsOf, spanId, traceId, tracesOf } from '../../support/otlp-samples.ts';
 import { openReaders, type ReadTestShard } from '../../support/read-shards.ts';
+import { postWrite } from '../../support/shard-writes.ts';
 import { postRead, postSnapshot, startTestShard, type TestShard } from '../../support/test-shard.ts';
 
 const SLOTS: [number, number][] = [[0, 16_383]];
 const ranges = [{ minNs: '-10', maxNs: '10' }];
 
 /** Every read, as wide as it goes. */
-const READS: { readonly [N in Exclude<ShardReadName, 'comments'>]: ShardReadRequest<N> } = {
+const READS: { readonly [N in ShardReadName]: ShardReadRequest<N> } = {
   spans: { limit: 100 },
   trace: { traceId: traceId('a') },
   logs: { limit: 100 },
   metrics: { limit: 100 },
+  comments: { limit: 100 },
   services: {},
   spanTotals: {},
   traceIds: { slots: SLOTS, byService: true },
@@ -40,6 +42,18 @@ async function write(shard: TestShard, round: number): Promise<void> {
     ),
   ];
   expect(stored.map(({ status }) => status)).toEqual([200, 200, 200]);
+  const about = { traceId: traceId('a'), author: 'ann', body: String(round), createdNs: '7' };
+  const comment = await postWrite(shard.readUrl, 'comment', { id: `c${round}`, ...about });
+  const runnerSpan = await postWrite(shard.readUrl, 'runnerSpan', {
+    id: `r${round}`,
+    traceId: traceId('run'),
+    spanId: spanId(1),
+    startNs: String(300 + round),
+    endNs: String(304),
+    status: 'ok',
+    attributes: {},
+  });
+  expect([comment.status, runnerSpan.status]).toEqual([200, 200]);
 }
 
 describe('a snapshot', () => {

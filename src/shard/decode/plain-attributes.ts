@@ -1,0 +1,172 @@
+import { doubleText } from './any-value.ts';
+import { JsonBytes } from './json-bytes.ts';
+import { isSameBytes } from './wire-values.ts';
+
+/** Tags of `KeyValue` and of the members of `AnyValue`: field number times eight, plus the wire type. */
+const KEY = 0x0a;
+const VALUE = 0x12;
+const STRING = 0x0a;
+const BOOL = 0x10;
+const INT = 0x18;
+const DOUBLE = 0x21;
+const ARRAY = 0x2a;
+const KVLIST = 0x32;
+const BYTES = 0x3a;
+
+const COMMA = 0x2c;
+const COLON = 0x3a;
+const OPEN = 0x7b;
+const CLOSE = 0x7d;
+const QUOTE = 0x22;
+
+const DOUBLE_BYTES = 8;
+const LONGEST_VARINT = 10;
+const MOST_ATTRIBUTES = 128;
+
+/**
+ * Turns attributes as nearly all of them are encoded into the stored JSON (see `tables.ts`), straight from the bytes.
+ * What is legal but rare is not taken: repeated keys, fields in another order or in parts, `gen_ai` attributes.
+ */
+export class PlainAttributes {
+  /** Start and end, in turn, of the attributes that the JSON does not tell all of. */
+  readonly beyond: number[] = [];
+  readonly #json = new JsonBytes();
+  /** Of each key where it begins and a weak hash of it. */
+  readonly #keys = new Int32Array(2 * MOST_ATTRIBUTES);
+  #count = 0;
+
+  begin(): void {
+    this.beyond.length = 0;
+    this.#count = 0;
+    this.#json.reset();
+    this.#json.byte(OPEN);
+  }
+
+  /** The JSON of all attributes since `begin`. */
+  finish(): string {
+    if (this.#json.sizeBytes === 1) return '{}';
+    this.#json.byte(CLOSE);
+    return this.#json.text();
+  }
+
+  /** Adds the `KeyValue` in `[start, end)`; false when it is not plain, and all are to be decoded otherwise. */
+  add(request: Buffer, start: number, end: number): boolean {
+    const keyStart = start + 2;
+    const keyEnd = keyStart + (request[start + 1] as number);
+    // Lengths of one byte; a longer one leads to a tag that is not there.
+    const isKeyPlain = keyEnd > keyStart && keyEnd - keyStart < 0x80 && keyEnd + 2 <= end;
+    if (request[start] !== KEY || !isKeyPlain) return false;
+    if (request[keyEnd] !== VALUE || startsWithGenAi(request, keyStart)) return false;
+    const valueStart = contentStart(request, keyEnd + 1, end);
+    if (valueStart < 0 || this.#count === MOST_ATTRIBUTES) return false;
+
+    if (!this.#isNewKey(request, keyStart, keyEnd)) return false;
+    const json = this.#json;
+    // An empty value has no tag.
+    const tag = valueStart === end ? BYTES : (request[valueStart] as number);
+    if (tag === ARRAY || tag === KVLIST || tag === BYTES) {
+      this.beyond.push(start, end);
+      return valueStart === end || contentStart(request, valueStart + 1, end) >= 0;
+    }
+    if (json.sizeBytes > 1) json.byte(COMMA);
+    json.string(request, keyStart, keyEnd);
+    json.byte(COLON);
+    switch (tag) {
+      case STRING: {
+        const contentAt = contentStart(request, valueStart + 1, end);
+        if (contentAt < 0) return false;
+        json.string(request, contentAt, end);
+        return true;
+      }
+      case INT:
+        return this.#addInteger(request, valueStart + 1, end);
+      case BOOL:
+        if (end !== valueStart + 2 || (request[valueStart + 1] as number) >= 0x80) return false;
+        json.ascii(request[valueStart + 1] === 0 ? 'false' : 'true');
+        return true;
+      case DOUBLE:
+        if (end !== valueStart + 1 + DOUBLE_BYTES) return false;
+        if (!this.#addDouble(request.readDoubleLE(valueStart + 1))) this.beyond.push(start, end);
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  #isNewKey(request: Buffer, start: number, end: number): boolean {
+    const keys = this.#keys;
+    const length = end - start;
+    const hash =
+      (length +
+        ((request[end - 1] as number) << 8) +
+        ((request[end - 3] as number) << 16) +
+        ((request[start + (length >> 1)] as number) << 23)) |
+      0;
+    const count = this.#count++;
+    for (let index = 0; index < count; index++) {
+      if (keys[2 * index + 1] !== hash) continue;
+      // A longer key that begins with this one may be taken for it, which only costs the slower way.
+      if (isSameBytes(request, keys[2 * index] as number, start, length)) return false;
+    }
+    keys[2 * count] = start;
+    keys[2 * count + 1] = hash;
+    return true;
+  }
+
+  #addInteger(request: Buffer, start: number, end: number): boolean {
+    if (end === start || end - start > LONGEST_VARINT) return false;
+    let low = 0;
+    let high = 0;
+    for (let at = start, shift = 0; at < end; at++, shift += 7) {
+      const byte = request[at] as number;
+      if (byte >= 0x80 === (at === end - 1)) return false;
+      if (shift < 28) low |= (byte & 0x7f) << shift;
+      else if (shift === 28) {
+        low |= (byte & 0x0f) << 28;
+        high = (byte & 0x7f) >>> 4;
+      } else high |= (byte & 0x7f) << (shift - 32);
+    }
+    low >>>= 0;
+    if (high === 0) this.#json.integer(low);
+    else this.#json.ascii(((BigInt(high | 0) << 32n) | BigInt(low)).toString());
+    return true;
+  }
+
+  /** False when the text does not tell that it is a double. */
+  #addDouble(value: number): boolean {
+    const text = String(value);
+    if (text.includes('.') && !text.includes('e')) {
+      this.#json.ascii(text);
+      return true;
+    }
+    this.#json.byte(QUOTE);
+    this.#json.ascii(doubleText(value));
+    this.#json.byte(QUOTE);
+    return false;
+  }
+}
+
+/** Where the content begins whose length is at `at`, when it ends at `end` exactly; -1 when it does not. */
+function contentStart(request: Buffer, at: number, end: number): number {
+  let length = request[at] as number;
+  let contentAt = at + 1;
+  if (length >= 0x80) {
+    length &= 0x7f;
+    for (let shift = 7; ; shift += 7) {
+      if (shift > 21) return -1;
+      const byte = request[contentAt++] as number;
+      length |= (byte & 0x7f) << shift;
+      if (byte < 0x80) break;
+    }
+  }
+  return contentAt + length === end ? contentAt : -1;
+}
+
+function startsWithGenAi(request: Buffer, start: number): boolean {
+  return (
+    request[start] === 0x67 &&
+    request[start + 1] === 0x65 &&
+    request[start + 2] === 0x6e &&
+    request[start + 3] === 0x5f
+  );
+}

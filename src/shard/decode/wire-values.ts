@@ -1,0 +1,35 @@
+import { isUtf8 } from 'node:buffer';
+import { MalformedProtobufError } from '../../shared/otlp/wire-reader.ts';
+
+/** Up to here a loop over the bytes is faster than a call into the runtime. */
+const SHORT_STRING = 64;
+
+/** The string in `[start, end)`. Throws {@link MalformedProtobufError} on what is not UTF-8. */
+export function readString(request: Buffer, start: number, end: number): string {
+  if (start === end) return '';
+  if (isShortAscii(request, start, end)) return request.toString('latin1', start, end);
+  if (!isUtf8(request.subarray(start, end))) throw new MalformedProtobufError('string is not UTF-8', start);
+  return request.toString('utf8', start, end);
+}
+
+function isShortAscii(request: Buffer, start: number, end: number): boolean {
+  if (end - start > SHORT_STRING) return false;
+  for (let at = start; at < end; at++) if ((request[at] as number) >= 0x80) return false;
+  return true;
+}
+
+/** The low 32 bits of the varint at `at`, unsigned: what an integer field of 32 bits takes of a longer one. */
+export function readVarint32(request: Buffer, at: number): number {
+  let value = 0;
+  for (let shift = 0, index = at; ; shift += 7, index++) {
+    const byte = request[index] as number;
+    if (shift < 32) value |= (byte & 0x7f) << shift;
+    if (byte < 0x80) return value >>> 0;
+  }
+}
+
+export function isSameBytes(request: Buffer, one: number, other: number, sizeBytes: number): boolean {
+  for (let offset = 0; offset < sizeBytes; offset++)
+    if (request[one + offset] !== request[other + offset]) return false;
+  return true;
+}

@@ -1,0 +1,133 @@
+import { statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { afterEach, describe, expect, it } from 'vitest';
+import { createShard, type Shard } from '../../../src/shard/create-shard.ts';
+import { traceId, tracesOf } from '../../support/otlp-samples.ts';
+import { openTestStore, spanRecord } from '../../support/shard-store.ts';
+import { mountSmallDisk, type SmallDisk } from '../../support/small-disk.ts';
+import { deliver, otlpBytes, post, read, startTestShard, testOptions } from '../../support/test-shard.ts';
+
+const MIB = 1024 * 1024;
+
+let disk: SmallDisk | undefined;
+let shard: Shard | undefined;
+
+afterEach(async () => {
+  await shard?.stop();
+  await disk?.remove();
+  shard = undefined;
+  disk = undefined;
+});
+
+/** Spans that no compression makes small. */
+function batch(id: string) {
+  const attributes = () => [
+    {
+      key: 'a',
+      value: { stringValue: Array.from({ length: 40 }, () => Math.random().toString(36)).join('') },
+    },
+  ];
+  const spans = Array.from({ length: 200 }, (_, span) => ({ trace: id, span, attributes: attributes() }));
+  return {
+    id,
+    signal: 'traces',
+    slices: [{ exportId: traceId(id), json: tracesOf('shop', spans) }],
+  } as const;
+}
+
+async function readiness(readPort: number): Promise<[number, string]> {
+  const response = await fetch(`http://127.0.0.1:${readPort}/readyz`);
+  return [response.status, await response.text()];
+}
+
+describe('a shard whose disk runs full', () => {
+  it('refuses writes before the disk is full, says why, goes on reading, and takes writes when there is room', async context => {
+    const mounted = await mountSmallDisk(96);
+    if (typeof mounted === 'string') return context.skip(mounted);
+    disk = mounted;
+    const options = testOptions(join(disk.path, 'data'));
+    shard = await createShard({ ...options, minFreeBytes: 24 * MIB, logger: pino({ level: 'silent' }) });
+    const otlpUrl = `http://127.0.0.1:${shard.otlpPort}`;
+    const readUrl = `http://127.0.0.1:${shard.readPort}`;
+    await disk.takeRoom(40 * MIB);
+
+    const stored: string[] = [];
+    let refused: Response | undefined;
+    while (refused === undefined) {
+      const response = await deliver(otlpUrl, batch(`b${stored.length}`));
+      if (response.status === 200) stored.push(`b${stored.length}`);
+      else refused = response;
+    }
+    expect(refused.status).toBe(503);
+    expect(await refused.text()).toContain('shard.minFreeBytes');
+    expect(stored.length).toBeGreaterThan(5);
+    await expect
+      .poll(() => readiness(shard?.readPort ?? 0))
+      .toEqual([503, expect.stringContaining('shard.minFreeBytes')]);
+    const { bavail, bsize } = await statfs(disk.path);
+    expect(bavail * bsize).toBeGreaterThan(10 * MIB);
+
+    const counted = async () =>
+      ((await read(readUrl, 'services', {})).rows[0] as { span_count: number }).span_count;
+    expect(await counted()).toBe(stored.length * 200);
+    await disk.freeRoom();
+    await expect.poll(() => readiness(shard?.readPort ?? 0)).toEqual([200, 'ready']);
+    expect((await deliver(otlpUrl, batch('after'))).status).toBe(200);
+    expect(await counted()).toBe((stored.length + 1) * 200);
+  });
+
+  it('opens its database again after DuckDB gave it up, and loses nothing', async context => {
+    const mounted = await mountSmallDisk(64);
+    if (typeof mounted === 'string') return context.skip(mounted);
+    disk = mounted;
+    const store = await openTestStore({ dataDir: join(disk.path, 'data') });
+    try {
+      const attributes = () =>
+        JSON.stringify({ a: Array.from({ length: 40 }, () => Math.random().toString(36)).join('') });
+      for (let commit = 0; commit < 30; commit++) {
+        await store.store({
+          spans: Array.from({ length: 500 }, (_, span) =>
+            spanRecord(commit + 1, span + 1, { attributes: attributes() }),
+          ),
+        });
+      }
+      const { bavail, bsize } = await statfs(disk.path);
+      await disk.takeRoom(bavail * bsize - MIB / 4);
+      const checkpoint = store.writer.exclusively(async connection => ({
+        result: await connection.run('CHECKPOINT'),
+      }));
+      await expect(checkpoint).rejects.toThrow(/No space left/);
+      expect(store.writer.fatalFailure()).toMatch(/No space left/);
+      expect(await store.count('spans')).toBe(15_000);
+      store.advance(1000);
+      await expect.poll(() => store.maintenance.refusal() ?? '').toContain('shard.minFreeBytes');
+      await expect(store.store({ spans: [spanRecord(99, 1)] })).rejects.toThrow('shard.minFreeBytes');
+
+      await disk.freeRoom();
+      store.advance(1000);
+      await expect.poll(() => store.writer.fatalFailure()).toBeUndefined();
+      await store.store({ spans: [spanRecord(99, 1)] });
+      await store.close();
+      await store.open();
+      expect(await store.count('spans')).toBe(15_001);
+    } finally {
+      await store.close();
+    }
+  });
+
+  it('answers 503 at its doors and goes on reading, whatever made the disk short', async () => {
+    const test = await startTestShard({ minFreeBytes: 2 ** 50, clock: { now: () => Date.now() } });
+    try {
+      const response = await post(test.otlpUrl, {
+        signal: 'traces',
+        body: otlpBytes('traces', tracesOf('shop', [{ trace: 1, span: 1 }])),
+      });
+      expect([response.status, response.headers.get('retry-after')]).toEqual([503, expect.any(String)]);
+      expect(await response.text()).toContain(`${2 ** 50} must stay free (shard.minFreeBytes)`);
+      expect((await test.read('spans', { limit: 1 })).rows).toEqual([]);
+    } finally {
+      await test.remove();
+    }
+  });
+});
