@@ -25,7 +25,8 @@ const FLAGS = {
 } as const;
 
 const HELP = {
-  summary: 'Run one embedded shard: a DuckDB store that ingest delivers to and query reads from.',
+  summary: `Run one embedded shard: a DuckDB store that ingest delivers to and query reads from.
+It ends with exit code ${EXIT.stuck} when an SQL query cannot be ended otherwise: have it started again.`,
   usage: `otelfan shard --id ID [flags]
        otelfan shard verify [--id ID]     check the data of a stopped shard
        otelfan shard compact [--id ID]    give the free room in its file back to the disk`,

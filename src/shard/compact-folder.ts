@@ -22,6 +22,9 @@ export interface CompactOptions extends InstanceOptions {
 /** What the copy may take over what the blocks in use take now. */
 const ROOM_FACTOR = 1.1;
 const ROOM_BYTES = 16 * 1024 * 1024;
+/** Large tables whose rows are in the order of their commits are copied in parts of about so many rows. */
+const PART_ROWS = 200_000;
+const BY_COMMIT: ReadonlySet<string> = new Set(['spans', 'logs', 'metrics']);
 
 /**
  * Copies the data of a shard that does not run into a new file, which takes the place of the old one once it is
@@ -92,13 +95,38 @@ async function copyTables(
   const total = [...tables.values()].reduce((sum, rows) => sum + rows, 0);
   let copied = 0;
   for (const [table, rows] of tables) {
-    onProgress(copied / Math.max(1, total));
-    await connection.run(`INSERT INTO compacted.store."${table}" SELECT * FROM store."${table}"`);
-    copied += rows;
+    const parts = BY_COMMIT.has(table)
+      ? await commitRanges(connection, Math.ceil(rows / PART_ROWS))
+      : ['true'];
+    for (const part of parts) {
+      onProgress(copied / Math.max(1, total));
+      await connection.run(
+        `INSERT INTO compacted.store."${table}" SELECT * FROM store."${table}" WHERE ${part}`,
+      );
+      copied += rows / parts.length;
+    }
   }
   for (const [table, rows] of await countRows(connection, "'compacted'")) {
     if (tables.get(table) !== rows) throw new Error(`the copy of ${table} has ${rows} rows`);
   }
+}
+
+/** Conditions on `commit_no` that select every row once, in the order of the commits. */
+async function commitRanges(connection: DuckDBConnection, count: number): Promise<string[]> {
+  if (count < 2) return ['true'];
+  const result = await connection.runAndReadAll(
+    'SELECT floor_commit, (last_commit - floor_commit)::UBIGINT FROM store.shard_state',
+  );
+  const [floor, commits] = result.getRows()[0] as [bigint, bigint];
+  const bounds = Array.from(
+    { length: count - 1 },
+    (_, part) => floor + (commits * BigInt(part + 1)) / BigInt(count),
+  );
+  return [
+    `commit_no <= ${bounds[0]}`,
+    ...bounds.slice(1).map((bound, part) => `commit_no > ${bounds[part]} AND commit_no <= ${bound}`),
+    `commit_no > ${bounds.at(-1)}`,
+  ];
 }
 
 async function countRows(connection: DuckDBConnection, database: string): Promise<Map<string, number>> {

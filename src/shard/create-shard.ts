@@ -21,7 +21,7 @@ import { createReader } from './reads/reader.ts';
 import { createSlots } from './reads/slots.ts';
 import { LOG_ROWS } from './rows/log-row.ts';
 import { SPAN_ROWS } from './rows/span-row.ts';
-import { createSql, type SqlOptions } from './sql/sql.ts';
+import { createSql, type SqlLimits, type SqlOptions } from './sql/sql.ts';
 import { openDatabase } from './store/database.ts';
 import { createDiskReserve } from './store/disk-reserve.ts';
 import { createMaintenance } from './store/maintenance.ts';
@@ -44,7 +44,7 @@ export interface ShardOptions {
   /** Bounds of one read's answer; one that they end says so. */
   readonly maxAnswerRows: number;
   readonly maxAnswerBytes: number;
-  readonly sql: Pick<SqlOptions, 'limits' | 'onStuck'>;
+  readonly sql: Omit<SqlLimits, 'maxAnswerBytes'> & Pick<SqlOptions, 'onStuck'>;
   /** How long a sender's repeat of an export is recognised; 0 never. */
   readonly repeatWindowMs: number;
   /** How long a delivered batch id is remembered. */
@@ -54,6 +54,8 @@ export interface ShardOptions {
   readonly minFreeBytes: number;
   /** How often the disk and what retention asks for are looked at. */
   readonly lookEveryMs?: number;
+  readonly retainEveryMs?: number;
+  readonly checkpointBytes?: number;
   /** How long to wait for another process to let go of the data folder. */
   readonly openTimeoutMs?: number;
   readonly logger: Logger;
@@ -100,7 +102,13 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
     );
     logger.info(database.opening, 'opened the database');
     const reserve = createDiskReserve({ ...options, database });
-    const sql = createSql({ ...options.sql, database, instanceBytes: options.memoryLimitBytes, logger });
+    const sql = createSql({
+      database,
+      limits: { ...options.sql, maxAnswerBytes: options.maxAnswerBytes },
+      instanceBytes: options.memoryLimitBytes,
+      onStuck: options.sql.onStuck,
+      logger,
+    });
     const writer = start(
       await createWriter({ ...options, database, refusal: reserve.refusal, freeMemory: sql.giveWay }),
     );

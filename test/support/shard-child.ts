@@ -1,15 +1,16 @@
 import { pino } from 'pino';
-import { createShard } from '../../src/shard/create-shard.ts';
+import { createShard, type ShardOptions } from '../../src/shard/create-shard.ts';
 import { testOptions } from './test-shard.ts';
 
 /*
- * A shard in a process of its own, to be killed: `node shard-child.ts <data folder> [open timeout in ms]`. Prints
- * its ports, or why it did not start, as one line of JSON.
+ * A shard in a process of its own, to be killed: `node shard-child.ts <data folder> [open timeout in ms] [options as
+ * JSON]`. Prints its ports, or why it did not start, as one line of JSON.
  */
-const [, , dataDir = '', openTimeoutMs = '10000'] = process.argv;
+const [, , dataDir = '', openTimeoutMs = '10000', overrides = '{}'] = process.argv;
 try {
   const shard = await createShard({
     ...testOptions(dataDir),
+    ...(JSON.parse(overrides) as Partial<ShardOptions>),
     openTimeoutMs: Number(openTimeoutMs),
     logger: pino({ level: 'silent' }),
   });

@@ -27,6 +27,7 @@ interface StoreOptions {
   readonly maxAgeMs?: number;
   readonly maxBytes?: number;
   readonly evalAgeMs?: number;
+  readonly checkpointBytes?: number;
 }
 
 /** What a shard has behind its doors, on a temporary folder, with a clock that stands still until it is moved. */
@@ -49,7 +50,8 @@ export interface TestStore {
 }
 
 export async function openTestStore(options: StoreOptions = {}): Promise<TestStore> {
-  const { dataDir = await mkdtemp(join(tmpdir(), 'otelfan-store-')), ...limits } = options;
+  const { dataDir = await mkdtemp(join(tmpdir(), 'otelfan-store-')), checkpointBytes, ...limits } = options;
+  const threshold = checkpointBytes === undefined ? {} : { checkpointBytes };
   let nowMs = 1_700_000_000_000;
   const clock = { now: () => nowMs };
   const logger = pino({ level: 'silent' });
@@ -102,15 +104,18 @@ export async function openTestStore(options: StoreOptions = {}): Promise<TestSto
         memoryLimitBytes: 256 * 1024 * 1024,
         threads: 1,
         openTimeoutMs: 1000,
+        ...threshold,
       });
       const times = { repeatWindowMs: 60_000, batchMemoryMs: 60_000 };
-      writer = await createWriter({ database, clock, logger, ...times });
+      const reserve = createDiskReserve({ database, minFreeBytes: 1024 * 1024, clock });
+      writer = await createWriter({ database, clock, logger, refusal: reserve.refusal, ...times });
       maintenance = await createMaintenance({
         database,
         writer,
-        reserve: createDiskReserve({ database, minFreeBytes: 1024 * 1024, clock }),
+        reserve,
         limits: { maxAgeMs: 30 * DAY_MS, maxBytes: 2 ** 40, evalAgeMs: 365 * DAY_MS, ...limits },
         ...times,
+        ...threshold,
         clock,
         logger,
         lookEveryMs: 20,

@@ -99,12 +99,9 @@ export function testOptions(dataDir: string): ShardOptions {
     memoryLimitBytes: 256 * 1024 * 1024,
     threads: 1,
     sql: {
-      limits: {
-        timeoutMs: 10_000,
-        maxRows: 10_000,
-        maxAnswerBytes: 16 * 1024 * 1024,
-        memoryLimitBytes: 64 * 1024 * 1024,
-      },
+      timeoutMs: 10_000,
+      maxRows: 10_000,
+      memoryLimitBytes: 64 * 1024 * 1024,
       onStuck: reason => {
         throw new Error(reason);
       },

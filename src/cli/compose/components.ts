@@ -50,22 +50,19 @@ export async function startShard(config: Config, id: string, logger: Logger): Pr
       maxRequestBytes: ingest.maxRequestBytes,
       memoryLimitBytes: shard.memoryLimit,
       threads: shard.threads,
-      maxConcurrentReads: shard.maxConcurrentReads,
-      maxWaitingReads: shard.maxWaitingReads,
-      maxAnswerRows: shard.maxAnswerRows,
-      maxAnswerBytes: shard.maxAnswerBytes,
       sql: {
-        limits: {
-          timeoutMs: shard.sql.timeout,
-          maxRows: shard.sql.maxRows,
-          maxAnswerBytes: shard.maxAnswerBytes,
-          memoryLimitBytes: shard.sql.memoryLimit,
-        },
+        timeoutMs: shard.sql.timeout,
+        maxRows: shard.sql.maxRows,
+        memoryLimitBytes: shard.sql.memoryLimit,
         onStuck: reason => {
           logger.fatal({ reason }, 'the process ends, for nothing else ends what runs in it');
           leaveAtOnce(EXIT.stuck);
         },
       },
+      maxConcurrentReads: shard.maxConcurrentReads,
+      maxWaitingReads: shard.maxWaitingReads,
+      maxAnswerRows: shard.maxAnswerRows,
+      maxAnswerBytes: shard.maxAnswerBytes,
       repeatWindowMs: shard.repeatWindow,
       batchMemoryMs: shard.batchMemory,
       retention: {

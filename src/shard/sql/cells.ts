@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type DuckDBMaterializedResult, DuckDBTypeId, type DuckDBValue } from '@duckdb/node-api';
 
 export interface RenderedRows {
@@ -7,16 +8,17 @@ export interface RenderedRows {
   readonly isCut: boolean;
 }
 
-/** The rows of a result in JSON, up to a number of rows and about so many characters. */
-export function renderRows(
+/** The rows of a result in JSON, up to a number of rows and about so many characters. Lets other work in between. */
+export async function renderRows(
   result: DuckDBMaterializedResult,
   { maxRows, maxChars }: { readonly maxRows: number; readonly maxChars: number },
-): RenderedRows {
+): Promise<RenderedRows> {
   const names = result.deduplicatedColumnNames().map(name => JSON.stringify(name));
   const types = result.columnTypes().map(type => type.typeId);
   const rows: string[] = [];
   let chars = 0;
   for (let index = 0; index < result.chunkCount; index++) {
+    await nextTurn();
     for (const row of result.getChunk(index).getRows()) {
       if (rows.length === maxRows) return { rows, isCut: false };
       const text = `{${row.map((cell, column) => `${names[column]}:${cellJson(cell, types[column])}`).join()}}`;

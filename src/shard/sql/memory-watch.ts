@@ -1,8 +1,8 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
+import type { Database } from '../store/database.ts';
 
 export interface MemoryWatchOptions {
-  /** A connection of the watch's own to the instance that is watched. */
-  readonly connection: DuckDBConnection;
+  readonly database: Pick<Database, 'connect'>;
   /** What the query may use. */
   readonly limitBytes: number;
   /** What the whole instance may use. */
@@ -25,8 +25,12 @@ const LOOK_EVERY_MS = 50;
  * the midst of an expression are not in DuckDB's books; those show in the size of the process.
  */
 export async function watchMemory(options: MemoryWatchOptions): Promise<MemoryWatch> {
-  const { connection, limitBytes, instanceBytes, onLimit, onRunaway } = options;
-  const heldAtStart = await heldBytes(connection);
+  const { limitBytes, instanceBytes, onLimit, onRunaway } = options;
+  const connection = await options.database.connect();
+  const heldAtStart = await heldBytes(connection).catch((error: unknown) => {
+    connection.closeSync();
+    throw error;
+  });
   const nativeAtStart = nativeBytes();
   let looking: Promise<void> | undefined;
 
@@ -50,6 +54,7 @@ export async function watchMemory(options: MemoryWatchOptions): Promise<MemoryWa
     async stop() {
       clearInterval(timer);
       await looking;
+      connection.closeSync();
     },
   };
 }

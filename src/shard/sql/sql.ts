@@ -57,18 +57,17 @@ const PATIENCE_MS = 10_000;
 export function createSql(options: SqlOptions): Sql {
   const { database, limits, onStuck, patienceMs = PATIENCE_MS, logger } = options;
   const slots = createSlots({ running: 1, waiting: MAX_WAITING });
-  let functions: Promise<ReadonlySet<string>> | undefined;
+  let functions: ReadonlySet<string> | undefined;
   let running: { end(ending: Ending): void; readonly done: Promise<void> } | undefined;
 
   async function run(query: string, signal: AbortSignal): Promise<SqlOutcome> {
-    if (signal.aborted) return { kind: 'abandoned' };
     const connection = await database.connect();
     try {
       await connection.run('BEGIN TRANSACTION READ ONLY');
-      functions ??= loadAllowedFunctions(connection);
+      functions ??= await loadAllowedFunctions(connection);
       // One row more than is given tells whether there were more.
       const parsed = await parseQuery(connection, query, {
-        functions: await functions,
+        functions,
         rows: limits.maxRows + 1,
       });
       return parsed.kind === 'refused' ? parsed : await execute(connection, parsed.sql, signal);
@@ -82,7 +81,6 @@ export function createSql(options: SqlOptions): Sql {
     sql: string,
     signal: AbortSignal,
   ): Promise<SqlOutcome> {
-    const watching = await database.connect();
     let ending: Ending | undefined;
     const end = (reason: Ending) => {
       ending ??= reason;
@@ -95,7 +93,7 @@ export function createSql(options: SqlOptions): Sql {
       onStuck(reason);
     };
     const watch = await watchMemory({
-      connection: watching,
+      database,
       limitBytes: limits.memoryLimitBytes,
       instanceBytes: options.instanceBytes,
       onLimit: () => end('memory'),
@@ -113,21 +111,20 @@ export function createSql(options: SqlOptions): Sql {
     if (signal.aborted) abandon();
     try {
       const result = await work;
-      return ending === undefined ? answerOf(result) : failure(undefined, ending);
+      return ending === undefined ? await answerOf(result) : failure(undefined, ending);
     } catch (error) {
       return failure(error, ending);
     } finally {
       signal.removeEventListener('abort', abandon);
       clearTimeout(timer);
       await Promise.all([query.done, watch.stop()]);
-      watching.closeSync();
       running = undefined;
     }
   }
 
-  function answerOf(result: DuckDBMaterializedResult): SqlOutcome {
+  async function answerOf(result: DuckDBMaterializedResult): Promise<SqlOutcome> {
     const { maxRows, maxAnswerBytes } = limits;
-    const { rows, isCut } = renderRows(result, { maxRows, maxChars: maxAnswerBytes });
+    const { rows, isCut } = await renderRows(result, { maxRows, maxChars: maxAnswerBytes });
     const truncated = isCut || result.rowCount > maxRows;
     return {
       kind: 'answer',
@@ -160,9 +157,13 @@ export function createSql(options: SqlOptions): Sql {
 
   return {
     async run(query, signal) {
-      const outcome = await slots.run(() => run(query, signal), signal);
-      const busy = { kind: 'busy', reason: `an SQL query runs and ${MAX_WAITING} wait already` } as const;
-      return outcome ?? busy;
+      try {
+        const outcome = await slots.run(() => run(query, signal), signal);
+        return outcome ?? { kind: 'busy', reason: `an SQL query runs and ${MAX_WAITING} wait already` };
+      } catch (error) {
+        if (signal.aborted) return { kind: 'abandoned' };
+        throw error;
+      }
     },
     async giveWay() {
       if (running === undefined) return false;

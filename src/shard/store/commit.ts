@@ -48,9 +48,10 @@ export interface CommitResult {
 export interface Store {
   readonly connection: DuckDBConnection;
   readonly sources: Sources;
+  /** The number of the last commit; goes up with each. */
+  readonly last: { commitNo: bigint };
   /** What every commit runs, planned once. */
   readonly begin: DuckDBPreparedStatement;
-  readonly nextCommitNo: DuckDBPreparedStatement;
   readonly commit: DuckDBPreparedStatement;
 }
 
@@ -59,9 +60,14 @@ export async function openStore(connection: DuckDBConnection): Promise<Store> {
     connection,
     sources: await loadSources(connection),
     begin: await connection.prepare('BEGIN'),
-    nextCommitNo: await connection.prepare('SELECT last_commit + 1 FROM store.shard_state'),
+    last: { commitNo: await lastCommitNo(connection) },
     commit: await connection.prepare('COMMIT'),
   };
+}
+
+export async function lastCommitNo(connection: DuckDBConnection): Promise<bigint> {
+  const result = await connection.runAndReadAll('SELECT last_commit FROM store.shard_state');
+  return result.getRows()[0]?.[0] as bigint;
 }
 
 /**
@@ -85,8 +91,10 @@ export async function commitBatches(
     );
     const added = await addRecords(store, joined(slices), time.nowMs);
     await store.commit.run();
-    added?.sources.remember();
-    const commit = added && { ...added.commit, batches: storedOf(freshBatches, new Set(slices)) };
+    if (added === undefined) return { commit: undefined, freshBatches: new Set(freshBatches) };
+    store.last.commitNo = added.commit.commitNo;
+    added.sources.remember();
+    const commit = { ...added.commit, batches: storedOf(freshBatches, new Set(slices)) };
     return { commit, freshBatches: new Set(freshBatches) };
   } catch (error) {
     // A failed statement or commit may have ended the transaction already.
@@ -148,12 +156,12 @@ interface Added {
 }
 
 async function addRecords(
-  { connection, sources, nextCommitNo }: Store,
+  { connection, sources, last }: Store,
   records: Records,
   nowMs: number,
 ): Promise<Added | undefined> {
   if (rowCount(records) === 0) return undefined;
-  const commitNo = (await nextCommitNo.runAndReadAll()).getRows()[0]?.[0] as bigint;
+  const commitNo = last.commitNo + 1n;
   const { spans, logs, metrics } = records;
   const resolved = await sources.resolve(connection, sourcesOf(records));
   const replacedSpans = spans.some(span => span.replaces)

@@ -38,7 +38,7 @@ export interface Database extends Component {
 }
 
 /** How the file was opened. */
-export interface Opening {
+interface Opening {
   readonly tookMs: number;
   /** Size of the WAL that was replayed: what had not reached the database file when the shard ended. */
   readonly replayedBytes: number;

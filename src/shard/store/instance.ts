@@ -4,10 +4,11 @@ import { UnusableDataError } from './unusable-data-error.ts';
 export interface InstanceOptions {
   readonly memoryLimitBytes: number;
   readonly threads: number;
+  /** Size of the WAL that starts a checkpoint: with a large one fewer blocks are written twice, and replay is longer. */
+  readonly checkpointBytes?: number;
 }
 
-/** Size of the write-ahead log that starts a checkpoint: larger ones write fewer blocks twice, and replay longer. */
-export const CHECKPOINT_THRESHOLD_BYTES = 256_000_000;
+export const CHECKPOINT_BYTES = 256_000_000;
 
 /**
  * Opens a DuckDB file whose folder this process holds, replaying its WAL.
@@ -16,7 +17,7 @@ export const CHECKPOINT_THRESHOLD_BYTES = 256_000_000;
  */
 export async function openInstance(
   path: string,
-  { memoryLimitBytes, threads }: InstanceOptions,
+  { memoryLimitBytes, threads, checkpointBytes = CHECKPOINT_BYTES }: InstanceOptions,
   changes: Readonly<Record<string, string>> = {},
 ): Promise<DuckDBInstance> {
   try {
@@ -25,7 +26,7 @@ export async function openInstance(
       threads: String(threads),
       // Without it DuckDB writes files that its oldest version reads, without zstd and a third larger.
       storage_compatibility_version: 'latest',
-      checkpoint_threshold: `${CHECKPOINT_THRESHOLD_BYTES}B`,
+      checkpoint_threshold: `${checkpointBytes}B`,
       autoinstall_known_extensions: 'false',
       autoload_known_extensions: 'false',
       ...changes,

@@ -4,7 +4,7 @@ import type { Clock } from '../../shared/time.ts';
 import { sizeOf, walOf } from './data-folder.ts';
 import type { Database } from './database.ts';
 import type { DiskReserve } from './disk-reserve.ts';
-import { CHECKPOINT_THRESHOLD_BYTES } from './instance.ts';
+import { CHECKPOINT_BYTES } from './instance.ts';
 import { type RetentionLimits, retentionStep } from './retention.ts';
 import { forgetIds } from './seen-ids.ts';
 import { sweepSources } from './sweep-sources.ts';
@@ -29,18 +29,24 @@ export interface MaintenanceOptions {
   /** How often the disk is looked at. */
   readonly lookEveryMs?: number;
   readonly retainEveryMs?: number;
+  /** The threshold that the database was opened with. */
+  readonly checkpointBytes?: number;
 }
 
 const LOOK_EVERY_MS = 1000;
 const RETAIN_EVERY_MS = 10_000;
 const FORGET_EVERY_MS = 60_000;
 const SWEEP_EVERY_MS = 3_600_000;
-/** While reads overlap DuckDB puts a checkpoint off after an update; at this size of the WAL it is made to wait for them. */
-const FORCED_AT_BYTES = 2 * CHECKPOINT_THRESHOLD_BYTES;
+/** While reads overlap DuckDB puts checkpoints off after an update, until the WAL is so many times its threshold. */
+const FORCED_AT = 2;
 
 export async function createMaintenance(options: MaintenanceOptions): Promise<Maintenance> {
   const { database, writer, reserve, clock, logger } = options;
-  const { lookEveryMs = LOOK_EVERY_MS, retainEveryMs = RETAIN_EVERY_MS } = options;
+  const {
+    lookEveryMs = LOOK_EVERY_MS,
+    retainEveryMs = RETAIN_EVERY_MS,
+    checkpointBytes = CHECKPOINT_BYTES,
+  } = options;
   let refusal: string | undefined;
   let retainedAtMs = Number.NEGATIVE_INFINITY;
   let forgotAtMs = Number.NEGATIVE_INFINITY;
@@ -93,7 +99,8 @@ export async function createMaintenance(options: MaintenanceOptions): Promise<Ma
   }
 
   async function checkpointIfLarge(): Promise<void> {
-    if ((await sizeOf(walOf(database.path))) >= FORCED_AT_BYTES) await checkpoint('FORCE CHECKPOINT');
+    const walBytes = await sizeOf(walOf(database.path));
+    if (walBytes >= FORCED_AT * checkpointBytes) await checkpoint('FORCE CHECKPOINT');
   }
 
   async function checkpoint(sql: 'CHECKPOINT' | 'FORCE CHECKPOINT'): Promise<boolean> {

@@ -30,8 +30,8 @@ const MIGRATIONS: readonly string[] = [
     coalesce((SELECT commit_no FROM store.commits ORDER BY commit_no DESC LIMIT 1), 0)::UBIGINT AS last_commit,
     coalesce((SELECT max(floor_commit) FROM store.floors), 0)::UBIGINT AS floor_commit;
 
-  CREATE TABLE store.batch_ids (id VARCHAR NOT NULL, stored_at_ms BIGINT NOT NULL);
-  CREATE TABLE store.export_ids (id VARCHAR NOT NULL, stored_at_ms BIGINT NOT NULL);
+  CREATE TABLE store.batch_ids (id UHUGEINT NOT NULL, stored_at_ms BIGINT NOT NULL);
+  CREATE TABLE store.export_ids (id UHUGEINT NOT NULL, stored_at_ms BIGINT NOT NULL);
 
   CREATE TABLE store.sources (id UINTEGER NOT NULL, resource VARCHAR NOT NULL, scope VARCHAR NOT NULL);
 
@@ -68,7 +68,8 @@ const MIGRATIONS: readonly string[] = [
   CREATE TABLE store.span_words (word VARCHAR NOT NULL, trace_id UHUGEINT NOT NULL, commit_no UBIGINT NOT NULL);
   CREATE TABLE store.log_words (word VARCHAR NOT NULL, commit_no UBIGINT NOT NULL);
   CREATE TABLE store.blobs (
-    hash_key UHUGEINT NOT NULL, sha256 VARCHAR NOT NULL, content BLOB NOT NULL, last_commit UBIGINT NOT NULL, pinned_until_ms BIGINT
+    hash_key UHUGEINT NOT NULL, sha256 VARCHAR NOT NULL, content BLOB NOT NULL,
+    last_commit UBIGINT NOT NULL, pinned_until_ms BIGINT
   );
   CREATE TABLE store.comments (
     id VARCHAR NOT NULL, trace_id VARCHAR NOT NULL, span_id VARCHAR,

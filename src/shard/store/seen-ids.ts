@@ -1,24 +1,15 @@
-import { BIGINT, type DuckDBConnection, LIST, listValue, VARCHAR } from '@duckdb/node-api';
+import { createHash } from 'node:crypto';
+import type { DuckDBConnection } from '@duckdb/node-api';
 import { type AppendedTable, appendRows } from './append.ts';
 
 /*
- * No index: with one, DuckDB deletes some ten thousand ids in seconds, for which ingest would wait, and never gives
- * their space back. Batch ids begin with their time (UUIDv7), so that most of the table is skipped, and export ids are
- * remembered for minutes.
+ * Ids that repeats are recognised by, looked up first and then appended: one connection does all the writing, so nobody
+ * comes between the two. They are kept as 128-bit numbers and without an index: with one, deleting ten thousand of
+ * them takes DuckDB seconds, for which ingest would wait, and it never gives their space back. Batch ids begin with
+ * their time (UUIDv7), so that most of the table is skipped, and export ids are remembered for minutes.
  */
 
 type SeenIds = 'batch_ids' | 'export_ids';
-
-/** Deletes the ids that were stored at that time or before. */
-export async function forgetIds(
-  connection: DuckDBConnection,
-  table: SeenIds,
-  throughMs: number,
-): Promise<void> {
-  await connection.run(`DELETE FROM store.${table} WHERE stored_at_ms <= $throughMs`, {
-    throughMs: BigInt(throughMs),
-  });
-}
 
 interface Remembering {
   /** May be given twice. */
@@ -34,26 +25,45 @@ export async function rememberIds(
   table: SeenIds,
   { ids, nowMs, expiredMs }: Remembering,
 ): Promise<Set<string>> {
-  const fresh = new Set(ids);
-  if (fresh.size === 0) return fresh;
+  const fresh = new Map(ids.map(id => [numberOf(id), id]));
+  if (fresh.size === 0) return new Set();
+  // Literals, because DuckDB skips what cannot have one of them.
+  const literals = [...fresh.keys()].map(number => `${number}::UHUGEINT`).join(', ');
   const known = await connection.runAndReadAll(
-    `SELECT id FROM store.${table} WHERE id IN (SELECT unnest($ids)) AND stored_at_ms > $expiredMs`,
-    { ids: listValue([...fresh]), expiredMs: BigInt(expiredMs) },
-    { ids: LIST(VARCHAR), expiredMs: BIGINT },
+    `SELECT id FROM store.${table} WHERE id IN (${literals}) AND stored_at_ms > ${expiredMs}`,
   );
-  for (const [id] of known.getRows()) fresh.delete(id as string);
-  await appendRows(connection, idTable(table, nowMs), [...fresh]);
-  return fresh;
+  for (const [number] of known.getRows()) fresh.delete(number as bigint);
+  await appendRows(connection, idTable(table, nowMs), [...fresh.keys()]);
+  return new Set(fresh.values());
 }
 
-function idTable(table: SeenIds, nowMs: number): AppendedTable<string> {
+function idTable(table: SeenIds, nowMs: number): AppendedTable<bigint> {
   const storedAtMs = BigInt(nowMs);
   return {
     table,
     columnCount: 2,
-    write(columns, at, id) {
-      columns[0]?.setItem(at, id);
+    write(columns, at, number) {
+      columns[0]?.setItem(at, number);
       columns[1]?.setItem(at, storedAtMs);
     },
   };
+}
+
+/** Deletes the ids that were stored at that time or before. */
+export async function forgetIds(
+  connection: DuckDBConnection,
+  table: SeenIds,
+  throughMs: number,
+): Promise<void> {
+  await connection.run(`DELETE FROM store.${table} WHERE stored_at_ms <= ${throughMs}`);
+}
+
+const UUID_OR_HEX = /^[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}$/;
+
+/** UUIDs and 32 hex digits are the number that they are, in their order; anything else is hashed to one. */
+function numberOf(id: string): bigint {
+  const hex = UUID_OR_HEX.test(id)
+    ? id.replaceAll('-', '')
+    : createHash('sha256').update(id).digest('hex').slice(0, 32);
+  return BigInt(`0x${hex}`);
 }

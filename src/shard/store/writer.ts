@@ -2,10 +2,16 @@ import type { DuckDBConnection } from '@duckdb/node-api';
 import type { Logger } from 'pino';
 import { type Component, once } from '../../shared/lifecycle.ts';
 import type { Clock } from '../../shared/time.ts';
-import { type Commit, type CommitResult, commitBatches, openStore, type RecordBatch } from './commit.ts';
+import {
+  type Commit,
+  type CommitResult,
+  commitBatches,
+  lastCommitNo,
+  openStore,
+  type RecordBatch,
+} from './commit.ts';
 import type { Database } from './database.ts';
 import { firstLine } from './instance.ts';
-import { loadSources } from './sources.ts';
 import { rowCount } from './tables.ts';
 
 export type WriteOutcome =
@@ -30,7 +36,7 @@ export interface Writer extends Component {
   recover(options: { readonly withCheckpoint: boolean }): Promise<void>;
 }
 
-export interface Exclusive<T> {
+interface Exclusive<T> {
   readonly result: T;
   /** Sources were deleted, so what the writer knows of them is to be read again. */
   readonly forgetsSources?: boolean;
@@ -125,12 +131,9 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
     } catch (error) {
       logger.error({ err: error, batches: group.length }, 'storing batches failed');
       const isFatal = await reconnect(error);
-      const reason = firstLine(error);
       // Storing goes before asking.
-      if (!isFatal && reason.startsWith('Out of Memory Error') && (await options.freeMemory?.())) {
-        return commit(group);
-      }
-      return { kind: 'failed', reason, isFatal };
+      if (!isFatal && isOutOfMemory(error) && (await options.freeMemory?.())) return commit(group);
+      return { kind: 'failed', reason: firstLine(error), isFatal };
     }
   }
 
@@ -167,7 +170,8 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
       enqueue(async () => {
         try {
           const { result, forgetsSources = false } = await work(store.connection);
-          if (forgetsSources) store = { ...store, sources: await loadSources(store.connection) };
+          if (forgetsSources) store = await openStore(store.connection);
+          else store.last.commitNo = await lastCommitNo(store.connection);
           return result;
         } catch (error) {
           await reconnect(error);
@@ -190,6 +194,10 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
       store.connection.closeSync();
     }),
   };
+}
+
+function isOutOfMemory(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('Out of Memory Error');
 }
 
 function outcomeOf(attempt: Attempt, batch: RecordBatch): WriteOutcome {

@@ -10,7 +10,7 @@ import type { Writer } from '../store/writer.ts';
 import { runnerSpanExport, scoreExport } from './eval-otlp.ts';
 
 /** A write with its parsed body. */
-export type WriteCall = {
+type WriteCall = {
   [K in ShardWriteKind]: { readonly kind: K; readonly write: ShardWrite<K> };
 }[ShardWriteKind];
 
@@ -26,7 +26,7 @@ export function parseWrite(kind: string, body: unknown): ParsedWrite {
   return { kind, write: parsed.data } as WriteCall;
 }
 
-export type WriteAnswer =
+type WriteAnswer =
   /** Durable; the row as the read API shows it. */
   | { readonly kind: 'stored'; readonly rowJson: string }
   | { readonly kind: 'failed'; readonly reason: string };

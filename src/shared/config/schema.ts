@@ -205,11 +205,13 @@ export const configSchema = z.strictObject({
           maxBytes: size('50GiB').describe(
             "Size of the shard's data above which its oldest records are deleted.",
           ),
-          evalAge: duration('365d').describe('How long uploaded blobs are kept, whatever names them.'),
+          evalAge: duration('365d').describe(
+            'How long uploaded blobs and comments are kept, whatever becomes of what they belong to.',
+          ),
         })
         .prefault({}),
       minFreeBytes: size('512MiB').describe(
-        'Free disk space that the shard leaves; below it writes are answered 503 and reads go on.',
+        'Free space that the shard leaves, on the disk and in its file, at least half of it on the disk; below it writes are answered 503 and reads go on.',
       ),
       sql: z
         .strictObject({

@@ -1,6 +1,10 @@
+import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createBlobRoute } from '../../../src/shard/api/blob-routes.ts';
+import { createReadServer } from '../../../src/shard/read-server.ts';
 import { MAX_BLOB_BYTES } from '../../../src/shared/read/writes.ts';
 import { attribute, logsOf, tracesOf } from '../../support/otlp-samples.ts';
+import { openTestStore } from '../../support/shard-store.ts';
 import { getBlob, putBlob, sha256 } from '../../support/shard-writes.ts';
 import { startTestShard, type TestShard } from '../../support/test-shard.ts';
 
@@ -97,6 +101,30 @@ describe('blobs', () => {
     expect(rows.find(row => row.body !== '')).not.toHaveProperty('body_sha256');
     expect(await getBlob(shard.readUrl, sha256(atTheLimit))).toBeUndefined();
     expect(await getBlob(shard.readUrl, sha256(overIt))).toBe(overIt);
+  });
+
+  it('are not given out with other bytes than their hash says', async () => {
+    const store = await openTestStore();
+    const server = await createReadServer({
+      host: '127.0.0.1',
+      port: 0,
+      routes: [createBlobRoute(store.database)],
+      notReadyReason: () => undefined,
+      logger: pino({ level: 'silent' }),
+    });
+    try {
+      const name = sha256('what was stored');
+      const damaged = { sha256: name, content: Buffer.from('what the disk made of it'), pinnedUntilMs: null };
+      await store.store({ blobs: [damaged] });
+      const response = await fetch(`http://127.0.0.1:${server.port}/internal/v1/blobs/${name}`);
+      expect([response.status, await response.json()]).toEqual([500, { error: 'internal error' }]);
+      // The same first half of a hash is not the same hash.
+      const other = `${name.slice(0, 32)}${sha256('other').slice(32)}`;
+      expect(await getBlob(`http://127.0.0.1:${server.port}`, other)).toBeUndefined();
+    } finally {
+      await server.stop();
+      await store.remove();
+    }
   });
 
   it('D6: an upload outlives what retention deletes, until its own time is over', async () => {

@@ -7,7 +7,11 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { traceId, tracesOf } from '../../support/otlp-samples.ts';
+import type { ShardOptions } from '../../../src/shard/create-shard.ts';
+import { verifyFolder } from '../../../src/shard/verify-folder.ts';
+import { createHash } from '../../../src/shared/topology/hash.ts';
+import { spanId, traceId, tracesOf } from '../../support/otlp-samples.ts';
+import { getBlob, postWrite, putBlob, sha256 } from '../../support/shard-writes.ts';
 import { deliver, read, type TestBatch } from '../../support/test-shard.ts';
 
 const CHILD = fileURLToPath(new URL('../../support/shard-child.ts', import.meta.url));
@@ -33,8 +37,12 @@ afterEach(async () => {
   await rm(dataDir, { recursive: true });
 });
 
-async function startChild(openTimeoutMs = 10_000): Promise<Started & { child: ChildProcess }> {
-  const child = spawn(process.execPath, [CHILD, dataDir, String(openTimeoutMs)], {
+async function startChild(
+  openTimeoutMs = 10_000,
+  overrides: Partial<ShardOptions> = {},
+): Promise<Started & { child: ChildProcess }> {
+  const args = [CHILD, dataDir, String(openTimeoutMs), JSON.stringify(overrides)];
+  const child = spawn(process.execPath, args, {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   children.push(child);
@@ -55,45 +63,152 @@ function batch(id: string): TestBatch {
   return { id, signal: 'traces', slices: [{ exportId: traceId(id), json: tracesOf('shop', spans) }] };
 }
 
-describe('a shard that is killed', () => {
-  it('has every acknowledged batch and none in part', async () => {
-    const acknowledged = new Set<string>();
-    const sent = new Set<string>();
-    for (let round = 0; round < 3; round++) {
-      const { otlpPort, child, error } = await startChild();
-      expect(error).toBeUndefined();
-      let isKilled = false;
-      const senders = Array.from({ length: SENDERS }, async (_, sender) => {
-        for (let number = 0; !isKilled; number++) {
-          const id = `${round}-${sender}-${number}`;
-          sent.add(id);
-          const response = await deliver(`http://127.0.0.1:${otlpPort}`, batch(id)).catch(() => undefined);
-          if (response?.status === 200) acknowledged.add(id);
-        }
-      });
-      await sleep(400 + 150 * round);
-      await kill(child);
-      isKilled = true;
-      await Promise.all(senders);
-    }
+interface Sent {
+  readonly all: ReadonlySet<string>;
+  readonly acknowledged: ReadonlySet<string>;
+}
 
-    const { otlpPort, readPort } = await startChild();
-    expect(acknowledged.size).toBeGreaterThan(SENDERS);
-    expect(sent.size).toBeGreaterThan(acknowledged.size);
-    const { keys } = await read(`http://127.0.0.1:${readPort}`, 'spans', {
-      limit: sent.size * SPANS_PER_BATCH,
+/** Starts a shard, sends to it from several senders, and kills it in the midst of it; three times. */
+async function sendAndKill(overrides: Partial<ShardOptions> = {}): Promise<Sent> {
+  const acknowledged = new Set<string>();
+  const all = new Set<string>();
+  for (let round = 0; round < 3; round++) {
+    const { otlpPort, error, child } = await startChild(10_000, overrides);
+    expect(error).toBeUndefined();
+    let isKilled = false;
+    const senders = Array.from({ length: SENDERS }, async (_, sender) => {
+      for (let number = 0; !isKilled; number++) {
+        const id = `${round}-${sender}-${number}`;
+        all.add(id);
+        const response = await deliver(`http://127.0.0.1:${otlpPort}`, batch(id)).catch(() => undefined);
+        if (response?.status === 200) acknowledged.add(id);
+      }
     });
-    const traces = Map.groupBy(keys, ([, trace]) => trace);
-    for (const id of acknowledged)
-      expect([id, traces.get(traceId(id))?.length]).toEqual([id, SPANS_PER_BATCH]);
-    for (const [trace, spans] of traces) expect([trace, spans.length]).toEqual([trace, SPANS_PER_BATCH]);
+    await sleep(400 + 150 * round);
+    await kill(child);
+    isKilled = true;
+    await Promise.all(senders);
+  }
+  return { all, acknowledged };
+}
 
-    for (const id of [...sent].slice(-20)) await deliver(`http://127.0.0.1:${otlpPort}`, batch(id));
+/** How many spans of each trace are there, and that their data is sound. */
+async function storedTraces(): Promise<Map<string, number>> {
+  const { readPort, child } = await startChild();
+  const { keys } = await read(`http://127.0.0.1:${readPort}`, 'spans', { limit: 1_000_000 });
+  await kill(child);
+  const report = await verifyFolder({
+    dataDir,
+    memoryLimitBytes: 256 * 1024 * 1024,
+    threads: 1,
+    hash: await createHash(),
+    onProgress: () => {},
+  });
+  expect(report).toMatchObject({ kind: 'sound' });
+  return new Map(
+    [...Map.groupBy(keys, ([, trace]) => trace ?? '')].map(([trace, spans]) => [trace, spans.length]),
+  );
+}
+
+describe('a shard that is killed', () => {
+  it.each([
+    ['during commits', {}],
+    ['during checkpoints', { checkpointBytes: 100_000 }],
+  ])('%s has every acknowledged batch and none in part', async (_when, overrides) => {
+    const { all, acknowledged } = await sendAndKill(overrides);
+    expect(acknowledged.size).toBeGreaterThan(SENDERS);
+    expect(all.size).toBeGreaterThan(acknowledged.size);
+    const stored = await storedTraces();
+    for (const id of acknowledged) expect([id, stored.get(traceId(id))]).toEqual([id, SPANS_PER_BATCH]);
+    for (const [trace, spans] of stored) expect([trace, spans]).toEqual([trace, SPANS_PER_BATCH]);
+  });
+
+  it('stores a batch whose answer was lost with it once, when it is sent again', async () => {
+    const { all } = await sendAndKill();
+    const { otlpPort, readPort } = await startChild();
+    for (const id of [...all].slice(-20)) {
+      expect((await deliver(`http://127.0.0.1:${otlpPort}`, batch(id))).status).toBe(200);
+    }
     const { rows } = await read(`http://127.0.0.1:${readPort}`, 'services', {});
     const state = rows[0] as { span_count: number; trace_count: number };
     expect(state.span_count).toBe(state.trace_count * SPANS_PER_BATCH);
   });
+
+  it('during retention has whole batches only, and goes on deleting', async () => {
+    const retention = { maxAgeMs: 100, maxBytes: 2 ** 40, evalAgeMs: 100 };
+    const { all, acknowledged } = await sendAndKill({ retention, lookEveryMs: 5, retainEveryMs: 5 });
+    expect(acknowledged.size).toBeGreaterThan(SENDERS);
+    const stored = await storedTraces();
+    expect(stored.size).toBeLessThan(all.size);
+    for (const [trace, spans] of stored) expect([trace, spans]).toEqual([trace, SPANS_PER_BATCH]);
+    const { readPort } = await startChild(10_000, { retention, lookEveryMs: 5, retainEveryMs: 5 });
+    await expect
+      .poll(async () => (await read(`http://127.0.0.1:${readPort}`, 'spans', { limit: 1 })).keys)
+      .toEqual([]);
+  });
+
+  it('has every write of the read API that was answered, and takes none of them twice', async () => {
+    const answered = new Set<number>();
+    let sent = 0;
+    const { readPort, child } = await startChild();
+    let isKilled = false;
+    const senders = Array.from({ length: SENDERS }, async () => {
+      while (!isKilled) {
+        const number = sent++;
+        const answers = await writeAll(readPort, number).catch(() => []);
+        if (answers.length > 0 && answers.every(({ status }) => status === 200)) answered.add(number);
+      }
+    });
+    await expect.poll(() => answered.size, { timeout: 20_000 }).toBeGreaterThan(3 * SENDERS);
+    await kill(child);
+    isKilled = true;
+    await Promise.all(senders);
+
+    const again = await startChild();
+    const readUrl = `http://127.0.0.1:${again.readPort}`;
+    for (const number of answered) {
+      expect(await getBlob(readUrl, sha256(`blob ${number}`))).toBe(`blob ${number}`);
+    }
+    const stored = async () => {
+      const comments = await read(readUrl, 'comments', { limit: 10 * sent });
+      const scores = await read(readUrl, 'metrics', { limit: 10 * sent });
+      const spans = await read(readUrl, 'spans', { limit: 10 * sent });
+      return [
+        comments.rows.map(row => row.body),
+        scores.rows.map(row => String(row.value)),
+        spans.rows.map(row => (row.attributes as { number: string }).number),
+      ];
+    };
+    for (const numbers of await stored())
+      expect(numbers).toEqual(expect.arrayContaining([...answered].map(String)));
+    // Senders that got no answer try again.
+    for (let number = 0; number < sent; number++) await writeAll(again.readPort, number);
+    const all = Array.from({ length: sent }, (_, number) => String(number)).toSorted();
+    for (const numbers of await stored()) expect(numbers.toSorted()).toEqual(all);
+    const [state] = (await read(readUrl, 'services', {})).rows;
+    expect(state?.span_count).toBe(sent);
+  });
 });
+
+/** One write of each kind, and an upload. */
+function writeAll(readPort: number, number: number) {
+  const readUrl = `http://127.0.0.1:${readPort}`;
+  const id = `w${number}`;
+  const ids = { traceId: traceId(id), spanId: spanId(id) };
+  return Promise.all([
+    postWrite(readUrl, 'comment', { id, ...ids, author: 'me', body: String(number), createdNs: '1' }),
+    postWrite(readUrl, 'score', { id, timeNs: '1', value: number, attributes: {} }),
+    postWrite(readUrl, 'runnerSpan', {
+      id,
+      ...ids,
+      startNs: '1',
+      endNs: '2',
+      status: 'ok',
+      attributes: { number: String(number) },
+    }),
+    putBlob(readUrl, `blob ${number}`),
+  ]);
+}
 
 describe('a data folder that another process uses', () => {
   it('is taken over when that process ends in time', async () => {

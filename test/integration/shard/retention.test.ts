@@ -1,4 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
+import { sizeOf, walOf } from '../../../src/shard/store/data-folder.ts';
 import { addFloor, isSnapshotGone, type SnapshotRead } from '../../../src/shard/store/floors.ts';
 import { retentionStep } from '../../../src/shard/store/retention.ts';
 import {
@@ -256,5 +258,36 @@ describe('resources and scopes', () => {
         'SELECT count(*) FROM store.spans JOIN store.sources ON id = source WHERE resource = \'{"a":1}\'',
       ),
     ).toEqual([1]);
+  });
+});
+
+describe('the write-ahead log', () => {
+  it('stays small while reads overlap and commits update', async () => {
+    store = await openTestStore({ checkpointBytes: 100_000 });
+    let isDone = false;
+    const readers = [0, 1].map(async turn => {
+      const connection = await store.database.connect();
+      await sleep(50 * turn);
+      while (!isDone) {
+        await connection.run('BEGIN TRANSACTION READ ONLY');
+        await connection.run('SELECT count(*) FROM store.spans');
+        await sleep(100);
+        await connection.run('COMMIT');
+      }
+      connection.closeSync();
+    });
+    const blob = blobOf('named by every commit');
+    const attributes = JSON.stringify({ a: 'x'.repeat(500) });
+    let mostBytes = 0;
+    for (let commit = 1; commit <= 100; commit++) {
+      const spans = Array.from({ length: 100 }, (_, span) => spanRecord(commit, span + 1, { attributes }));
+      await store.store({ spans, blobs: [blob] });
+      mostBytes = Math.max(mostBytes, await sizeOf(walOf(store.database.path)));
+      // Lets maintenance have its turn.
+      await sleep(5);
+    }
+    isDone = true;
+    await Promise.all(readers);
+    expect(mostBytes).toBeLessThan(2_000_000);
   });
 });

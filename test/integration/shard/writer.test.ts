@@ -33,9 +33,10 @@ async function open(): Promise<void> {
   await openWriter(database);
 }
 
-async function openWriter(over: Database): Promise<void> {
+async function openWriter(over: Database, refusal?: () => Promise<string | undefined>): Promise<void> {
   writer = await createWriter({
     database: over,
+    ...(refusal !== undefined && { refusal }),
     clock: { now: () => 1_700_000_000_000 },
     logger: pino({ level: 'silent' }),
     repeatWindowMs: 60_000,
@@ -105,7 +106,7 @@ describe('a commit that fails', () => {
     const time = { nowMs: 1_700_000_000_000, repeatWindowMs: 0, batchMemoryMs: 60_000 };
     const store = await openStore(connection);
     await expect(commitBatches(store, [badBatch('bad', bad)], time)).rejects.toThrow();
-    expect(appenders.length).toBeGreaterThan(1);
+    expect(appenders).toHaveLength(1);
     // What the garbage collector does to an appender that nobody closed.
     for (const appender of appenders) appender.flushSync();
     connection.closeSync();
@@ -162,6 +163,49 @@ describe('the writer', () => {
     await Promise.all(Array.from({ length: 100 }, (_, index) => writer.write(batchOf(`b${index}`, [SPAN]))));
     expect(await count('store.spans')).toBe(100);
     expect(await count('(SELECT DISTINCT commit_no FROM store.spans)')).toBe(2);
+  });
+
+  it('runs other work between transactions, and goes on after that work failed', async () => {
+    const before = writer.write(batchOf('b1', [SPAN]));
+    const between = writer.exclusively(async connection => {
+      await connection.run('DELETE FROM store.spans');
+      return { result: 'done' };
+    });
+    const failed = writer.exclusively(connection =>
+      connection.run('BEGIN; SELECT nothing').then(() => ({ result: 0 })),
+    );
+    const after = writer.write(batchOf('b2', [SPAN]));
+    expect([(await before).kind, await between]).toEqual(['stored', 'done']);
+    await expect(failed).rejects.toThrow('nothing');
+    expect((await after).kind).toBe('stored');
+    expect(writer.fatalFailure()).toBeUndefined();
+    expect(await count('store.spans')).toBeLessThan(2);
+  });
+
+  it('stores nothing while there is a reason not to, and tells it to everyone who waits', async () => {
+    let reason: string | undefined = 'no room';
+    await writer.stop();
+    await openWriter(database, () => Promise.resolve(reason));
+    const refused = await Promise.all([
+      writer.write(batchOf('b1', [SPAN])),
+      writer.write(batchOf('b2', [SPAN])),
+    ]);
+    expect(refused).toEqual(
+      refused.map(() => expect.objectContaining({ kind: 'failed', reason: 'no room' }) as unknown),
+    );
+    reason = undefined;
+    expect((await writer.write(batchOf('b1', [SPAN]))).kind).toBe('stored');
+    expect(await count('store.spans')).toBe(1);
+  });
+
+  it('numbers commits on from those that other work made', async () => {
+    await writer.write(batchOf('b1', [SPAN]));
+    await writer.exclusively(async connection => ({
+      result: await connection.run(
+        'INSERT INTO store.commits (commit_no, stored_at_ms, spans, logs, metrics) VALUES (7, 0, 0, 0, 0)',
+      ),
+    }));
+    expect(await writer.write(batchOf('b2', [SPAN]))).toEqual({ kind: 'stored', commitNo: 8n });
   });
 
   it('finishes what it accepted before it stops, and takes no more', async () => {

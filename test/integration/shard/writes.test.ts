@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SHARD_WRITES } from '../../../src/shared/read/writes.ts';
 import { attribute, spanId, traceId, tracesOf } from '../../support/otlp-samples.ts';
-import { postWrite } from '../../support/shard-writes.ts';
+import { getBlob, postWrite, putBlob, sha256 } from '../../support/shard-writes.ts';
 import { startTestShard, type TestShard } from '../../support/test-shard.ts';
 
 let shard: TestShard;
@@ -211,3 +211,32 @@ describe('the write API', () => {
     });
   });
 });
+
+describe('while the shard cannot store', () => {
+  it('writes are a 503 with the reason, reads go on, and the same write is taken when there is room', async () => {
+    const reserve = { minFreeBytes: 2 ** 60 };
+    await restartWith(reserve);
+    for (const kind of KINDS) {
+      const again = await write(kind, { ...WRITES[kind], id: 'again' });
+      expect(again).toEqual({
+        status: 503,
+        body: { error: expect.stringContaining('shard.minFreeBytes') as string },
+      });
+    }
+    expect((await putBlob(shard.readUrl, 'text')).status).toBe(503);
+    expect(await getBlob(shard.readUrl, sha256('text'))).toBeUndefined();
+    expect((await READ_BACK.score()).rows).toEqual([]);
+
+    reserve.minFreeBytes = 1;
+    await shard.restart();
+    for (const kind of KINDS) expect((await write(kind, { ...WRITES[kind], id: 'again' })).status).toBe(200);
+    expect((await putBlob(shard.readUrl, 'text')).status).toBe(200);
+    expect((await READ_BACK.score()).rows).toHaveLength(1);
+  });
+});
+
+/** The options are read anew at each start. */
+async function restartWith(options: { minFreeBytes: number }): Promise<void> {
+  await shard.remove();
+  shard = await startTestShard(options);
+}
