@@ -5,8 +5,7 @@ COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --no-audit --no-fund
 
 FROM node:24-slim
-# DuckDB holds a thread of this pool per running query; file access must not wait behind them.
-ENV NODE_ENV=production UV_THREADPOOL_SIZE=32
+ENV NODE_ENV=production
 WORKDIR /app
 COPY --from=dependencies /app/node_modules ./node_modules
 COPY package.json ./

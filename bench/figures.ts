@@ -10,6 +10,11 @@ export function round(value: number): number {
   return Number(value.toPrecision(3));
 }
 
+/** The nearest of the measured values; 0 of none. */
+export function percentile(values: readonly number[], p: number): number {
+  return values.toSorted((a, b) => a - b)[Math.round((values.length - 1) * p)] ?? 0;
+}
+
 /** Writes everything that was measured beside what it was measured on; resolves to the file. */
 export function writeFigures(name: string, figures: Figures): string {
   const dir = join(import.meta.dirname, 'results');

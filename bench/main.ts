@@ -3,15 +3,21 @@ import { benchDeliver } from './cases/deliver.ts';
 import { benchIngest } from './cases/ingest.ts';
 import { benchPartition } from './cases/partition.ts';
 import { benchPath } from './cases/path.ts';
+import { benchShard } from './cases/shard.ts';
 import { type Figures, writeFigures } from './figures.ts';
 
-const USAGE = `usage: npm run bench -- partition | ingest | deliver | path [flags]
+const USAGE = `usage: npm run bench -- partition | ingest | deliver | path | shard [flags]
 
   --quick              under 40 s instead of some minutes
   --minutes N          deliver: watch memory at full speed with a shard down for so long (default 0)
   --target URL         ingest: measure another OTLP receiver, with --pid; host:port for gRPC
   --pid N              the process whose CPU, with that of its children, is counted for --target
   --transport NAME     http (default), grpc or json, for --target
+  --spans N            shard: how much is stored (default 5000000; --logs and --points 2000000); growth is measured at
+  --logs N               a tenth of it, or at 500 000 and 5 000 000 spans where there are more
+  --points N
+  --data-dir DIR       shard: keep the data there; what a folder has already is not loaded again
+  --cpu-prof           shard: write CPU profiles of the shard while it is filled to bench/results
 `;
 
 const { positionals, values } = parseArgs({
@@ -22,6 +28,11 @@ const { positionals, values } = parseArgs({
     target: { type: 'string' },
     pid: { type: 'string' },
     transport: { type: 'string', default: 'http' },
+    spans: { type: 'string' },
+    logs: { type: 'string' },
+    points: { type: 'string' },
+    'data-dir': { type: 'string' },
+    'cpu-prof': { type: 'boolean', default: false },
   },
 });
 
@@ -31,7 +42,23 @@ const CASES: Readonly<Record<string, () => Promise<Figures>>> = {
   ingest: () => benchIngest({ quick, ...targetOf() }),
   deliver: () => benchDeliver({ quick, minutes: Number(values.minutes) }),
   path: () => benchPath({ quick }),
+  shard: () =>
+    benchShard({
+      quick,
+      spans: countOf('spans'),
+      logs: countOf('logs'),
+      points: countOf('points'),
+      dataDir: values['data-dir'],
+      cpuProf: values['cpu-prof'],
+    }),
 };
+
+function countOf(flag: 'spans' | 'logs' | 'points'): number | undefined {
+  const text = values[flag];
+  if (text === undefined) return undefined;
+  if (!/^[1-9]\d{0,9}$/.test(text)) throw new Error(`--${flag} ${text}: expected a whole number from 1`);
+  return Number(text);
+}
 
 function targetOf() {
   const { target: url, transport } = values;

@@ -7,7 +7,7 @@ import module, { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-// DuckDB holds a libuv thread per running query; read before the pool starts.
+// File access, DNS and compression share it; a shard, whose queries do as well, sets it by its own limits.
 process.env.UV_THREADPOOL_SIZE ??= '16';
 // grpc-js writes what it also throws to stderr, past our logs.
 process.env.GRPC_VERBOSITY ??= 'NONE';

@@ -31,7 +31,7 @@ An ingest replica tells about itself at \`/metrics\`, in the Prometheus text for
   and what it had counted before stays. \`otelfan_queue_records_total\` is exact: it is the queue's ledger, it changes in
   the same transaction as the data and outlives every process.
 - What the queue knows is the same in every replica on one Redis: take the maximum over replicas, not the sum.
-- While the queue does not answer, its figures are absent and \`otelfan_queue_up\` is 0. The rest is there.
+- What of the queue does not answer has no figures, and \`otelfan_queue_up\` is 0. The rest is there.
 
 ${SECTIONS.map(([title, names]) => section(title, names)).join('\n')}
 ## The processes

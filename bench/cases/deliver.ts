@@ -80,6 +80,7 @@ async function drain(ingest: IngestUnderTest, quick: boolean): Promise<Figures> 
     arrivedBytes = (await ingest.sinks.tell({ kind: 'count' })).bytes - bytesBefore;
     if (Number.isNaN(firstMs) && arrivedBytes > 0) firstMs = performance.now();
   }
+  if (arrivedBytes < backlogBytes) throw new Error('the backlog was not drained within five minutes');
   const seconds = (performance.now() - firstMs) / 1000;
   const cpuMicrosPerSpan = ((cpuSeconds(ingest.pid) - cpuBefore) * 1e6) / records;
   console.log(
@@ -127,11 +128,11 @@ async function memory(ingest: IngestUnderTest, minutes: number): Promise<Figures
   const samples: number[] = [];
   const until = performance.now() + minutes * 60_000;
   while (performance.now() < until) {
-    const { records, seconds, failed } = await load(ingest, { seconds: Math.min(30, minutes * 30) });
+    const { records, seconds, failed, partial } = await load(ingest, { seconds: Math.min(30, minutes * 30) });
     samples.push(anonymousBytes(ingest.pid));
     console.log(
       `${((samples.at(-1) as number) / MIB).toFixed(0).padStart(6)} MiB anonymous memory, ` +
-        `${Math.round((await queueBytes(ingest)) / MIB)} MiB queued, ${Math.round(records / seconds)} spans/s, ${failed} failed`,
+        `${Math.round((await queueBytes(ingest)) / MIB)} MiB queued, ${Math.round(records / seconds)} spans/s, ${failed} failed, ${partial} in part`,
     );
   }
   const half = Math.ceil(samples.length / 2);

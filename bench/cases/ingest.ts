@@ -102,6 +102,7 @@ async function measure(shot: Shot & { target: string; pid: number }): Promise<Me
   });
   const cpuMicrosPerSpan = ((cpuSeconds(shot.pid) - cpuBefore) * 1e6) / Math.max(1, result.records);
   if (result.failed > 0) console.log(`  ${result.failed} requests failed; the first: ${result.failure}`);
+  if (result.partial > 0) console.log(`  ${result.partial} requests were taken in part only`);
   return { ...result, cpuMicrosPerSpan };
 }
 

@@ -19,14 +19,12 @@ export interface LoadPlan {
 /** What it measured. Times are from when a request was due, so a receiver that stalls cannot hide it. */
 export interface LoadResult {
   readonly records: number;
-  readonly requests: number;
   readonly failed: number;
-  /** Records that `partial_success` refused. */
-  readonly rejected: number;
+  /** Answers with a `partial_success`, whose refused records count as stored here. */
+  readonly partial: number;
   readonly seconds: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
-  readonly maxMs: number;
   /** Of the first failure. */
   readonly failure: string | undefined;
 }

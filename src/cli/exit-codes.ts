@@ -1,5 +1,11 @@
 /** Exit codes that every command shares; `get` and `send` add their own and document them. */
-export const EXIT = { ok: 0, failed: 1, usage: 2 } as const;
+export const EXIT = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  /** A shard that could only be ended; start it again. EX_TEMPFAIL of sysexits.h. */
+  stuck: 75,
+} as const;
 
 /** Something the user can mend, said in one line; everything else that is thrown is a bug. */
 export class UserError extends Error {

@@ -3,7 +3,7 @@ import { type LoadedConfig, loadConfig } from '../shared/config/load.ts';
 import type { Config } from '../shared/config/schema.ts';
 import { EXIT, UserError } from './exit-codes.ts';
 
-/** A flag of a serving command: what it sets in the configuration, or what it means to the command itself. */
+/** A flag: what it sets in the configuration, or what it means to the command itself. */
 interface Flag {
   readonly type: 'string' | 'boolean';
   /** `DIR` in `--data-dir DIR`. */

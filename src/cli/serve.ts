@@ -46,24 +46,30 @@ export async function serve(component: Component, logger: Logger): Promise<numbe
 
 /** Turns what can go wrong with an address into one line for the person who chose it. */
 export function listenError(error: unknown): unknown {
-  const { code, message, address, port } = error as NodeJS.ErrnoException & {
+  const {
+    code = '',
+    address,
+    port,
+    hostname,
+  } = error as NodeJS.ErrnoException & {
     address?: string;
     port?: number;
+    hostname?: string;
   };
-  // grpc-js only has the text of the system's error.
-  const known = /\b(EADDRINUSE|EACCES|EADDRNOTAVAIL|ENOTFOUND)\b.*?(\S+:\d+)?\]?$/.exec(message);
-  const at = port === undefined ? (known?.[2] ?? message) : `${address}:${port}`;
-  const failure: string = code ?? known?.[1] ?? '';
-  switch (failure) {
+  // Files are refused with some of the same codes.
+  if (port === undefined && hostname === undefined) return error;
+  switch (code) {
     case 'EADDRINUSE':
       return new UserError(
-        `address ${at} is in use; stop what listens there or choose another port (0 takes any free one)`,
+        `address ${address}:${port} is in use; stop what listens there or choose another port (0 takes any free one)`,
       );
     case 'EACCES':
-      return new UserError(`may not listen on ${at}: permission denied; choose a port above 1023`);
+      return new UserError(
+        `may not listen on ${address}:${port}: permission denied; choose a port above 1023`,
+      );
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
-      return new UserError(`cannot listen on ${at}: not an address of this machine`);
+      return new UserError(`cannot listen on ${hostname ?? address}: not an address of this machine`);
     default:
       return error;
   }

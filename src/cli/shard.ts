@@ -1,7 +1,7 @@
 import { formsOf } from '../shared/config/leaves.ts';
 import { shardId } from '../shared/config/schema.ts';
-import { startShard } from './compose/components.ts';
 import { readyLine, urlOf } from './compose/ready-line.ts';
+import { sizeThreadPool } from './compose/thread-pool.ts';
 import { EXIT, UserError } from './exit-codes.ts';
 import { configFrom, helpText, parseFlags, SERVE_FLAGS } from './flags.ts';
 import type { Io } from './io.ts';
@@ -25,7 +25,8 @@ const FLAGS = {
 } as const;
 
 const HELP = {
-  summary: 'Run one embedded shard: a DuckDB store that ingest delivers to and query reads from.',
+  summary: `Run one embedded shard: a DuckDB store that ingest delivers to and query reads from.
+It ends with exit code ${EXIT.stuck} when an SQL query cannot be ended otherwise: have it started again.`,
   usage: `otelfan shard --id ID [flags]
        otelfan shard verify [--id ID]     check the data of a stopped shard
        otelfan shard compact [--id ID]    give the free room in its file back to the disk`,
@@ -55,6 +56,9 @@ export async function shardCommand(argv: readonly string[], io: Io): Promise<num
   if (known?.includes(id) === false) {
     throw new UserError(`--id ${id}: the topology has no such shard; it has ${known.join(', ')}`, EXIT.usage);
   }
+  sizeThreadPool(config.shard, process.env);
+  // Loading DuckDB starts the thread pool.
+  const { startShard } = await import('./compose/components.ts');
   const logger = createLogger(config.logLevel, `shard ${id}`);
   const shard = await startShard(config, id, logger);
   const addresses = {

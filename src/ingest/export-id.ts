@@ -1,5 +1,5 @@
 import type { Signal } from '../shared/otlp/signal.ts';
-import type { Hash } from '../shared/topology/hash.ts';
+import { type Hash, hex64 } from '../shared/topology/hash.ts';
 
 interface Export {
   readonly signal: Signal;
@@ -21,8 +21,4 @@ interface Export {
 export function exportIdOf({ signal, request, topologyVersion }: Export, hash: Hash): string {
   const seed = hash.hash64(Buffer.from(`otelfan export ${signal} ${topologyVersion}`));
   return hex64(hash.hash64(request, seed)) + hex64(hash.hash64(request, seed ^ 0xffff_ffff_ffff_ffffn));
-}
-
-function hex64(value: bigint): string {
-  return value.toString(16).padStart(16, '0');
 }

@@ -36,7 +36,8 @@ const MIN_SHARE = 0.01;
 const MAX_KEY_CHARS = 120;
 
 interface Counter {
-  readonly shard: string;
+  /** Its owner when it was seen last: another topology may have moved it. */
+  shard: string;
   records: number;
 }
 
@@ -71,8 +72,12 @@ export function createHotKeys(clock: Clock): HotKeys {
       keys.total += records;
       const name = nameOf(key);
       const counter = keys.counters.get(name);
-      if (counter !== undefined) counter.records += records;
-      else keys.counters.set(name, { shard, records: records + takenOver(keys.counters) });
+      if (counter === undefined) {
+        keys.counters.set(name, { shard, records: records + takenOver(keys.counters) });
+        return;
+      }
+      counter.shard = shard;
+      counter.records += records;
     },
     top() {
       fade();

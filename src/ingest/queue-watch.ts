@@ -27,15 +27,21 @@ export interface QueueWatchOptions {
   readonly logger: Logger;
 }
 
-/** A queue whose stored batches the watch counts. Those of an unknown outcome may be there, so they count too. */
+/**
+ * A queue whose stored batches the watch counts. Those of an unknown outcome may be there, so they count too, but once
+ * however often they are stored again.
+ */
 export function countStored(
   queue: Pick<BatchQueue, 'enqueue'>,
   watch: Pick<QueueWatch, 'stored'>,
 ): Pick<BatchQueue, 'enqueue'> {
+  const counted = new WeakSet<Batch>();
   return {
     async enqueue(batches) {
       const outcome = await queue.enqueue(batches);
-      if (outcome.kind !== 'refused') watch.stored(batches);
+      if (outcome.kind === 'refused') return outcome;
+      watch.stored(batches.filter(batch => !counted.has(batch)));
+      if (outcome.kind === 'unknown') for (const batch of batches) counted.add(batch);
       return outcome;
     },
   };
@@ -44,7 +50,7 @@ export function countStored(
 export function createQueueWatch(options: QueueWatchOptions): QueueWatch {
   const { queue, logger, maxShardBytes, maxBytes } = options;
   /** As of the last look, and what was stored since it began. */
-  let known = new Map<string, number>();
+  const known = new Map<string, number>();
   const since = new Map<string, number>();
   let knownTotal = 0;
   let sinceTotal = 0;
@@ -56,21 +62,27 @@ export function createQueueWatch(options: QueueWatchOptions): QueueWatch {
 
   async function look(): Promise<void> {
     const before = new Map(since);
-    try {
-      unavailable = await queue.unavailableReason();
-      const shards = new Set([...options.shards(), ...(await queue.shards())]);
-      const sizes = await Promise.all(
-        [...shards].map(async shard => [shard, (await queue.stats(shard)).sizeBytes] as const),
-      );
-      known = new Map(sizes);
-      knownTotal = sizes.reduce((sum, [, sizeBytes]) => sum + sizeBytes, 0);
-      // What was stored before the look is in its figures. What was stored while it looked may be in both.
-      for (const [shard, sizeBytes] of before) add(shard, -sizeBytes);
-    } catch (error) {
-      // What was known is still the best guess, and whether batches can be stored shows when they are.
-      logger.debug({ err: error }, 'queue depth is unknown');
-    }
+    const [reason, shards] = await Promise.allSettled([queue.unavailableReason(), queue.shards()]);
+    // Where it does not say, whether batches can be stored shows when they are.
+    if (reason.status === 'fulfilled') unavailable = reason.value;
+    const found = shards.status === 'fulfilled' ? shards.value : [];
+    const all = new Set([...options.shards(), ...known.keys(), ...found]);
+    await Promise.all([...all].map(shard => lookAt(shard, before.get(shard) ?? 0)));
     tell();
+  }
+
+  /** Lanes may lie on several servers: one that does not answer must not hide the others. */
+  async function lookAt(shard: string, storedBefore: number): Promise<void> {
+    try {
+      const { sizeBytes } = await queue.stats(shard);
+      knownTotal += sizeBytes - (known.get(shard) ?? 0);
+      known.set(shard, sizeBytes);
+      // What was stored before the look is in its figures. What was stored while it looked may be in both.
+      add(shard, -storedBefore);
+    } catch (error) {
+      // What was known is still the best guess.
+      logger.debug({ err: error, shard }, 'queue depth is unknown');
+    }
   }
 
   function add(shard: string, sizeBytes: number): void {

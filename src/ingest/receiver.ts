@@ -82,8 +82,10 @@ export function createReceiver(options: ReceiverOptions): ExportHandler {
     const sampler: KeySampler = {
       countdown: recordsUntilLook[signal],
       look(key, shard) {
-        options.hotKeys.add({ signal, key, shard: ownerOf(topology, shard), records: LOOK_EVERY });
-        sampler.countdown += LOOK_EVERY;
+        // A metric has as many looks as its data points made due; those after it would be counted for them otherwise.
+        const records = LOOK_EVERY * (1 + Math.floor(-sampler.countdown / LOOK_EVERY));
+        options.hotKeys.add({ signal, key, shard: ownerOf(topology, shard), records });
+        sampler.countdown += records;
       },
     };
     const shardOf = (key: Uint8Array) => topology.owners[hash.slot(key)] as number;

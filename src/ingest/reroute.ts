@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SliceInfo } from '../shared/otlp/batch-header.ts';
 import type { Clock } from '../shared/time.ts';
-import type { Hash } from '../shared/topology/hash.ts';
+import { type Hash, hex64 } from '../shared/topology/hash.ts';
 import type { Topology } from '../shared/topology/topology.ts';
 import type { Partition } from './partition/partition.ts';
 import type { Batch } from './queue/batch.ts';
@@ -188,8 +188,4 @@ function reroutedExportId(
 ): string {
   const name = Buffer.from(`${exportId} from ${from} by ${version}`);
   return hex64(hash.hash64(name)) + hex64(hash.hash64(name, 0xffff_ffff_ffff_ffffn));
-}
-
-function hex64(value: bigint): string {
-  return value.toString(16).padStart(16, '0');
 }

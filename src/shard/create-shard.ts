@@ -7,15 +7,27 @@ import { createJsonTranscoder } from '../shared/otlp/json-transcoder.ts';
 import { createOtlpTypes } from '../shared/otlp/messages.ts';
 import type { Clock } from '../shared/time.ts';
 import { createHash } from '../shared/topology/hash.ts';
+import { createBlobRoute, createBlobUploadRoute } from './api/blob-routes.ts';
+import { inTurn } from './api/in-turn.ts';
+import { createLiveRoute } from './api/live-route.ts';
+import { createReadRoutes } from './api/read-route.ts';
+import { createSqlRoute } from './api/sql-route.ts';
+import { createWriteRoute } from './api/write-route.ts';
 import { createDecoder } from './decode/decoder.ts';
+import { createLiveFeed } from './live/live-feed.ts';
 import { createShardExportHandler } from './otlp-handler.ts';
 import { createReadServer } from './read-server.ts';
 import { createReader } from './reads/reader.ts';
+import { createSlots } from './reads/slots.ts';
+import { LOG_ROWS } from './rows/log-row.ts';
+import { SPAN_ROWS } from './rows/span-row.ts';
+import { createSql, type SqlLimits, type SqlOptions } from './sql/sql.ts';
 import { openDatabase } from './store/database.ts';
 import { createDiskReserve } from './store/disk-reserve.ts';
 import { createMaintenance } from './store/maintenance.ts';
 import type { RetentionLimits } from './store/retention.ts';
 import { createWriter } from './store/writer.ts';
+import { createWriteApi } from './writes/write-api.ts';
 
 export interface ShardOptions {
   /** Holds everything the shard stores; one process at a time. */
@@ -26,6 +38,13 @@ export interface ShardOptions {
   readonly maxRequestBytes: number;
   readonly memoryLimitBytes: number;
   readonly threads: number;
+  /** Reads whose answers are in hand at once, and those that may wait for their turn. */
+  readonly maxConcurrentReads: number;
+  readonly maxWaitingReads: number;
+  /** Bounds of one read's answer; one that they end says so. */
+  readonly maxAnswerRows: number;
+  readonly maxAnswerBytes: number;
+  readonly sql: Omit<SqlLimits, 'maxAnswerBytes'> & Pick<SqlOptions, 'onStuck'>;
   /** How long a sender's repeat of an export is recognised; 0 never. */
   readonly repeatWindowMs: number;
   /** How long a delivered batch id is remembered. */
@@ -58,6 +77,8 @@ const OPEN_TIMEOUT_MS = 10_000;
 /** Requests of the largest size that may be in memory at once. */
 const LARGEST_REQUESTS_IN_FLIGHT = 4;
 const MAX_CONCURRENT_REQUESTS = 1000;
+/** Of comments, scores, runner spans and uploads, which are a few megabytes each at most. */
+const WRITES_IN_HAND = { running: 32, waiting: 1000 };
 /** Part of the reserve of the disk that queries may fill with what does not fit into memory. */
 const SPILL_SHARE = 1 / 4;
 
@@ -81,20 +102,47 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
     );
     logger.info(database.opening, 'opened the database');
     const reserve = createDiskReserve({ ...options, database });
-    const writer = start(await createWriter({ ...options, database, refusal: reserve.refusal }));
+    const sql = createSql({
+      database,
+      limits: { ...options.sql, maxAnswerBytes: options.maxAnswerBytes },
+      instanceBytes: options.memoryLimitBytes,
+      onStuck: options.sql.onStuck,
+      logger,
+    });
+    const writer = start(
+      await createWriter({ ...options, database, refusal: reserve.refusal, freeMemory: sql.giveWay }),
+    );
     const maintenance = start(
       await createMaintenance({ ...options, database, writer, reserve, limits: options.retention }),
     );
+    const types = createOtlpTypes();
+    const decode = createDecoder({ types, hash });
+    const caps = { maxRows: options.maxAnswerRows, maxBytes: options.maxAnswerBytes };
+    const reader = createReader({ database, hash, caps });
+    const live = createLiveFeed({ spanRowJson: SPAN_ROWS.json, logRowJson: LOG_ROWS.json });
+    writer.onCommit(({ batches }) => {
+      for (const slices of batches) live.publish(slices);
+    });
+    const slots = createSlots({ running: options.maxConcurrentReads, waiting: options.maxWaitingReads });
     const read = start(
       await createReadServer({
         ...options.read,
-        reader: createReader({ database, hash }),
+        routes: [
+          ...createReadRoutes({ reader, slots }),
+          ...inTurn(slots, [createBlobRoute(database)]),
+          createLiveRoute(live),
+          createSqlRoute(sql),
+          ...inTurn(createSlots(WRITES_IN_HAND), [
+            createWriteRoute(createWriteApi({ types, decode, writer })),
+            createBlobUploadRoute({ writer, clock: options.clock, pinMs: options.retention.evalAgeMs }),
+          ]),
+        ],
         notReadyReason: () => maintenance.refusal() ?? writer.fatalFailure(),
         logger,
       }),
     );
-    const types = createOtlpTypes();
-    const decode = createDecoder({ types, hash });
+    // Stopped before the server, which would wait for its streams to end.
+    start(live);
     const otlp = start(
       await createOtlpHttpServer({
         ...options.otlp,

@@ -22,6 +22,11 @@ export function formatNanos(nanos: bigint): string {
   return `${whole}${shortestFraction(fraction)}Z`;
 }
 
+/** The same with `+00:00` for `Z`, as comments, correlation and evals have it (contract §0.2, form 2). */
+export function formatNanosWithOffset(nanos: bigint): string {
+  return `${formatNanos(nanos).slice(0, -1)}+00:00`;
+}
+
 function shortestFraction(nineDigits: string): string {
   if (nineDigits === '000000000') return '';
   if (nineDigits.endsWith('000000')) return `.${nineDigits.slice(0, 3)}`;

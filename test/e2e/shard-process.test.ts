@@ -1,47 +1,190 @@
-import { copyFile, rename } from 'node:fs/promises';
+import { copyFile, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { it } from 'vitest';
-import { startShardProcess } from '../../src/cli/compose/shard-process.ts';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type ShardProcess, startShardProcess } from '../../src/cli/compose/shard-process.ts';
+import type { Json } from '../support/otlp-arbitraries.ts';
 import { eventually } from '../support/read-api.ts';
 import { temporaryFolder } from '../support/systems.ts';
+import { otlpBytes, post, read } from '../support/test-shard.ts';
 
 const BIN = join(import.meta.dirname, '..', '..', 'bin', 'otelfan.mjs');
 
-it('a shard process that once could not be started is tried again', async () => {
-  const folder = await temporaryFolder();
-  const { execPath } = process;
-  const node = join(folder.path, 'node');
-  await copyFile(execPath, node);
-  process.execPath = node;
+let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+let shards: ShardProcess[];
+let log: Json[];
+
+beforeEach(async () => {
+  folder = await temporaryFolder();
+  shards = [];
+  log = [];
+});
+
+afterEach(async () => {
+  await Promise.all(shards.map(shard => shard.stop()));
+  await folder.remove();
+});
+
+async function start(
+  id: string,
+  options: Partial<Parameters<typeof startShardProcess>[0]> = {},
+): Promise<ShardProcess> {
   const shard = await startShardProcess({
-    id: 's0',
+    id,
     dataDir: folder.path,
     configFile: undefined,
     entry: [BIN],
     logLevel: 'silent',
     env: process.env,
-    logger: pino({ level: 'silent' }),
+    logger: pino({}, { write: (line: string) => void log.push(JSON.parse(line) as Json) }),
+    ...options,
   });
-  try {
-    await rename(node, `${node}.away`);
-    process.kill(shard.pid() as number, 'SIGKILL');
+  shards.push(shard);
+  return shard;
+}
+
+function isReady(shard: ShardProcess): Promise<boolean> {
+  return fetch(`${shard.read}/readyz`).then(
+    ({ ok }) => ok,
+    () => false,
+  );
+}
+
+async function storeSpan({ otlp }: ShardProcess, name: string): Promise<void> {
+  const span = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331', name };
+  const body = otlpBytes('traces', { resourceSpans: [{ scopeSpans: [{ spans: [span] }] }] });
+  expect((await post(otlp, { signal: 'traces', body })).status).toBe(200);
+}
+
+async function spanNames(shard: ShardProcess): Promise<unknown[]> {
+  return (await read(shard.read, 'spans', { limit: 10 })).rows.map(row => row.operation);
+}
+
+function sql({ read: url }: ShardProcess, query: string): Promise<Response> {
+  return fetch(`${url}/internal/v1/sql`, { method: 'POST', body: JSON.stringify({ query }) });
+}
+
+describe('a shard process', () => {
+  it('that once could not be started is tried again', async () => {
+    const { execPath } = process;
+    const node = join(folder.path, 'node');
+    await copyFile(execPath, node);
+    process.execPath = node;
+    try {
+      const shard = await start('s0');
+      await rename(node, `${node}.away`);
+      process.kill(shard.pid() as number, 'SIGKILL');
+      await eventually(
+        () => Promise.resolve(shard.pid()),
+        pid => pid === undefined,
+      );
+      await rename(`${node}.away`, node);
+      await eventually(
+        () => isReady(shard),
+        ready => ready,
+      );
+    } finally {
+      process.execPath = execPath;
+    }
+  });
+
+  it('that is killed leaves the others answering, and comes back at its addresses with its data', async () => {
+    const [victim, other] = await Promise.all([start('s0'), start('s1')]);
+    await storeSpan(victim, 'of s0');
+    await storeSpan(other, 'of s1');
+    const pid = victim.pid() as number;
+    process.kill(pid, 'SIGKILL');
+    await eventually(
+      () => isReady(victim),
+      ready => !ready,
+    );
+    expect(await spanNames(other)).toEqual(['of s1']);
+    await eventually(
+      () => isReady(victim),
+      ready => ready,
+    );
+    expect(victim.pid()).not.toBe(pid);
+    expect(await spanNames(victim)).toEqual(['of s0']);
+    expect(log).toContainEqual(
+      expect.objectContaining({
+        msg: 'shard process ended; starting it again',
+        shard: 's0',
+        signal: 'SIGKILL',
+      }),
+    );
+    await eventually(
+      () => Promise.resolve(log),
+      lines => lines.some(({ msg, shard }) => msg === 'shard process is back' && shard === 's0'),
+    );
+  });
+
+  it('that is ended again and again is started after longer and longer pauses', async () => {
+    const shard = await start('s0');
+    const pauses = () => log.flatMap(({ restartMs }) => (restartMs as number | undefined) ?? []);
+    for (let time = 1; time <= 3; time++) {
+      await eventually(
+        () => isReady(shard),
+        ready => ready,
+      );
+      process.kill(shard.pid() as number, 'SIGKILL');
+      await eventually(
+        () => Promise.resolve(pauses().length),
+        count => count === time,
+      );
+    }
+    expect(pauses()).toEqual([250, 500, 1000]);
+  });
+
+  it('that no longer answers is ended and started again', async () => {
+    const shard = await start('s0', { liveness: { everyMs: 300, silences: 3 } });
+    const pid = shard.pid() as number;
+    process.kill(pid, 'SIGSTOP');
     await eventually(
       () => Promise.resolve(shard.pid()),
-      pid => pid === undefined,
+      now => now !== pid && now !== undefined,
     );
-    await rename(`${node}.away`, node);
     await eventually(
-      () =>
-        fetch(`${shard.read}/readyz`).then(
-          ({ status }) => status,
-          () => 0,
-        ),
-      status => status !== 0,
+      () => isReady(shard),
+      ready => ready,
     );
-  } finally {
-    process.execPath = execPath;
-    await shard.stop();
-    await folder.remove();
-  }
+    expect(log).toContainEqual(
+      expect.objectContaining({ msg: 'shard process does not answer; ending it', shard: 's0' }),
+    );
+  });
+
+  it('D23: ends itself when an SQL query cannot be ended, and is started again with its data', async () => {
+    const shard = await start('s0', { env: { ...process.env, OTELFAN_SHARD_SQL_TIMEOUT: '200ms' } });
+    await storeSpan(shard, 'kept');
+    const pid = shard.pid();
+    // Twenty calls of a function, each of seconds, between which DuckDB looks for no interrupt.
+    const query = `SELECT ${Array.from({ length: 20 }, (_, i) => `levenshtein(a, b || '${i}')`).join(' + ')}
+      FROM (SELECT '${'a'.repeat(40_000)}' AS a, '${'b'.repeat(40_000)}' AS b)`;
+    const answer = sql(shard, query).then(
+      ({ status }) => status,
+      () => 'cut off',
+    );
+    // What else the shard does is not held up by it.
+    expect(await spanNames(shard)).toEqual(['kept']);
+    expect(await answer).toBe('cut off');
+    await eventually(
+      () => isReady(shard),
+      ready => ready,
+    );
+    expect(shard.pid()).not.toBe(pid);
+    expect(log).toContainEqual(
+      expect.objectContaining({ msg: 'shard process ended; starting it again', code: 75 }),
+    );
+    expect(await spanNames(shard)).toEqual(['kept']);
+    expect((await sql(shard, 'SELECT 1')).status).toBe(200);
+  });
+
+  it('has a thread for each read that may run, and some to spare', async context => {
+    if (process.platform !== 'linux') context.skip('threads are counted in /proc');
+    const threads = async (maxConcurrentReads: number) => {
+      const env = { ...process.env, OTELFAN_SHARD_MAX_CONCURRENT_READS: String(maxConcurrentReads) };
+      const shard = await start(`s${maxConcurrentReads}`, { env });
+      return (await readdir(`/proc/${shard.pid()}/task`)).length;
+    };
+    expect((await threads(60)) - (await threads(20))).toBe(40);
+  });
 });

@@ -34,7 +34,6 @@ describe('a lane', () => {
     const late = await harness.enqueue(20);
     await harness.statsWhen({ batches: 0, delivered: { traces: 23 } });
     expect(shard.ids().toSorted()).toEqual([...early, ...late].map(batch => batch.id).toSorted());
-    await harness.expectAccounted();
   });
 
   it('sends as many at once as it may, and no more', async () => {
@@ -283,7 +282,6 @@ describe('a lane', () => {
         { id: old.id, reason: 'not delivered within 5000 ms; last: HTTP 503' },
       ]);
       await expect.poll(() => dead).toEqual([{ shard: 's0', signal: 'traces', records: 1 }]);
-      await harness.expectAccounted();
     });
 
     it('makes none of what fails at first after a long stop', async () => {
@@ -306,7 +304,6 @@ describe('a lane', () => {
       laneTo(shard.url, { horizonMs: 5_000, horizonTriedMs: 300 });
       await harness.statsWhen({ batches: 0, deadBatches: 100 });
       expect(shard.deliveries.length).toBeLessThan(50);
-      await harness.expectAccounted();
     });
   });
 

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { BatchQueue } from '../../src/ingest/queue/batch-queue.ts';
 import { createBullmqQueue } from '../../src/ingest/queue/bullmq-queue.ts';
 import { newBatch } from '../conformance/new-batch.ts';
+import { expectConserved } from '../support/conservation.ts';
 import { startRedis, type TestRedis, uniqueName } from '../support/redis.ts';
 import { type Answers, ok, type StubOtlpShard, startStubOtlpShard } from '../support/stub-otlp-shard.ts';
 
@@ -65,11 +66,6 @@ describe('replicas that share a lane', () => {
       .poll(() => queue.stats(shard), { timeout: 40_000, interval: 50 })
       .toMatchObject({ batches: 0, delivered: { traces: BATCHES } });
 
-  async function expectAccounted(): Promise<void> {
-    const { accepted, queued, delivered, deadLettered, rerouted } = await queue.audit(shard);
-    expect(accepted.traces).toBe(queued.traces + delivered.traces + deadLettered.traces + rerouted.traces);
-  }
-
   it('deliver every batch once between them', async () => {
     // Slow until both are there, however long a process takes to start.
     const ids = await open(() => ({
@@ -82,7 +78,7 @@ describe('replicas that share a lane', () => {
     expect(door.ids().toSorted()).toEqual(ids);
     expect(idsFrom('/a').length).toBeGreaterThan(0);
     expect(idsFrom('/b').length).toBeGreaterThan(0);
-    await expectAccounted();
+    await expectConserved(queue);
   });
 
   it('lose nothing when one is killed in the middle of deliveries, which the other repeats', async () => {
@@ -107,6 +103,6 @@ describe('replicas that share a lane', () => {
     // At most what was on the way at once, and never more than once again.
     expect(repeated.length).toBeLessThanOrEqual(8);
     expect(new Set(idsFrom('/b')).size).toBe(idsFrom('/b').length);
-    await expectAccounted();
+    await expectConserved(queue);
   });
 });

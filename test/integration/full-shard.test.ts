@@ -14,7 +14,7 @@ import { temporaryFolder } from '../support/systems.ts';
 
 const hash = await createHash();
 const SPANS = 40;
-/** More than what passes through a shard that is well between two looks at its queue, one second apart. */
+/** More than what passes through a shard that is well between two looks at its queue. */
 const MAX_SHARD_BYTES = 15_000;
 const POST_EVERY_MS = 200;
 

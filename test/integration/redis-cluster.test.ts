@@ -8,6 +8,7 @@ import { laneKeys } from '../../src/ingest/queue/redis-keys.ts';
 import { systemClock } from '../../src/shared/time.ts';
 import { describeBatchQueue } from '../conformance/batch-queue.suite.ts';
 import { newBatch } from '../conformance/new-batch.ts';
+import { expectConserved } from '../support/conservation.ts';
 import { cannotControlRedis, uniqueName } from '../support/redis.ts';
 import { startRedisCluster, type TestRedisCluster } from '../support/redis-cluster.ts';
 
@@ -135,6 +136,11 @@ describe('the queue in a Redis Cluster', () => {
       expect(refused.kind).toBe('refused');
       expect(performance.now() - since).toBeLessThan(200);
       expect(await queue.enqueue(kept.map(shard => newBatch(shard)))).toEqual({ kind: 'stored' });
+      // Admission asks again and again, and would turn every request away.
+      for (let look = 0; look < 10; look++) {
+        expect(await queue.unavailableReason()).toBeUndefined();
+        await sleep(50);
+      }
 
       if (how === 'killed') await victim.start();
       else victim.resume();
@@ -144,6 +150,7 @@ describe('the queue in a Redis Cluster', () => {
         expect({ batches, accepted: accepted.traces }).toEqual({ batches: 2, accepted: 2 });
         expect(await queue.claim(shard, 'oldest')).toBeDefined();
       }
+      await expectConserved(queue);
     },
   );
 });

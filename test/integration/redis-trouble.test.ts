@@ -12,6 +12,7 @@ import { createBullmqQueue } from '../../src/ingest/queue/bullmq-queue.ts';
 import { laneKeys } from '../../src/ingest/queue/redis-keys.ts';
 import { systemClock } from '../../src/shared/time.ts';
 import { newBatch } from '../conformance/new-batch.ts';
+import { expectConserved } from '../support/conservation.ts';
 import { cannotControlRedis, startRedis, type TestRedis } from '../support/redis.ts';
 
 /** Far below any timeout of the queue, and far above what answering without Redis takes on a busy machine. */
@@ -81,6 +82,7 @@ describe('the queue in a Redis that is in trouble', () => {
     await expect.poll(() => kindOf(), { timeout: 10_000 }).toBe('stored');
     await expect.poll(() => queue.unavailableReason(), { timeout: 10_000 }).toBeUndefined();
     expect((await queue.claim('s0', 'newest'))?.batch.shard).toBe('s0');
+    await expectConserved(queue);
   };
 
   it('that is not there at the start: refuses at once, and stores when it is there', async () => {
@@ -154,6 +156,7 @@ describe('the queue in a Redis that is in trouble', () => {
     await expect.poll(drain, { timeout: 5000 }).toBe(0);
     expect(delivered.filter(id => id === batch.id)).toHaveLength(1);
     expect((await queue.stats('s0')).accepted.traces).toBe(delivered.length);
+    await expectConserved(queue);
   });
 
   it('that is hung when nobody uses it: is found out before the next batch comes', async () => {
@@ -308,6 +311,7 @@ describe('the queue in a Redis that is in trouble', () => {
     }
     await expect.poll(async () => (await queue.enqueue(batches)).kind, { timeout: 10_000 }).toBe('stored');
     expect(await queue.stats('s0')).toMatchObject({ batches: 3, accepted: { traces: 3 } });
+    await expectConserved(queue);
   });
 
   it('that forgot its scripts: learns them again within the same call', async () => {
@@ -319,6 +323,7 @@ describe('the queue in a Redis that is in trouble', () => {
     expect(await queue.stats('s0')).toMatchObject({ batches: 2, accepted: { traces: 2 } });
     const claims = [await queue.claim('s0', 'oldest'), await queue.claim('s0', 'oldest')];
     expect(claims.map(claim => claim?.batch)).toEqual([first, second]);
+    await expectConserved(queue);
   });
 
   it('that would evict batches: refuses and says what to change', async () => {
@@ -348,6 +353,7 @@ describe('the queue in a Redis that is in trouble', () => {
     for (let round = 0; round < 6; round += 1) claimed.push((await queue.claim('s0', 'oldest'))?.batch.id);
     expect(claimed.toSorted()).toEqual([...batches, late].map(batch => batch.id).toSorted());
     expect(await newMaster.zcard('otelfan:{otelfan-s0}:batches:ledger')).toBe(6);
+    await expectConserved(queue);
   });
 });
 

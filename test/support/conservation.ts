@@ -10,18 +10,9 @@ interface Accounts {
   readonly queue: Pick<BatchQueue, 'shards' | 'audit'>;
 }
 
-/**
- * The conservation rule after a fault: accepted = queued + delivered + dead-lettered + rerouted, for every shard and
- * signal, as the replica tells it in its metrics and as the queue counts it now, batch by batch.
- */
-export async function expectNothingUnaccounted({ metrics, queue }: Accounts): Promise<void> {
-  const told = (await scrape(metrics)).filter(({ name }) => name === 'otelfan_unaccounted_records');
-  expect(told).not.toEqual([]);
-  for (const { labels, value } of told) expect(value, JSON.stringify(labels)).toBe(0);
-
-  const shards = await queue.shards();
-  expect(shards).not.toEqual([]);
-  for (const shard of shards) {
+/** The conservation rule: accepted = queued + delivered + dead-lettered + rerouted, counted batch by batch. */
+export async function expectConserved(queue: Accounts['queue']): Promise<void> {
+  for (const shard of await queue.shards()) {
     const audit = await queue.audit(shard);
     expect(unaccounted(audit), `${shard}: ${JSON.stringify(audit)}`).toEqual({
       traces: 0,
@@ -29,4 +20,13 @@ export async function expectNothingUnaccounted({ metrics, queue }: Accounts): Pr
       metrics: 0,
     });
   }
+}
+
+/** The same after a fault, as the replica tells it in its metrics and as its queue counts it now. */
+export async function expectNothingUnaccounted({ metrics, queue }: Accounts): Promise<void> {
+  const told = (await scrape(metrics)).filter(({ name }) => name === 'otelfan_unaccounted_records');
+  expect(told).not.toEqual([]);
+  for (const { labels, value } of told) expect(value, JSON.stringify(labels)).toBe(0);
+  expect(await queue.shards()).not.toEqual([]);
+  await expectConserved(queue);
 }

@@ -11,6 +11,7 @@ import {
   readPath,
   type ShardReadName,
   type ShardReadRequest,
+  SNAPSHOT_PATH,
   type Trailer,
 } from '../../src/shared/read/contract.ts';
 import { parseRowLine, parseTrailer } from '../../src/shared/read/ndjson.ts';
@@ -31,7 +32,7 @@ export interface TestBatch {
   readonly slices: readonly { readonly exportId: string; readonly json: Json }[];
 }
 
-interface ReadAnswer {
+export interface ReadAnswer {
   readonly keys: readonly (readonly string[])[];
   readonly rows: readonly Json[];
   readonly trailer: Trailer;
@@ -97,8 +98,20 @@ export function testOptions(dataDir: string): ShardOptions {
     maxRequestBytes: 4 * 1024 * 1024,
     memoryLimitBytes: 256 * 1024 * 1024,
     threads: 1,
+    sql: {
+      timeoutMs: 10_000,
+      maxRows: 10_000,
+      memoryLimitBytes: 64 * 1024 * 1024,
+      onStuck: reason => {
+        throw new Error(reason);
+      },
+    },
     repeatWindowMs: 15 * 60_000,
     batchMemoryMs: 8 * 86_400_000,
+    maxConcurrentReads: 8,
+    maxWaitingReads: 64,
+    maxAnswerRows: 1_000_000,
+    maxAnswerBytes: 256 * 1024 * 1024,
     retention: { maxAgeMs: 365 * 86_400_000, maxBytes: 2 ** 40, evalAgeMs: 365 * 86_400_000 },
     minFreeBytes: 16 * 1024 * 1024,
     lookEveryMs: 50,
@@ -136,12 +149,27 @@ export async function read<N extends ShardReadName>(
   name: N,
   request: ShardReadRequest<N>,
 ): Promise<ReadAnswer> {
-  const response = await fetch(`${readUrl}${readPath(name)}`, {
-    method: 'POST',
-    body: JSON.stringify(request),
-  });
+  const response = await postRead(readUrl, name, request);
   const body = await response.text();
   if (response.status !== 200) throw new Error(`${response.status} ${body}`);
+  return parseAnswer(body);
+}
+
+export function postRead(
+  readUrl: string,
+  name: ShardReadName,
+  request: object,
+  init: RequestInit = {},
+): Promise<Response> {
+  return fetch(`${readUrl}${readPath(name)}`, { method: 'POST', body: JSON.stringify(request), ...init });
+}
+
+export function postSnapshot(readUrl: string, request: object): Promise<Response> {
+  return fetch(`${readUrl}${SNAPSHOT_PATH}`, { method: 'POST', body: JSON.stringify(request) });
+}
+
+/** NDJSON of one read. */
+export function parseAnswer(body: string): ReadAnswer {
   const lines = body.trimEnd().split('\n');
   const trailer = parseTrailer(lines.pop() ?? '');
   if (trailer === undefined) throw new Error(`no trailer in ${body}`);

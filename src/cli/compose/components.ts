@@ -7,7 +7,8 @@ import type { Config } from '../../shared/config/schema.ts';
 import { lockFolder } from '../../shared/folder-lock.ts';
 import { systemClock } from '../../shared/time.ts';
 import type { TopologySource } from '../../shared/topology/topology-source.ts';
-import { UserError } from '../exit-codes.ts';
+import { EXIT, UserError } from '../exit-codes.ts';
+import { leaveAtOnce } from '../leave.ts';
 import { listenError } from '../serve.ts';
 
 /* From configuration to the running parts of the read side; `ingest.ts` beside it has the write side. */
@@ -49,6 +50,19 @@ export async function startShard(config: Config, id: string, logger: Logger): Pr
       maxRequestBytes: ingest.maxRequestBytes,
       memoryLimitBytes: shard.memoryLimit,
       threads: shard.threads,
+      sql: {
+        timeoutMs: shard.sql.timeout,
+        maxRows: shard.sql.maxRows,
+        memoryLimitBytes: shard.sql.memoryLimit,
+        onStuck: reason => {
+          logger.fatal({ reason }, 'the process ends, for nothing else ends what runs in it');
+          leaveAtOnce(EXIT.stuck);
+        },
+      },
+      maxConcurrentReads: shard.maxConcurrentReads,
+      maxWaitingReads: shard.maxWaitingReads,
+      maxAnswerRows: shard.maxAnswerRows,
+      maxAnswerBytes: shard.maxAnswerBytes,
       repeatWindowMs: shard.repeatWindow,
       batchMemoryMs: shard.batchMemory,
       retention: {

@@ -3,8 +3,9 @@ import { createInterface } from 'node:readline';
 import type { Logger } from 'pino';
 import { type Component, once } from '../../shared/lifecycle.ts';
 import { UserError } from '../exit-codes.ts';
+import { type Liveness, type LivenessOptions, watchLiveness } from './liveness.ts';
 
-/** A shard in a process of its own: a crash there is contained, and the process is started again. */
+/** A shard in a process of its own. What ends it or makes it silent is contained there, and it is started again. */
 export interface ShardProcess extends Component {
   readonly id: string;
   readonly pid: () => number | undefined;
@@ -21,6 +22,8 @@ interface ShardProcessOptions {
   readonly entry: readonly string[];
   readonly logLevel: string;
   readonly env: NodeJS.ProcessEnv;
+  /** For tests. */
+  readonly liveness?: LivenessOptions;
   readonly logger: Logger;
 }
 
@@ -29,40 +32,60 @@ interface Ready {
   readonly read: string;
 }
 
-/** DuckDB holds a libuv thread per running query; file access must not wait behind them. */
-const THREAD_POOL_SIZE = '32';
 const RESTART_FIRST_MS = 250;
 const RESTART_MAX_MS = 10_000;
+/** A process that lived this long was healthy: its end is a new story. */
+const STABLE_AFTER_MS = 30_000;
 const STOP_GRACE_MS = 15_000;
+const LIVENESS: LivenessOptions = { everyMs: 5_000, silences: 6 };
 
 export async function startShardProcess(options: ShardProcessOptions): Promise<ShardProcess> {
-  const { id, logger } = options;
+  const { id, logger, liveness: livenessOptions = LIVENESS } = options;
   let isStopping = false;
   let restartMs = RESTART_FIRST_MS;
   let restartTimer: NodeJS.Timeout | undefined;
+  let liveness: Liveness | undefined;
 
   let child = spawnShard(options, { otlpPort: '0', readPort: '0' });
   const addresses = await readyOf(child);
   const ports = { otlpPort: new URL(addresses.otlp).port, readPort: new URL(addresses.read).port };
   watch(child);
+  watchAnswers();
 
   function watch(watched: ChildProcess): void {
+    const startedAtMs = performance.now();
     // Unlike `exit`, this also comes when there was no process to begin with.
     watched.once('close', (code, signal) => {
+      liveness?.stop();
       if (isStopping) return;
+      if (performance.now() - startedAtMs >= STABLE_AFTER_MS) restartMs = RESTART_FIRST_MS;
       logger.error({ shard: id, code, signal, restartMs }, 'shard process ended; starting it again');
       restartTimer = setTimeout(restart, restartMs);
       restartMs = Math.min(restartMs * 2, RESTART_MAX_MS);
     });
   }
 
+  function watchAnswers(): void {
+    const watched = child;
+    liveness = watchLiveness(`${addresses.read}/healthz`, {
+      ...livenessOptions,
+      onStuck: () => {
+        logger.error({ shard: id, ...livenessOptions }, 'shard process does not answer; ending it');
+        watched.kill('SIGKILL');
+      },
+    });
+  }
+
   // The same ports again: the topology of this run names them.
   function restart(): void {
-    child = spawnShard(options, ports);
-    watch(child);
-    readyOf(child).then(
+    const started = spawnShard(options, ports);
+    child = started;
+    watch(started);
+    readyOf(started).then(
       () => {
-        restartMs = RESTART_FIRST_MS;
+        // It may have been told to stop in the meantime, or have ended.
+        if (isStopping || child !== started) return;
+        watchAnswers();
         logger.warn({ shard: id }, 'shard process is back');
       },
       (error: unknown) => logger.error({ shard: id, err: error }, 'shard process did not start'),
@@ -76,6 +99,7 @@ export async function startShardProcess(options: ShardProcessOptions): Promise<S
     stop: once(async () => {
       isStopping = true;
       clearTimeout(restartTimer);
+      liveness?.stop();
       if (child.exitCode !== null || child.signalCode !== null) return;
       const ended = new Promise<void>(resolve => child.once('exit', () => resolve()));
       const grace = setTimeout(() => child.kill('SIGKILL'), STOP_GRACE_MS);
@@ -107,7 +131,7 @@ function spawnShard(
     {
       // The IPC channel carries nothing: its end tells the shard that this process is gone.
       stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
-      env: { ...options.env, UV_THREADPOOL_SIZE: THREAD_POOL_SIZE },
+      env: options.env,
     },
   );
 }

@@ -1,4 +1,4 @@
-import type { BatchQueue, DeadLetter } from '../../ingest/queue/batch-queue.ts';
+import type { BatchQueue } from '../../ingest/queue/batch-queue.ts';
 import { systemClock } from '../../shared/time.ts';
 import { EXIT, UserError } from '../exit-codes.ts';
 import { countText } from '../human.ts';
@@ -55,13 +55,14 @@ interface Meant {
 }
 
 async function question(queue: BatchQueue, meant: Meant): Promise<string> {
-  const found: Pick<DeadLetter, 'records'>[] = [];
+  let batches = 0;
+  let records = 0;
   await visitDeadLetters(queue, meant, letters => {
-    found.push(...letters.map(({ records }) => ({ records })));
+    batches += letters.length;
+    for (const letter of letters) records += letter.records;
     return Promise.resolve('kept');
   });
-  const records = found.reduce((sum, letter) => sum + letter.records, 0);
-  return `this would delete ${countText(found.length, 'batch')} with ${countText(records, 'record')} for good; say so with --yes`;
+  return `this would delete ${countText(batches, 'batch')} with ${countText(records, 'record')} for good; say so with --yes`;
 }
 
 function warnOfHeld(

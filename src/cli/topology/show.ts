@@ -4,6 +4,7 @@ import { SLOT_COUNT } from '../../shared/topology/hash.ts';
 import { slotCounts } from '../../shared/topology/movement.ts';
 import type { Topology } from '../../shared/topology/topology.ts';
 import { withExistingQueue } from '../compose/existing-queue.ts';
+import { urlOf } from '../compose/ready-line.ts';
 import { EXIT, UserError } from '../exit-codes.ts';
 import { createLogger } from '../serve.ts';
 import { fetchHotKeys } from './hot-keys.ts';
@@ -47,8 +48,9 @@ async function readLanes(
   }
 }
 
-function shardLines({ all, ...topology }: Topology, lanes: ReadonlyMap<string, LaneStats>): ShardLine[] {
-  const slots = slotCounts({ all, ...topology });
+function shardLines(topology: Topology, lanes: ReadonlyMap<string, LaneStats>): ShardLine[] {
+  const { all } = topology;
+  const slots = slotCounts(topology);
   const total = [...lanes.values()].reduce((sum, { accepted }) => sum + recordsOf(accepted), 0);
   const ofQueue = (id: string) => {
     const queue = lanes.get(id);
@@ -65,15 +67,9 @@ function shardLines({ all, ...topology }: Topology, lanes: ReadonlyMap<string, L
   return [...known, ...held];
 }
 
-/** A listener on every address is asked on this machine's own. */
-const ANY_HOST = /^(?:0\.0\.0\.0|::|\[::\])$/;
-
 function metricsUrl(given: string | undefined, { ingest }: Config): URL {
   const { host, port } = ingest.metrics;
-  const reachable = ANY_HOST.test(host) ? '127.0.0.1' : host;
-  const url = URL.parse(
-    given ?? `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}/metrics`,
-  );
+  const url = URL.parse(given ?? urlOf('http', host, port));
   if (url === null || !/^https?:$/.test(url.protocol)) {
     throw new UserError(`--ingest-metrics ${given}: expected a URL with http:// or https://`, EXIT.usage);
   }

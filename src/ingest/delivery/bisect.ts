@@ -10,7 +10,13 @@ export type BisectOutcome =
   /** The shard has everything but these. */
   | { readonly kind: 'settled'; readonly refused: readonly RefusedPart[] }
   /** Stopped half-way: the verdicts so far are kept, and with them it goes on where it was. */
-  | { readonly kind: 'unfinished'; readonly because: Retry | 'out of time' };
+  | {
+      readonly kind: 'unfinished';
+      readonly because: Retry | 'out of time';
+      readonly refused: readonly RefusedPart[];
+      /** Parts that the shard may or may not take. */
+      readonly open: readonly Batch[];
+    };
 
 export interface BisectParts {
   readonly batch: Batch;
@@ -42,9 +48,12 @@ export async function bisect({ batch, verdicts, send, hasTime }: BisectParts): P
     if (part === undefined) return { kind: 'settled', refused };
     let verdict = verdicts.get(part.id);
     if (verdict === undefined) {
-      if (!hasTime()) return { kind: 'unfinished', because: 'out of time' };
+      const stop = (because: Retry | 'out of time'): BisectOutcome => {
+        return { kind: 'unfinished', because, refused, open: [part, ...pending] };
+      };
+      if (!hasTime()) return stop('out of time');
       const outcome = await send(part);
-      if (outcome.kind === 'retry') return { kind: 'unfinished', because: outcome };
+      if (outcome.kind === 'retry') return stop(outcome);
       verdict = outcome;
       verdicts.set(part.id, verdict);
     }

@@ -15,7 +15,7 @@ import type { DeliveryOutcome, Send } from './outcome.ts';
 export interface Courier {
   /** Rejects when the queue does not settle the claim, which then is left to its lease. */
   deliver(claim: Claim): Promise<void>;
-  /** A batch past the horizon becomes a dead letter without another send. */
+  /** What the shard does not have of a batch past the horizon becomes a dead letter without another send. */
   giveUp(claim: Claim): Promise<void>;
   lastFailure(): LastFailure | undefined;
 }
@@ -136,9 +136,16 @@ export function createCourier(parts: CourierParts): Courier {
     parts.dueIn(delayMs);
   }
 
-  function giveUp(claim: Claim): Promise<void> {
-    const last = lastFailure?.reason ?? 'never tried';
-    return deadLetter(claim, `not delivered within ${parts.horizonMs} ms; last: ${last}`);
+  async function giveUp(claim: Claim): Promise<void> {
+    const { batch } = claim;
+    const reason = `not delivered within ${parts.horizonMs} ms; last: ${lastFailure?.reason ?? 'never tried'}`;
+    const verdicts = unfinished.get(batch.id);
+    unfinished.delete(batch.id);
+    const hasParts = [...(verdicts?.values() ?? [])].some(({ kind }) => kind === 'delivered');
+    if (verdicts === undefined || !hasParts) return await deadLetter(claim, reason);
+    const cut = await bisect({ batch, verdicts, send: attemptPart, hasTime: () => false });
+    const open = cut.kind === 'unfinished' ? cut.open.map(part => ({ batch: part, reason })) : [];
+    await settleExcept(claim, [...cut.refused, ...open]);
   }
 
   async function settleExcept(claim: Claim, refused: readonly RefusedPart[]): Promise<void> {

@@ -111,12 +111,13 @@ export function connectRedis(options: RedisConnectionOptions): RedisConnection {
     if (isReplica && client instanceof Redis) client.disconnect(true);
     isReplica = false;
     if (!isReady()) return UNREACHABLE;
-    try {
-      verdicts = await Promise.all(nodes().map(judge));
-    } catch (error) {
-      return describeFailure(error).reason;
-    }
-    for (const { risks, advice } of verdicts) {
+    const answers = await Promise.allSettled(nodes().map(judge));
+    const failed = answers.find(answer => answer.status === 'rejected');
+    const judged = answers.flatMap(answer => (answer.status === 'fulfilled' ? [answer.value] : []));
+    // A node of a cluster that is away costs its own keys only.
+    if (failed !== undefined && judged.length === 0) return describeFailure(failed.reason).reason;
+    verdicts = judged;
+    for (const { risks, advice } of judged) {
       for (const risk of risks) warnOnce(`Redis, which holds the queue, may lose batches: ${risk}`);
       for (const hint of advice) warnOnce(`Redis, which holds the queue, may run out of memory: ${hint}`);
     }

@@ -148,7 +148,7 @@ export const METRICS = {
     },
   ),
 
-  otelfan_queue_up: gauge([], '0 or 1', 'Whether the queue answered when metrics were read.', {
+  otelfan_queue_up: gauge([], '0 or 1', 'Whether all of the queue answered when metrics were read.', {
     alert: 'it is 0 for a minute: senders get 503',
   }),
   otelfan_queue_batches: gauge(['shard'], 'batches', 'Batches stored and not settled.'),

@@ -31,33 +31,50 @@ const DEFAULT_AUDIT_INTERVAL_MS = 30_000;
 const DEFAULT_MAX_AUDITED_BATCHES = 100_000;
 
 /**
- * Figures that the queue knows, read when metrics are. A queue that does not answer in time leaves its figures out
- * and `otelfan_queue_up` at 0; it is not asked again before it answered.
+ * Figures that the queue knows, read when metrics are. A lane that does not answer in time leaves its figures out and
+ * `otelfan_queue_up` at 0; the queue is not asked again before it answered.
  */
 export function queueMetrics(options: QueueMetricsOptions): (metrics: Metrics) => Promise<void> {
   const { queue, clock, timeLimitMs = DEFAULT_TIME_LIMIT_MS } = options;
   const { maxAuditedBatches = DEFAULT_MAX_AUDITED_BATCHES } = options;
   const audits = createAudits(options);
-
-  const read = singleFlight(async () => {
-    const shards = [...new Set([...options.shards(), ...(await queue.shards())])];
-    return await Promise.all(shards.map(async shard => ({ shard, stats: await queue.stats(shard) })));
-  });
+  const read = singleFlight(() => readLanes(queue, options.shards()));
 
   return async metrics => {
-    const lanes = await within(timeLimitMs, read());
-    const countable = lanes?.filter(({ stats }) => stats.batches <= maxAuditedBatches);
-    if (countable !== undefined) void audits.refresh(countable.map(({ shard }) => shard));
+    const { lanes, isWhole } = (await within(timeLimitMs, read())) ?? { lanes: [], isWhole: false };
+    const countable = lanes.filter(({ stats }) => stats.batches <= maxAuditedBatches);
+    if (lanes.length > 0) audits.refresh(countable.map(({ shard }) => shard));
     await within(timeLimitMs, audits.underWay());
     for (const name of QUEUE_METRICS) metrics[name].reset();
-    metrics.otelfan_queue_up.set(lanes === undefined ? 0 : 1);
-    for (const { shard, stats } of lanes ?? []) {
+    metrics.otelfan_queue_up.set(isWhole ? 1 : 0);
+    for (const { shard, stats } of lanes) {
       setStats(metrics, { shard, stats, nowMs: clock.now() });
       metrics.otelcol_exporter_queue_capacity.set({ exporter: exporterOf(shard) }, options.maxShardBytes);
     }
-    if (lanes === undefined) return;
-    for (const [shard, audit] of audits.latest()) setAudit(metrics, shard, audit);
+    for (const { shard } of countable) {
+      const audit = audits.latest().get(shard);
+      if (audit !== undefined) setAudit(metrics, shard, audit);
+    }
   };
+}
+
+interface Lanes {
+  readonly lanes: readonly { readonly shard: string; readonly stats: LaneStats }[];
+  /** Whether every lane answered, and the list of them was there. */
+  readonly isWhole: boolean;
+}
+
+async function readLanes(
+  queue: Pick<BatchQueue, 'shards' | 'stats'>,
+  known: readonly string[],
+): Promise<Lanes> {
+  const found = await queue.shards().catch(() => undefined);
+  const shards = [...new Set([...known, ...(found ?? [])])];
+  const read = await Promise.allSettled(
+    shards.map(async shard => ({ shard, stats: await queue.stats(shard) })),
+  );
+  const lanes = read.flatMap(lane => (lane.status === 'fulfilled' ? [lane.value] : []));
+  return { lanes, isWhole: found !== undefined && lanes.length === shards.length };
 }
 
 /** Set anew each time, so that what is unknown is absent instead of old. */

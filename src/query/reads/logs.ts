@@ -15,18 +15,20 @@ export const logsRead: Read<'logs'> = {
       service: anyText,
       severity: word(SEVERITIES),
       body_contains: anyText,
+      text: anyText,
       trace_id: traceIdParam,
       last: windowStart(nowNs),
       limit: rowLimit(maxRows),
     });
     if (parsed.kind === 'bad') return parsed;
-    const { service, severity, body_contains, trace_id, last, limit } = parsed.values;
+    const { service, severity, body_contains, text, trace_id, last, limit } = parsed.values;
     return {
       kind: 'request',
       request: {
         service,
         severity,
         bodyContains: body_contains,
+        text,
         traceId: trace_id,
         fromNs: last,
         limit: limit ?? Math.min(DEFAULT_LIMIT, maxRows),

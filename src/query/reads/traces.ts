@@ -33,8 +33,7 @@ export const tracesRead: Read<'spans'> = {
         status,
         fromNs: last,
         attributes: search.getAll('attribute').flatMap(attributeOf),
-        // A text without a word is an empty list, which matches nothing.
-        textWords: text?.toLowerCase().split(/\s+/).filter(Boolean),
+        text,
         limit: limit ?? Math.min(DEFAULT_LIMIT, maxRows),
       },
     };

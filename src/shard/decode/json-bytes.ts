@@ -7,6 +7,10 @@ const KEPT_BYTES = 1024 * 1024;
 /** `\u00xx`: what one byte can become at most. */
 const LONGEST_ESCAPE = 6;
 
+/** Of 32 bits. */
+const MOST_DIGITS = 10;
+
+const ZERO = 0x30;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
@@ -19,16 +23,8 @@ export class JsonBytes {
   #at = 0;
   #isAscii = true;
 
-  /** Hash of the string that was written last, of the bytes between its quotes. */
-  lastHash = 0;
-
   get sizeBytes(): number {
     return this.#at;
-  }
-
-  /** Takes back what was written after so many bytes. */
-  truncate(sizeBytes: number): void {
-    this.#at = sizeBytes;
   }
 
   reset(): void {
@@ -61,19 +57,19 @@ export class JsonBytes {
     this.#reserve(LONGEST_ESCAPE * (end - start) + 2);
     const bytes = this.#bytes;
     let at = this.#at;
-    let hash = 0x811c9dc5;
     let isAscii = true;
     bytes[at++] = QUOTE;
     for (let index = start; index < end; index++) {
       const byte = source[index] as number;
-      hash = Math.imul(hash ^ byte, 0x01000193);
+      if (byte < 0x20 || byte === QUOTE || byte === BACKSLASH) {
+        at = writeEscaped(bytes, at, byte);
+        continue;
+      }
       if (byte >= 0x80) isAscii = false;
-      if (byte < 0x20 || byte === QUOTE || byte === BACKSLASH) at = writeEscaped(bytes, at, byte);
-      else bytes[at++] = byte;
+      bytes[at++] = byte;
     }
     bytes[at++] = QUOTE;
     this.#at = at;
-    this.lastHash = hash;
     if (isAscii) return;
     if (!isUtf8(source.subarray(start, end))) throw new MalformedProtobufError('string is not UTF-8', start);
     this.#isAscii = false;
@@ -81,11 +77,18 @@ export class JsonBytes {
 
   /** An integer of at most 32 bits, unsigned. */
   integer(value: number): void {
-    if (value >= 10) {
-      this.ascii(String(value));
-      return;
-    }
-    this.byte(0x30 + value);
+    this.#reserve(MOST_DIGITS);
+    const bytes = this.#bytes;
+    let end = this.#at + 1;
+    for (let rest = value; rest >= 10; rest = Math.floor(rest / 10)) end++;
+    let at = end;
+    let rest = value;
+    do {
+      const tens = Math.floor(rest / 10);
+      bytes[--at] = ZERO + rest - 10 * tens;
+      rest = tens;
+    } while (rest > 0);
+    this.#at = end;
   }
 
   #reserve(sizeBytes: number): void {

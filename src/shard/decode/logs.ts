@@ -1,5 +1,5 @@
 import type { Severity } from '../../shared/read/contract.ts';
-import { wordsOf } from '../words.ts';
+import { addWords } from '../words.ts';
 import { kindOf, scalarText } from './any-value.ts';
 import { attributesBeyondValues, attributeValues, valuesJson } from './attributes.ts';
 import { textBlob } from './blob.ts';
@@ -16,7 +16,7 @@ export function decodeLog(log: OtlpLogRecord, { surroundings, tie, sink }: LogCo
   const body = scalarText(log.body) ?? '';
   const blob = isLong(body) ? textBlob(body) : undefined;
   if (blob !== undefined) sink.records.blobs.push(blob);
-  for (const word of wordsOf(body)) sink.records.logWords.add(word);
+  addWords(sink.records.logWords, body);
 
   const timeNs = toBigInt(log.timeUnixNano);
   const observedNs = toBigInt(log.observedTimeUnixNano);

@@ -1,5 +1,6 @@
 import { doubleText } from './any-value.ts';
 import { JsonBytes } from './json-bytes.ts';
+import { isSameBytes } from './wire-values.ts';
 
 /** Tags of `KeyValue` and of the members of `AnyValue`: field number times eight, plus the wire type. */
 const KEY = 0x0a;
@@ -30,7 +31,8 @@ export class PlainAttributes {
   /** Start and end, in turn, of the attributes that the JSON does not tell all of. */
   readonly beyond: number[] = [];
   readonly #json = new JsonBytes();
-  readonly #hashes = new Int32Array(MOST_ATTRIBUTES);
+  /** Of each key where it begins and a weak hash of it. */
+  readonly #keys = new Int32Array(2 * MOST_ATTRIBUTES);
   #count = 0;
 
   begin(): void {
@@ -52,35 +54,23 @@ export class PlainAttributes {
     const keyStart = start + 2;
     const keyEnd = keyStart + (request[start + 1] as number);
     // Lengths of one byte; a longer one leads to a tag that is not there.
-    if (request[start] !== KEY || keyEnd - keyStart >= 0x80 || keyEnd + 2 > end) return false;
+    const isKeyPlain = keyEnd > keyStart && keyEnd - keyStart < 0x80 && keyEnd + 2 <= end;
+    if (request[start] !== KEY || !isKeyPlain) return false;
     if (request[keyEnd] !== VALUE || startsWithGenAi(request, keyStart)) return false;
     const valueStart = contentStart(request, keyEnd + 1, end);
     if (valueStart < 0 || this.#count === MOST_ATTRIBUTES) return false;
 
+    if (!this.#isNewKey(request, keyStart, keyEnd)) return false;
     const json = this.#json;
-    const before = json.sizeBytes;
-    if (before > 1) json.byte(COMMA);
+    // An empty value has no tag.
+    const tag = valueStart === end ? BYTES : (request[valueStart] as number);
+    if (tag === ARRAY || tag === KVLIST || tag === BYTES) {
+      this.beyond.push(start, end);
+      return valueStart === end || contentStart(request, valueStart + 1, end) >= 0;
+    }
+    if (json.sizeBytes > 1) json.byte(COMMA);
     json.string(request, keyStart, keyEnd);
-    if (!this.#isNewKey(json.lastHash)) return false;
     json.byte(COLON);
-    return this.#addValue(request, { start, valueStart, end, before });
-  }
-
-  /** Equal hashes are taken for equal keys: the other way to decode tells them apart. */
-  #isNewKey(hash: number): boolean {
-    const hashes = this.#hashes;
-    for (let index = 0; index < this.#count; index++) if (hashes[index] === hash) return false;
-    hashes[this.#count++] = hash;
-    return true;
-  }
-
-  #addValue(
-    request: Buffer,
-    { start, valueStart, end, before }: { start: number; valueStart: number; end: number; before: number },
-  ): boolean {
-    const json = this.#json;
-    // An empty value, which has no tag.
-    const tag = valueStart === end ? BYTES : request[valueStart];
     switch (tag) {
       case STRING: {
         const contentAt = contentStart(request, valueStart + 1, end);
@@ -98,16 +88,29 @@ export class PlainAttributes {
         if (end !== valueStart + 1 + DOUBLE_BYTES) return false;
         if (!this.#addDouble(request.readDoubleLE(valueStart + 1))) this.beyond.push(start, end);
         return true;
-      case ARRAY:
-      case KVLIST:
-      case BYTES:
-        if (valueStart !== end && contentStart(request, valueStart + 1, end) < 0) return false;
-        json.truncate(before);
-        this.beyond.push(start, end);
-        return true;
       default:
         return false;
     }
+  }
+
+  #isNewKey(request: Buffer, start: number, end: number): boolean {
+    const keys = this.#keys;
+    const length = end - start;
+    const hash =
+      (length +
+        ((request[end - 1] as number) << 8) +
+        ((request[end - 3] as number) << 16) +
+        ((request[start + (length >> 1)] as number) << 23)) |
+      0;
+    const count = this.#count++;
+    for (let index = 0; index < count; index++) {
+      if (keys[2 * index + 1] !== hash) continue;
+      // A longer key that begins with this one may be taken for it, which only costs the slower way.
+      if (isSameBytes(request, keys[2 * index] as number, start, length)) return false;
+    }
+    keys[2 * count] = start;
+    keys[2 * count + 1] = hash;
+    return true;
   }
 
   #addInteger(request: Buffer, start: number, end: number): boolean {

@@ -2,7 +2,7 @@ import type { SpanEventRow } from '../../shared/read/model.ts';
 import { formatNanos } from '../../shared/time.ts';
 import { type Hash, SLOT_COUNT } from '../../shared/topology/hash.ts';
 import type { SpanRecord } from '../store/tables.ts';
-import { wordsOf } from '../words.ts';
+import { addWords } from '../words.ts';
 import { kindOf } from './any-value.ts';
 import {
   attributesBeyondValues,
@@ -37,9 +37,10 @@ export function decodeSpan(
   sink.records.spans.push(record);
   if (promotion === undefined) return;
   sink.records.blobs.push(...promotion.blobs);
-  for (const word of wordsOf(`${promotion.prompt} ${promotion.completion}`)) {
-    sink.records.spanWords.push({ word, traceId: record.traceId });
-  }
+  const words = new Set<string>();
+  addWords(words, promotion.prompt);
+  addWords(words, promotion.completion);
+  for (const word of words) sink.records.spanWords.push({ word, traceId: record.traceId });
 }
 
 interface SpanContext {

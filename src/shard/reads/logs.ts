@@ -1,32 +1,59 @@
 import type { ParsedShardRead } from '../../shared/read/contract.ts';
 import { LOG_ROWS } from '../rows/log-row.ts';
-import { columnList, renderLines } from '../rows/row-kind.ts';
-import { query, type ReadContext, type ReadRows } from './read.ts';
-import { allOf, createParameters, type Parameters, traceIdOf, when } from './where.ts';
+import { renderLines } from '../rows/row-kind.ts';
+import { bodySearch } from '../search/body-filter.ts';
+import { readLogPage } from '../search/log-page.ts';
+import { searchLogs } from '../search/search-logs.ts';
+import { readNewest, type Wanted } from './newest.ts';
+import type { ReadContext } from './read.ts';
+import { fromKey, hexLiteral, type Parameters, timeWindow, traceIdOf, when } from './where.ts';
 
 export async function readLogs(
-  { connection }: ReadContext,
+  context: ReadContext,
   request: ParsedShardRead<'logs'>,
-): Promise<ReadRows> {
-  const parameters = createParameters();
-  const conditions = allOf([
+): Promise<Iterable<string>> {
+  const { bodyContains, text, fromNs } = request;
+  const limit = Math.min(request.limit, context.mostRows);
+  const wanted: Wanted = { table: 'logs', limit, fromNs, toNs: request.startAt?.[0] ?? request.toNs };
+  const conditions = (parameters: Parameters) => filters(context, request, parameters);
+  const rows =
+    bodyContains === undefined && text === undefined
+      ? await readNewest(context, wanted, (slice, left) =>
+          readLogPage(context, { slice, conditions, rows: left }),
+        )
+      : await searchLogs(context, { wanted, conditions, body: bodySearch(bodyContains, text) });
+  return renderLines(context.connection, LOG_ROWS, rows);
+}
+
+function filters(
+  { asOf }: ReadContext,
+  request: ParsedShardRead<'logs'>,
+  parameters: Parameters,
+): readonly (string | undefined)[] {
+  return [
+    `commit_no <= ${asOf}`,
+    timeWindow('time_ns', request, parameters),
     when(request.service, service => `service = ${parameters.text(service)}`),
     when(request.severity, severity => `severity = ${parameters.text(severity)}`),
-    when(request.bodyContains, part => `contains(body, ${parameters.text(part)})`),
     when(request.traceId, traceId => ofTrace(traceId, parameters)),
-    when(request.fromNs, from => `time_ns >= ${parameters.unsigned(from)}`),
-  ]);
-  const result = await query(
-    connection,
-    `SELECT ${columnList(LOG_ROWS)} FROM store.logs WHERE ${conditions}
-     ORDER BY time_ns DESC, observed_ns DESC, trace_id DESC, span_id DESC, tie DESC
-     LIMIT ${parameters.unsigned(String(request.limit))}`,
-    parameters,
-  );
-  return { count: result.count, lines: await renderLines(connection, LOG_ROWS, result), truncated: false };
+    when(request.startAt, key => keyFrom(key, parameters)),
+  ];
 }
 
 function ofTrace(digits: string, parameters: Parameters): string {
   const traceId = traceIdOf(digits);
   return traceId === undefined ? 'false' : `trace_id = ${parameters.traceId(traceId)}`;
+}
+
+function keyFrom(
+  [timeNs, observedNs, traceId, spanId, tie]: NonNullable<ParsedShardRead<'logs'>['startAt']>,
+  parameters: Parameters,
+): string {
+  return fromKey(['time_ns', 'observed_ns', 'trace_id', 'span_id', 'tie'], '<=', [
+    parameters.unsigned(timeNs),
+    parameters.unsigned(observedNs),
+    hexLiteral(traceId, 'UHUGEINT'),
+    hexLiteral(spanId, 'UBIGINT'),
+    hexLiteral(tie, 'UBIGINT'),
+  ]);
 }

@@ -1,16 +1,8 @@
 import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api';
 import type { ParsedShardRead, ShardReadName } from '../../shared/read/contract.ts';
 import type { Hash } from '../../shared/topology/hash.ts';
+import type { ServiceTotals } from './service-totals.ts';
 import type { Parameters } from './where.ts';
-
-/** Rows of a read, rendered when they are asked for. DuckDB holds them until then, in a third of the space. */
-export interface ReadRows {
-  readonly count: number;
-  /** Finished lines, newline included. */
-  readonly lines: Iterable<string>;
-  /** There are more rows than a shard gives in one answer; the request's own limit is not meant. */
-  readonly truncated: boolean;
-}
 
 /** What a read works with. */
 export interface ReadContext {
@@ -18,14 +10,20 @@ export interface ReadContext {
   readonly connection: DuckDBConnection;
   /** The commit that the rows are read at. */
   readonly asOf: bigint;
+  /** One row more than an answer may have, so that it is noticed; the request's own limit may be lower. */
+  readonly mostRows: number;
   readonly hash: Hash;
+  readonly serviceTotals: ServiceTotals;
 }
 
-/** One read of the contract. */
+/**
+ * One read of the contract: finished lines, newline included, rendered when they are asked for. DuckDB holds the rows
+ * until then, in a third of the space, and giving them out cannot fail.
+ */
 export type ShardRead<N extends ShardReadName> = (
   context: ReadContext,
   request: ParsedShardRead<N>,
-) => Promise<ReadRows>;
+) => Promise<Iterable<string>>;
 
 /** The result of a query, whole: DuckDB's streams end on an error as they end on success, `run` rejects. */
 export interface QueryRows {
@@ -37,7 +35,7 @@ export interface QueryRows {
 export async function query(
   connection: DuckDBConnection,
   sql: string,
-  parameters?: Parameters,
+  parameters?: Pick<Parameters, 'values' | 'types'>,
 ): Promise<QueryRows> {
   const result = await connection.run(sql, parameters?.values, parameters?.types);
   return {
@@ -50,4 +48,22 @@ export async function query(
         yield* result.getChunk(index).getColumnValues(column);
     },
   };
+}
+
+/** Results of the same columns, one after the other. */
+export function joinRows(results: readonly QueryRows[]): QueryRows {
+  return {
+    count: results.reduce((sum, { count }) => sum + count, 0),
+    *rows() {
+      for (const result of results) yield* result.rows();
+    },
+    *column(index) {
+      for (const result of results) yield* result.column(index);
+    },
+  };
+}
+
+/** Rows as lines, each rendered when it is asked for. */
+export function* linesOf(result: QueryRows, line: (row: DuckDBValue[]) => string): Generator<string> {
+  for (const row of result.rows()) yield line(row);
 }

@@ -1,58 +1,66 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
-import { type ParsedShardRead, SHARD_READS, type ShardReadName } from '../../shared/read/contract.ts';
-import { trailerLine } from '../../shared/read/ndjson.ts';
+import type { ParsedShardRead, ShardReadName } from '../../shared/read/contract.ts';
 import type { Hash } from '../../shared/topology/hash.ts';
 import type { Database } from '../store/database.ts';
+import type { SnapshotCall } from './call.ts';
+import { type AnswerCaps, capped } from './capped.ts';
+import { readComments } from './comments.ts';
+import { readDurationBuckets } from './duration-buckets.ts';
+import { readDurationValues } from './duration-values.ts';
+import { readGroupCounts } from './group-counts.ts';
+import { readHoldings } from './holdings.ts';
 import { readLogs } from './logs.ts';
 import { readMetrics } from './metrics.ts';
-import { query, type ReadContext, type ReadRows, type ShardRead } from './read.ts';
+import type { ReadContext, ShardRead } from './read.ts';
+import { createServiceTotals } from './service-totals.ts';
 import { readServices } from './services.ts';
+import { takeSnapshot } from './snapshot.ts';
+import { readSpanTotals } from './span-totals.ts';
 import { readSpans } from './spans.ts';
 import { readTrace } from './trace.ts';
+import { readTraceIds } from './trace-ids.ts';
 
-const READS: { readonly [N in ShardReadName]?: ShardRead<N> } = {
+const READS: { readonly [N in ShardReadName]: ShardRead<N> } = {
   spans: readSpans,
   trace: readTrace,
   logs: readLogs,
   metrics: readMetrics,
+  comments: readComments,
   services: readServices,
+  spanTotals: readSpanTotals,
+  traceIds: readTraceIds,
+  durationBuckets: readDurationBuckets,
+  durationValues: readDurationValues,
+  groupCounts: readGroupCounts,
+  holdings: readHoldings,
 };
 
 /** Reads of one shard. */
 export interface Reader {
-  /**
-   * The NDJSON lines of one read, trailer included. Aborting the signal ends a running query and rejects; reading
-   * the lines cannot fail.
-   */
-  read(call: ReadCall, signal: AbortSignal): Promise<Iterable<string>>;
+  /** Aborting the signal ends a running query and rejects. */
+  read(call: SnapshotCall, signal: AbortSignal): Promise<ReadAnswer>;
 }
 
-/** A read with its parsed request. */
-export type ReadCall = {
-  [N in ShardReadName]: { readonly name: N; readonly request: ParsedShardRead<N> };
-}[ShardReadName];
+type ReadAnswer =
+  /** NDJSON lines of all reads, trailers included. Going through them cannot fail. */
+  | { readonly kind: 'read'; readonly lines: Iterable<string> }
+  | { readonly kind: 'gone'; readonly reason: string };
 
-export type ParsedCall =
-  | ReadCall
-  | { readonly name: 'unknown' }
-  | { readonly name: 'invalid'; readonly reason: string };
-
-export function parseCall(name: string, body: unknown): ParsedCall {
-  if (!Object.hasOwn(READS, name)) return { name: 'unknown' };
-  const parsed = SHARD_READS[name as ShardReadName].safeParse(body);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    return { name: 'invalid', reason: `${issue?.path.join('.') || 'request'}: ${issue?.message}` };
-  }
-  return { name, request: parsed.data } as ReadCall;
+export interface ReaderDeps {
+  readonly database: Database;
+  readonly hash: Hash;
+  readonly caps: AnswerCaps;
 }
 
-export function createReader({ database, hash }: { database: Database; hash: Hash }): Reader {
+export function createReader(deps: ReaderDeps): Reader {
+  const serviceTotals = createServiceTotals();
   return {
     async read(call, signal) {
-      const connection = await database.connect();
+      const connection = await deps.database.connect();
       try {
-        return await interruptible(connection, signal, () => readSnapshot({ connection, hash }, call));
+        return await interruptible(connection, signal, () =>
+          readAll(connection, call, { ...deps, serviceTotals }),
+        );
       } finally {
         connection.closeSync();
       }
@@ -61,31 +69,31 @@ export function createReader({ database, hash }: { database: Database; hash: Has
 }
 
 /** Commit number and rows come from one transaction, so that they agree. */
-async function readSnapshot(
-  { connection, hash }: Omit<ReadContext, 'asOf'>,
-  call: ReadCall,
-): Promise<Iterable<string>> {
+async function readAll(
+  connection: DuckDBConnection,
+  call: SnapshotCall,
+  { hash, caps, serviceTotals }: ReaderDeps & Pick<ReadContext, 'serviceTotals'>,
+): Promise<ReadAnswer> {
   await connection.run('BEGIN TRANSACTION READ ONLY');
-  const state = await query(connection, 'SELECT last_commit FROM store.shard_state');
-  const [row] = state.rows();
-  const asOf = row?.[0] as bigint;
-  const rows = await dispatch({ connection, hash, asOf }, call);
+  const snapshot = await takeSnapshot(connection, call);
+  if (snapshot.kind === 'gone') return snapshot;
+  const { asOf } = snapshot;
+  const context = { connection, hash, asOf, mostRows: caps.maxRows + 1, serviceTotals };
+  const answers: Iterable<string>[] = [];
+  for (const each of call.calls) answers.push(capped(await dispatch(context, each), asOf, caps));
   await connection.run('COMMIT');
-  return withTrailer(rows, asOf.toString());
+  return { kind: 'read', lines: chained(answers) };
 }
 
 function dispatch<N extends ShardReadName>(
   context: ReadContext,
   { name, request }: { name: N; request: ParsedShardRead<N> },
-): Promise<ReadRows> {
-  const read = READS[name];
-  if (read === undefined) throw new Error(`there is no read ${name}`);
-  return read(context, request);
+): Promise<Iterable<string>> {
+  return READS[name](context, request);
 }
 
-function* withTrailer(rows: ReadRows, asOf: string): Generator<string> {
-  yield* rows.lines;
-  yield trailerLine({ rows: rows.count, asOf, truncated: rows.truncated });
+function* chained<T>(parts: readonly Iterable<T>[]): Generator<T> {
+  for (const part of parts) yield* part;
 }
 
 const INTERRUPT_EVERY_MS = 50;

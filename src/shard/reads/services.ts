@@ -1,27 +1,58 @@
-import type { ServiceState } from '../../shared/read/contract.ts';
+import type { ParsedShardRead, ServiceState } from '../../shared/read/contract.ts';
 import { rowLine } from '../../shared/read/ndjson.ts';
-import { type QueryRows, query, type ReadContext, type ReadRows } from './read.ts';
+import { countedSpans, traceCount } from './counted.ts';
+import { query, type ReadContext } from './read.ts';
+import { createParameters } from './where.ts';
 
-/** Every service with spans, over all stored spans. Durations are summed as integers, so no order can matter. */
-export async function readServices({ connection }: ReadContext): Promise<ReadRows> {
-  const result = await query(
-    connection,
-    `SELECT service, count(*), count(DISTINCT trace_id), count(*) FILTER (status = 'error'), sum(duration_ns)
-     FROM store.spans WHERE replaced_at IS NULL GROUP BY service ORDER BY service`,
-  );
-  return { count: result.count, lines: render(result), truncated: false };
+/** Every service with spans. Durations are summed as integers, so no order of the additions can show. */
+export async function readServices(
+  context: ReadContext,
+  request: ParsedShardRead<'services'>,
+): Promise<Iterable<string>> {
+  const states = isOverEverything(request)
+    ? await storedStates(context, request.service)
+    : await scannedStates(context, request);
+  return states.map(state => rowLine([state.service], JSON.stringify(state)));
 }
 
-function* render(result: QueryRows): Generator<string> {
-  for (const row of result.rows()) {
+function isOverEverything({ fromNs, toNs, slotsElsewhere }: ParsedShardRead<'services'>): boolean {
+  return fromNs === undefined && toNs === undefined && slotsElsewhere.length === 0;
+}
+
+async function storedStates(context: ReadContext, service: string | undefined): Promise<ServiceState[]> {
+  const totals = await context.serviceTotals.at(context);
+  return Array.from(totals, ([name, { spans, traces, errors, durationNs }]) => ({
+    service: name,
+    span_count: spans,
+    trace_count: traces,
+    error_count: errors,
+    duration_sum_ns: String(durationNs),
+  }))
+    .filter(state => state.span_count > 0 && (service === undefined || state.service === service))
+    .sort((a, b) => Buffer.compare(Buffer.from(a.service), Buffer.from(b.service)));
+}
+
+async function scannedStates(
+  { connection, asOf, mostRows }: ReadContext,
+  request: ParsedShardRead<'services'>,
+): Promise<ServiceState[]> {
+  const parameters = createParameters();
+  const result = await query(
+    connection,
+    `SELECT service, count(*), ${traceCount(request.slotsElsewhere)}, count(*) FILTER (status = 'error'),
+       sum(duration_ns)
+     FROM store.spans WHERE ${countedSpans(request, asOf, parameters)}
+     GROUP BY service ORDER BY service LIMIT ${mostRows}`,
+    parameters,
+  );
+  return Array.from(result.rows(), row => {
     const [service, spans, traces, errors, durationSumNs] = row as [string, bigint, bigint, bigint, bigint];
-    const state: ServiceState = {
+    return {
       service,
       span_count: Number(spans),
       trace_count: Number(traces),
       error_count: Number(errors),
-      duration_sum_ns: durationSumNs.toString(),
+      duration_sum_ns: String(durationSumNs),
     };
-    yield rowLine([service], JSON.stringify(state));
-  }
+  });
 }

@@ -1,152 +1,94 @@
-import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api';
 import type { ParsedShardRead } from '../../shared/read/contract.ts';
-import { rowLine } from '../../shared/read/ndjson.ts';
-import { columnList, sourcesOf, storedRow } from '../rows/row-kind.ts';
+import { renderLines } from '../rows/row-kind.ts';
 import { SPAN_ROWS } from '../rows/span-row.ts';
-import type { Source } from '../store/tables.ts';
-import { wordsOf } from '../words.ts';
-import { type QueryRows, query, type ReadContext, type ReadRows } from './read.ts';
-import { allOf, createParameters, memberPointer, type Parameters, when } from './where.ts';
+import { matchingTraces } from '../search/matching-traces.ts';
+import { joinPicked, type PickedRows } from '../search/picked-rows.ts';
+import { parseTextQuery, type TextQuery } from '../search/text-query.ts';
+import { ALL_TIME, newestSlices, type Wanted } from './newest.ts';
+import type { ReadContext } from './read.ts';
+import { type PageSpan, readSpanPage, type SpanPage, spansOf } from './span-pages.ts';
+import { supersededOf } from './superseded.ts';
 
-/** Where a page ended: every part of the order, so that the next page starts right behind it. */
-interface PageEnd {
-  readonly startNs: bigint;
-  readonly traceId: bigint;
-  readonly spanId: bigint;
-  readonly commitNo: bigint;
-  readonly rowId: bigint;
-}
-
-interface Page {
-  readonly result: QueryRows;
-  /** How many of the rows are the last commit of their span. */
-  readonly current: number;
-  readonly end: PageEnd | undefined;
-}
-
-const TRACE_ID = SPAN_ROWS.columns.indexOf('trace_id');
-const SPAN_ID = SPAN_ROWS.columns.indexOf('span_id');
-const START_NS = SPAN_ROWS.columns.indexOf('start_ns');
-const COMMIT_NO = SPAN_ROWS.columns.length;
-const ROW_ID = COMMIT_NO + 1;
-const IS_SUPERSEDED = COMMIT_NO + 2;
-
-/**
- * Spans, newest first, each in its last commit. The newest candidates are taken first and only those are checked
- * for a later commit; where some fall out the next page fills the gap.
- */
+/** Spans, newest first, each in its last commit. Only spans that were found are checked for a later commit. */
 export async function readSpans(
-  { connection }: ReadContext,
+  context: ReadContext,
   request: ParsedShardRead<'spans'>,
-): Promise<ReadRows> {
-  const pages: QueryRows[] = [];
-  let found = 0;
-  let end: PageEnd | undefined;
-  // Pages double, so that a span that was sent a thousand times costs ten queries and not a thousand.
-  for (let pageSize = request.limit; found < request.limit; pageSize *= 2) {
-    const page = await readPage(connection, { request, pageSize, after: end });
-    pages.push(page.result);
-    found += page.current;
-    end = page.end;
-    if (page.result.count < pageSize) break;
-  }
-  const count = Math.min(found, request.limit);
-  const sources = await sourcesOf(connection, SPAN_ROWS, pages);
-  return { count, lines: render(pages, sources, count), truncated: false };
-}
-
-interface PageRequest {
-  readonly request: ParsedShardRead<'spans'>;
-  readonly pageSize: number;
-  readonly after: PageEnd | undefined;
-}
-
-async function readPage(
-  connection: DuckDBConnection,
-  { request, pageSize, after }: PageRequest,
-): Promise<Page> {
-  const parameters = createParameters();
-  const conditions = allOf([...filters(request, parameters), when(after, end => behind(end, parameters))]);
-  const order = 'ORDER BY start_ns DESC, trace_id DESC, span_id DESC, commit_no DESC, row_id DESC';
-  const result = await query(
-    connection,
-    `WITH candidates AS MATERIALIZED (
-       SELECT *, rowid AS row_id FROM store.spans WHERE ${conditions} ${order} LIMIT ${parameters.unsigned(String(pageSize))}
-     )
-     SELECT ${columnList(SPAN_ROWS)}, commit_no, row_id, EXISTS (
-       SELECT 1 FROM store.spans later
-       WHERE later.trace_id = candidates.trace_id AND later.span_id = candidates.span_id
-         AND (later.commit_no, later.rowid) > (candidates.commit_no, candidates.row_id)
-     ) FROM candidates ${order}`,
-    parameters,
-  );
-  let current = 0;
-  let last: DuckDBValue[] | undefined;
-  for (const row of result.rows()) {
-    if (row[IS_SUPERSEDED] === false) current++;
-    last = row;
-  }
-  return { result, current, end: last === undefined ? undefined : pageEnd(last) };
-}
-
-function pageEnd(row: readonly DuckDBValue[]): PageEnd {
-  return {
-    startNs: row[START_NS] as bigint,
-    traceId: row[TRACE_ID] as bigint,
-    spanId: row[SPAN_ID] as bigint,
-    commitNo: row[COMMIT_NO] as bigint,
-    rowId: row[ROW_ID] as bigint,
+): Promise<Iterable<string>> {
+  const limit = Math.min(request.limit, context.mostRows);
+  const search: Search = {
+    request,
+    wanted: { table: 'spans', limit, fromNs: request.fromNs, toNs: request.startAt?.[0] ?? request.toNs },
+    text: request.text === undefined ? undefined : parseTextQuery(request.text),
   };
-}
-
-function filters(request: ParsedShardRead<'spans'>, parameters: Parameters): readonly (string | undefined)[] {
-  return [
-    when(request.service, service => `service = ${parameters.text(service)}`),
-    when(request.operation, part => `contains(operation, ${parameters.text(part)})`),
-    when(request.minDurationNs, min => `duration_ns >= ${parameters.signed(min)}`),
-    when(request.maxDurationNs, max => `duration_ns <= ${parameters.signed(max)}`),
-    when(request.status, status => `status = ${parameters.text(status)}`),
-    when(request.fromNs, from => `start_ns >= ${parameters.unsigned(from)}`),
-    ...request.attributes.map(
-      ([key, value]) =>
-        `json_extract_string(attributes, ${parameters.text(memberPointer(key))}) = ${parameters.text(value)}`,
-    ),
-    when(request.textWords, texts => hasAllWords(texts, parameters)),
-  ];
-}
-
-/** Traces whose prompts and completions hold every word; no words match nothing (contract §1.1, `text`). */
-function hasAllWords(texts: readonly string[], parameters: Parameters): string {
-  const words = new Set(texts.flatMap(text => [...wordsOf(text)]));
-  if (words.size === 0) return 'false';
-  const list = Array.from(words, word => parameters.text(word)).join(', ');
-  // One subquery for all: one for each costs DuckDB minutes of planning from a hundred words on.
-  return `trace_id IN (
-    SELECT trace_id FROM store.span_words WHERE word IN (${list})
-    GROUP BY trace_id HAVING count(DISTINCT word) = ${words.size}
-  )`;
-}
-
-function behind(end: PageEnd, parameters: Parameters): string {
-  const startNs = parameters.unsigned(end.startNs.toString());
-  // The first half is implied by the second; it lets DuckDB skip whole row groups by their time range.
-  return `start_ns <= ${startNs}
-    AND (start_ns, trace_id, span_id, commit_no, rowid)
-      < (${startNs}, ${end.traceId}::UHUGEINT, ${end.spanId}::UBIGINT, ${end.commitNo}::UBIGINT, ${end.rowId})`;
-}
-
-function* render(
-  pages: readonly QueryRows[],
-  sources: ReadonlyMap<number, Source>,
-  count: number,
-): Generator<string> {
-  let left = count;
-  for (const page of pages) {
-    for (const row of page.rows()) {
-      if (row[IS_SUPERSEDED] === true) continue;
-      if (left-- === 0) return;
-      const span = storedRow(SPAN_ROWS, row, sources);
-      yield rowLine(SPAN_ROWS.key(span), SPAN_ROWS.json(span));
-    }
+  const parts: PickedRows[] = [];
+  let found = 0;
+  for await (const part of search.text === undefined ? newest(context, search) : withText(context, search)) {
+    parts.push(part);
+    found += part.positions.length;
+    if (found >= limit) break;
   }
+  return renderLines(context.connection, SPAN_ROWS, joinPicked(parts, limit));
+}
+
+interface Search {
+  readonly request: ParsedShardRead<'spans'>;
+  readonly wanted: Wanted;
+  readonly text: TextQuery | undefined;
+}
+
+async function* newest(context: ReadContext, search: Search): AsyncGenerator<PickedRows> {
+  for await (const slice of newestSlices(context, search.wanted)) {
+    yield* pagesFrom(context, search, { slice, rows: search.wanted.limit });
+  }
+}
+
+/** For a common word the newest spans are enough; only when they are not, the word table is asked, which is large. */
+const FIRST_LOOK_ROWS = 2000;
+
+async function* withText(context: ReadContext, search: Search): AsyncGenerator<PickedRows> {
+  const { text, wanted } = search;
+  if (text?.words.length === 0) return;
+  let rest: Omit<Place, 'rows'> = { slice: ALL_TIME };
+  if (wanted.limit <= FIRST_LOOK_ROWS) {
+    const slices = newestSlices(context, { ...wanted, limit: FIRST_LOOK_ROWS });
+    const slice = (await slices.next()).value ?? ALL_TIME;
+    const page = await readPage(context, search, { slice, rows: FIRST_LOOK_ROWS });
+    yield page;
+    if (page.end !== undefined) rest = { slice: ALL_TIME, after: page.end };
+    else if (slice.afterNs === undefined) return;
+    else rest = { slice: { afterNs: undefined, untilNs: slice.afterNs } };
+  }
+  const rows = Math.max(wanted.limit, FIRST_LOOK_ROWS);
+  yield* pagesFrom(context, search, { ...rest, rows, narrowing: text });
+}
+
+type Place = Omit<SpanPage, 'request'>;
+
+interface Page extends PickedRows {
+  /** Its last span, unless there are no more. */
+  readonly end: PageSpan | undefined;
+}
+
+async function* pagesFrom(context: ReadContext, search: Search, first: Place): AsyncGenerator<PickedRows> {
+  let { rows, after } = first;
+  for (;;) {
+    const page = await readPage(context, search, { ...first, rows, after });
+    yield page;
+    if (page.end === undefined) return;
+    after = page.end;
+    // So that a span that was sent a thousand times costs ten queries and not a thousand.
+    rows *= 2;
+  }
+}
+
+async function readPage(context: ReadContext, { request, text }: Search, place: Place): Promise<Page> {
+  const result = await readSpanPage(context, { ...place, request });
+  const spans = spansOf(result);
+  const superseded = await supersededOf(context, spans);
+  const current = [...spans.keys()].filter(position => !superseded.has((spans[position] as PageSpan).rowId));
+  const end = result.count < place.rows ? undefined : spans.at(-1);
+  if (text === undefined) return { result, positions: current, end };
+  const traceIdAt = (position: number) => (spans[position] as PageSpan).traceId;
+  const matching = await matchingTraces(context, current.map(traceIdAt), text);
+  return { result, positions: current.filter(position => matching.has(traceIdAt(position))), end };
 }

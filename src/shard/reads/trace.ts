@@ -3,58 +3,55 @@ import { nanosKey, rowLine } from '../../shared/read/ndjson.ts';
 import { spanIdText } from '../rows/ids.ts';
 import { columnList, sourcesOf, storedRow } from '../rows/row-kind.ts';
 import { SPAN_ROWS } from '../rows/span-row.ts';
-import type { Source } from '../store/tables.ts';
-import { type QueryRows, query, type ReadContext, type ReadRows } from './read.ts';
+import { linesOf, query, type ReadContext } from './read.ts';
 import { createParameters, traceIdOf } from './where.ts';
-
-/** Spans of one trace in one answer; a trace beyond it is not something a person reads. */
-const MAX_SPANS = 100_000;
-const NO_ROWS: ReadRows = { count: 0, lines: [], truncated: false };
 
 /** Every span of a trace, oldest first, each in its last commit. */
 export async function readTrace(
-  { connection, hash }: ReadContext,
+  context: ReadContext,
   request: ParsedShardRead<'trace'>,
-): Promise<ReadRows> {
+): Promise<Iterable<string>> {
   const traceId = traceIdOf(request.traceId);
-  if (traceId === undefined) return NO_ROWS;
-  const commitNos = await commitsOf({ connection, hash }, request.traceId);
-  if (commitNos.length === 0) return NO_ROWS;
+  if (traceId === undefined) return [];
+  const { commitNos, repeats } = await commitsOf(context, request.traceId);
+  if (commitNos.length === 0) return [];
+  const { connection, mostRows } = context;
   const parameters = createParameters();
   // Literal numbers let DuckDB skip what other commits stored.
   const result = await query(
     connection,
     `SELECT ${columnList(SPAN_ROWS)} FROM store.spans
      WHERE commit_no IN (${commitNos.join(', ')}) AND trace_id = ${parameters.traceId(traceId)}
-     QUALIFY row_number() OVER (PARTITION BY span_id ORDER BY commit_no DESC, rowid DESC) = 1
-     ORDER BY start_ns, span_id LIMIT ${parameters.unsigned(String(MAX_SPANS + 1))}`,
+     ${repeats || commitNos.length > 1 ? LAST_OF_SPAN : ''}
+     ORDER BY start_ns, span_id LIMIT ${mostRows}`,
     parameters,
   );
-  const count = Math.min(result.count, MAX_SPANS);
   const sources = await sourcesOf(connection, SPAN_ROWS, [result]);
-  return { count, lines: render(result, sources, count), truncated: result.count > MAX_SPANS };
+  return linesOf(result, row => {
+    const span = storedRow(SPAN_ROWS, row, sources);
+    return rowLine([nanosKey(span.startNs), spanIdText(span.spanId)], SPAN_ROWS.json(span));
+  });
 }
 
-/** The commits that stored spans of a trace, and perhaps some of another trace with the same hash. */
-async function commitsOf(
-  { connection, hash }: Pick<ReadContext, 'connection' | 'hash'>,
-  traceId: string,
-): Promise<string[]> {
+const LAST_OF_SPAN =
+  'QUALIFY row_number() OVER (PARTITION BY span_id ORDER BY commit_no DESC, rowid DESC) = 1';
+
+interface TraceCommits {
+  /** Those that stored spans of the trace, and perhaps some of another trace with the same hash. */
+  readonly commitNos: readonly bigint[];
+  /** Whether one of them has a span more than once. */
+  readonly repeats: boolean;
+}
+
+async function commitsOf({ connection, hash, asOf }: ReadContext, traceId: string): Promise<TraceCommits> {
   const key = hash.hash64(Buffer.from(traceId, 'hex'));
   const parameters = createParameters();
   const result = await query(
     connection,
-    `SELECT DISTINCT commit_no FROM store.trace_commits WHERE trace_key = ${parameters.unsigned(key.toString())}`,
+    `SELECT DISTINCT commit_no, repeats FROM store.trace_commits
+     WHERE trace_key = ${parameters.unsigned(key.toString())} AND commit_no <= ${asOf}`,
     parameters,
   );
-  return Array.from(result.column(0), String);
-}
-
-function* render(result: QueryRows, sources: ReadonlyMap<number, Source>, count: number): Generator<string> {
-  let left = count;
-  for (const row of result.rows()) {
-    if (left-- === 0) return;
-    const span = storedRow(SPAN_ROWS, row, sources);
-    yield rowLine([nanosKey(span.startNs), spanIdText(span.spanId)], SPAN_ROWS.json(span));
-  }
+  const repeats = [...result.column(1)].includes(true);
+  return { commitNos: [...result.column(0)] as bigint[], repeats };
 }

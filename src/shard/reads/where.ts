@@ -1,19 +1,43 @@
-import { BIGINT, type DuckDBType, type DuckDBValue, UBIGINT, UHUGEINT, VARCHAR } from '@duckdb/node-api';
+import {
+  BIGINT,
+  type DuckDBType,
+  type DuckDBValue,
+  LIST,
+  listValue,
+  UBIGINT,
+  UHUGEINT,
+  VARCHAR,
+} from '@duckdb/node-api';
 
-const MAX_UBIGINT = 2n ** 64n - 1n;
-const MAX_BIGINT = 2n ** 63n - 1n;
+const LIMITS = {
+  unsigned: { min: 0n, max: 2n ** 64n - 1n },
+  signed: { min: -(2n ** 63n), max: 2n ** 63n - 1n },
+} as const;
 
 /** Collects the values of a statement's parameters; each call returns the placeholder to put into the SQL. */
 export interface Parameters {
   text(value: string): string;
+  /** To come after `IN`. */
+  texts(values: readonly string[]): string;
+  /** Lists of texts, to come after `IN`. */
+  textLists(values: readonly (readonly string[])[]): string;
   /** Decimal digits, for a column of unsigned 64 bits. What is larger is taken as the largest. */
   unsigned(digits: string): string;
   /** Signed decimal digits, for a column of 64 bits. What does not fit is taken as the nearest that does. */
   signed(digits: string): string;
   /** For a column of trace ids. */
   traceId(id: bigint): string;
+  /** To come after `IN`. */
+  traceIds(ids: readonly bigint[]): string;
+  /** To come after `IN`, for a column of unsigned 64 bits. */
+  unsignedNumbers(numbers: readonly bigint[]): string;
   readonly values: DuckDBValue[];
   readonly types: DuckDBType[];
+}
+
+/** Hex digits of a sort key as the number that is stored; none are 0. */
+export function hexLiteral(digits: string, type: 'UBIGINT' | 'UHUGEINT'): string {
+  return `${digits === '' ? 0n : BigInt(`0x${digits}`)}::${type}`;
 }
 
 export function createParameters(): Parameters {
@@ -25,9 +49,14 @@ export function createParameters(): Parameters {
   };
   return {
     text: value => add(value, VARCHAR),
-    unsigned: digits => add(clamp(BigInt(digits), 0n, MAX_UBIGINT), UBIGINT),
-    signed: digits => add(clamp(BigInt(digits), -MAX_BIGINT - 1n, MAX_BIGINT), BIGINT),
+    texts: values => `(SELECT unnest(${add(listValue(values), LIST(VARCHAR))}))`,
+    textLists: values =>
+      `(SELECT unnest(${add(listValue(values.map(value => listValue(value))), LIST(LIST(VARCHAR)))}))`,
+    unsigned: digits => add(clamp(BigInt(digits), LIMITS.unsigned), UBIGINT),
+    signed: digits => add(clamp(BigInt(digits), LIMITS.signed), BIGINT),
     traceId: id => add(id, UHUGEINT),
+    traceIds: ids => `(SELECT unnest(${add(listValue(ids), LIST(UHUGEINT))}))`,
+    unsignedNumbers: numbers => `(SELECT unnest(${add(listValue(numbers), LIST(UBIGINT))}))`,
     values,
     types,
   };
@@ -39,7 +68,7 @@ export function traceIdOf(digits: string): bigint | undefined {
   return id === 0n ? undefined : id;
 }
 
-function clamp(value: bigint, min: bigint, max: bigint): bigint {
+function clamp(value: bigint, { min, max }: { readonly min: bigint; readonly max: bigint }): bigint {
   if (value < min) return min;
   return value > max ? max : value;
 }
@@ -50,12 +79,52 @@ export function allOf(conditions: readonly (string | undefined)[]): string {
   return given.length === 0 ? 'true' : given.map(condition => `(${condition})`).join(' AND ');
 }
 
+/** At least one of the conditions; false when there are none. */
+export function anyOf(conditions: readonly string[]): string {
+  return conditions.length === 0 ? 'false' : `(${conditions.join(' OR ')})`;
+}
+
+interface Bounds {
+  readonly atLeast?: string | undefined;
+  readonly atMost?: string | undefined;
+}
+
+/** Closed bounds of an integer column, in decimal digits. They may lie beyond what the column can hold. */
+export function within(
+  column: string,
+  kind: 'unsigned' | 'signed',
+  { atLeast, atMost }: Bounds,
+  parameters: Parameters,
+): string {
+  const { min, max } = LIMITS[kind];
+  return allOf([
+    when(atLeast, least => (BigInt(least) > max ? 'false' : `${column} >= ${parameters[kind](least)}`)),
+    when(atMost, most => (BigInt(most) < min ? 'false' : `${column} <= ${parameters[kind](most)}`)),
+  ]);
+}
+
+export interface TimeWindow {
+  readonly fromNs?: string | undefined;
+  readonly toNs?: string | undefined;
+}
+
+export function timeWindow(column: string, window: TimeWindow, parameters: Parameters): string {
+  return within(column, 'unsigned', { atLeast: window.fromNs, atMost: window.toNs }, parameters);
+}
+
+/**
+ * Rows from a sort key on, those with that very key included. What is said of the first column follows from the rest;
+ * it lets DuckDB skip whole row groups.
+ */
+export function fromKey(
+  columns: readonly [string, ...string[]],
+  comparison: '<=' | '>=',
+  key: readonly [string, ...string[]],
+): string {
+  return `${columns[0]} ${comparison} ${key[0]} AND (${columns.join(', ')}) ${comparison} (${key.join(', ')})`;
+}
+
 /** A condition on a request member, when the request has it. */
 export function when<T>(value: T | undefined, condition: (value: T) => string): string | undefined {
   return value === undefined ? undefined : condition(value);
-}
-
-/** The JSON Pointer (RFC 6901) of an object's member; unlike a JSON path it can name every key. */
-export function memberPointer(key: string): string {
-  return `/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`;
 }

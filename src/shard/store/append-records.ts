@@ -19,7 +19,7 @@ export interface CommitRows {
 export async function appendRecords(connection: DuckDBConnection, rows: CommitRows): Promise<void> {
   const byTrace = groupByTrace(rows.spans);
   await appendRows(connection, spansTable(rows), [...byTrace.values()].flat());
-  await appendRows(connection, traceCommitsTable(rows), [...byTrace.keys()]);
+  await appendRows(connection, traceCommitsTable(rows), [...byTrace]);
   await appendRows(connection, logsTable(rows), rows.logs);
   await appendRows(connection, metricsTable(rows), rows.metrics);
   await appendRows(connection, commentsTable(rows), rows.comments);
@@ -45,92 +45,126 @@ function spansTable(rows: CommitRows): AppendedTable<SpanRecord> {
   const { commitNo, replacedSpans } = rows;
   return {
     table: 'spans',
-    columns: [
-      span => span.traceId,
-      span => span.slot,
-      span => span.spanId,
-      span => span.parentSpanId,
-      span => span.service,
-      span => span.operation,
-      span => span.startNs,
-      span => span.durationNs,
-      span => span.status,
-      span => span.kind,
-      span => span.attributes,
-      span => span.events,
-      span => span.llm,
-      span => span.otlp,
-      span => sourceId(rows, span.source),
-      () => commitNo,
-      span => (replacedSpans.has(span) ? commitNo : null),
-    ],
+    columnCount: 17,
+    write(columns, at, span) {
+      columns[0]?.setItem(at, span.traceId);
+      columns[1]?.setItem(at, span.slot);
+      columns[2]?.setItem(at, span.spanId);
+      columns[3]?.setItem(at, span.parentSpanId);
+      columns[4]?.setItem(at, span.service);
+      columns[5]?.setItem(at, span.operation);
+      columns[6]?.setItem(at, span.startNs);
+      columns[7]?.setItem(at, span.durationNs);
+      columns[8]?.setItem(at, span.status);
+      columns[9]?.setItem(at, span.kind);
+      columns[10]?.setItem(at, span.attributes);
+      columns[11]?.setItem(at, span.events);
+      columns[12]?.setItem(at, span.llm);
+      columns[13]?.setItem(at, span.otlp);
+      columns[14]?.setItem(at, sourceId(rows, span.source));
+      columns[15]?.setItem(at, commitNo);
+      columns[16]?.setItem(at, replacedSpans.has(span) ? commitNo : null);
+    },
   };
 }
 
-function traceCommitsTable({ commitNo }: CommitRows): AppendedTable<bigint> {
-  return { table: 'trace_commits', columns: [traceKey => traceKey, () => commitNo] };
+type TraceOfCommit = readonly [traceKey: bigint, spans: readonly SpanRecord[]];
+
+function traceCommitsTable({ commitNo }: CommitRows): AppendedTable<TraceOfCommit> {
+  return {
+    table: 'trace_commits',
+    columnCount: 3,
+    write(columns, at, [traceKey, spans]) {
+      columns[0]?.setItem(at, traceKey);
+      columns[1]?.setItem(at, commitNo);
+      columns[2]?.setItem(at, hasSpanTwice(spans));
+    },
+  };
+}
+
+/** Only then, and when a trace is in several commits, readers have to look for the last one of a span. */
+function hasSpanTwice(spans: readonly SpanRecord[]): boolean {
+  return spans.length > 1 && new Set(spans.map(span => span.spanId)).size < spans.length;
 }
 
 function logsTable(rows: CommitRows): AppendedTable<LogRecord> {
   return {
     table: 'logs',
-    columns: [
-      log => log.timeNs,
-      log => log.observedNs,
-      log => log.traceId,
-      log => log.spanId,
-      log => log.severity,
-      log => log.severityText,
-      log => log.body,
-      log => log.bodySha256,
-      log => log.service,
-      log => log.attributes,
-      log => log.otlp,
-      log => sourceId(rows, log.source),
-      log => log.tie,
-      () => rows.commitNo,
-    ],
+    columnCount: 14,
+    write(columns, at, log) {
+      columns[0]?.setItem(at, log.timeNs);
+      columns[1]?.setItem(at, log.observedNs);
+      columns[2]?.setItem(at, log.traceId);
+      columns[3]?.setItem(at, log.spanId);
+      columns[4]?.setItem(at, log.severity);
+      columns[5]?.setItem(at, log.severityText);
+      columns[6]?.setItem(at, log.body);
+      columns[7]?.setItem(at, log.bodySha256);
+      columns[8]?.setItem(at, log.service);
+      columns[9]?.setItem(at, log.attributes);
+      columns[10]?.setItem(at, log.otlp);
+      columns[11]?.setItem(at, sourceId(rows, log.source));
+      columns[12]?.setItem(at, log.tie);
+      columns[13]?.setItem(at, rows.commitNo);
+    },
   };
 }
 
 function metricsTable(rows: CommitRows): AppendedTable<MetricRecord> {
   return {
     table: 'metrics',
-    columns: [
-      metric => metric.timeNs,
-      metric => metric.service,
-      metric => metric.name,
-      metric => metric.metricType,
-      metric => metric.value,
-      metric => metric.unit,
-      metric => metric.attributes,
-      metric => metric.otlp,
-      metric => sourceId(rows, metric.source),
-      metric => metric.tie,
-      () => rows.commitNo,
-    ],
+    columnCount: 11,
+    write(columns, at, metric) {
+      columns[0]?.setItem(at, metric.timeNs);
+      columns[1]?.setItem(at, metric.service);
+      columns[2]?.setItem(at, metric.name);
+      columns[3]?.setItem(at, metric.metricType);
+      columns[4]?.setItem(at, metric.value);
+      columns[5]?.setItem(at, metric.unit);
+      columns[6]?.setItem(at, metric.attributes);
+      columns[7]?.setItem(at, metric.otlp);
+      columns[8]?.setItem(at, sourceId(rows, metric.source));
+      columns[9]?.setItem(at, metric.tie);
+      columns[10]?.setItem(at, rows.commitNo);
+    },
   };
 }
 
 function commentsTable({ commitNo }: CommitRows): AppendedTable<CommentRecord> {
   return {
     table: 'comments',
-    columns: [
-      comment => comment.id,
-      comment => comment.traceId,
-      comment => comment.spanId,
-      comment => comment.author,
-      comment => comment.body,
-      comment => comment.createdNs,
-      () => commitNo,
-    ],
+    columnCount: 7,
+    write(columns, at, comment) {
+      columns[0]?.setItem(at, comment.id);
+      columns[1]?.setItem(at, comment.traceId);
+      columns[2]?.setItem(at, comment.spanId);
+      columns[3]?.setItem(at, comment.author);
+      columns[4]?.setItem(at, comment.body);
+      columns[5]?.setItem(at, comment.createdNs);
+      columns[6]?.setItem(at, commitNo);
+    },
   };
 }
 
 function spanWordsTable({ commitNo }: CommitRows): AppendedTable<SpanWord> {
-  return { table: 'span_words', columns: [({ word }) => word, ({ traceId }) => traceId, () => commitNo] };
+  return {
+    table: 'span_words',
+    columnCount: 3,
+    write(columns, at, { word, traceId }) {
+      columns[0]?.setItem(at, word);
+      columns[1]?.setItem(at, traceId);
+      columns[2]?.setItem(at, commitNo);
+    },
+  };
 }
 
 function logWordsTable({ commitNo }: CommitRows): AppendedTable<string> {
-  return { table: 'log_words', columns: [word => word, () => commitNo] };
+  return {
+    table: 'log_words',
+    columnCount: 2,
+    write(columns, at, word) {
+      columns[0]?.setItem(at, word);
+      columns[1]?.setItem(at, commitNo);
+    },
+  };
 }

@@ -1,5 +1,5 @@
 import type { DuckDBConnection, DuckDBPreparedStatement } from '@duckdb/node-api';
-import { appendRows } from './append.ts';
+import { type AppendedTable, appendRows } from './append.ts';
 import { appendRecords } from './append-records.ts';
 import { replaceSpans } from './replace-spans.ts';
 import { rememberIds } from './seen-ids.ts';
@@ -27,12 +27,14 @@ export interface CommitTime {
   readonly repeatWindowMs: number;
 }
 
-/** A commit that stored something: its number and how many rows it added. */
+/** A commit that stored something: its number, how many rows it added, and which. */
 export interface Commit {
   readonly commitNo: bigint;
   readonly spans: number;
   readonly logs: number;
   readonly metrics: number;
+  /** The slices of each batch, repeats left out. */
+  readonly batches: readonly (readonly Records[])[];
 }
 
 export interface CommitResult {
@@ -89,11 +91,11 @@ export async function commitBatches(
     );
     const added = await addRecords(store, joined(slices), time.nowMs);
     await store.commit.run();
-    if (added !== undefined) {
-      store.last.commitNo = added.commit.commitNo;
-      added.sources.remember();
-    }
-    return { commit: added?.commit, freshBatches: new Set(freshBatches) };
+    if (added === undefined) return { commit: undefined, freshBatches: new Set(freshBatches) };
+    store.last.commitNo = added.commit.commitNo;
+    added.sources.remember();
+    const commit = { ...added.commit, batches: storedOf(freshBatches, new Set(slices)) };
+    return { commit, freshBatches: new Set(freshBatches) };
   } catch (error) {
     // A failed statement or commit may have ended the transaction already.
     await connection.run('ROLLBACK').catch(() => undefined);
@@ -126,6 +128,13 @@ async function rememberExports(
   return slices.filter(slice => slice.exportId === undefined || freshIds.delete(slice.exportId));
 }
 
+function storedOf(
+  batches: readonly RecordBatch[],
+  stored: ReadonlySet<SliceRecords>,
+): readonly (readonly Records[])[] {
+  return batches.map(batch => batch.slices.filter(slice => stored.has(slice)).map(slice => slice.records));
+}
+
 function joined(slices: readonly SliceRecords[]): Records {
   const all = slices.map(slice => slice.records);
   const [only] = all;
@@ -142,7 +151,7 @@ function joined(slices: readonly SliceRecords[]): Records {
 }
 
 interface Added {
-  readonly commit: Commit;
+  readonly commit: Omit<Commit, 'batches'>;
   readonly sources: ResolvedSources;
 }
 
@@ -185,19 +194,29 @@ interface CommitRow {
   readonly records: Records;
 }
 
-const COMMITS = {
+const COMMITS: AppendedTable<CommitRow> = {
   table: 'commits',
-  columns: [
-    ({ commitNo }: CommitRow) => commitNo,
-    ({ nowMs }: CommitRow) => BigInt(nowMs),
-    ({ records }: CommitRow) => records.spans.length,
-    ({ records }: CommitRow) => records.logs.length,
-    ({ records }: CommitRow) => records.metrics.length,
-    ({ records }: CommitRow) => latest(records.spans, span => span.startNs),
-    ({ records }: CommitRow) => latest(records.logs, log => log.timeNs),
-    ({ records }: CommitRow) => latest(records.metrics, metric => metric.timeNs),
-  ],
-} as const;
+  columnCount: 8,
+  write(columns, at, { commitNo, nowMs, records: { spans, logs, metrics } }) {
+    columns[0]?.setItem(at, commitNo);
+    columns[1]?.setItem(at, BigInt(nowMs));
+    columns[2]?.setItem(at, spans.length);
+    columns[3]?.setItem(at, logs.length);
+    columns[4]?.setItem(at, metrics.length);
+    columns[5]?.setItem(
+      at,
+      latest(spans, span => span.startNs),
+    );
+    columns[6]?.setItem(
+      at,
+      latest(logs, log => log.timeNs),
+    );
+    columns[7]?.setItem(
+      at,
+      latest(metrics, metric => metric.timeNs),
+    );
+  },
+};
 
 function latest<R>(rows: readonly R[], timeOf: (row: R) => bigint): bigint | null {
   let latestNs: bigint | null = null;

@@ -3,6 +3,7 @@ import type { Component } from '../../shared/lifecycle.ts';
 import { once } from '../../shared/lifecycle.ts';
 import { holdDataFolder, sizeOf, walOf } from './data-folder.ts';
 import { firstLine, type InstanceOptions, openInstance, withConnection } from './instance.ts';
+import { lockDown } from './lock-down.ts';
 import { migrate } from './migrations.ts';
 import { storeSize } from './store-size.ts';
 
@@ -103,7 +104,10 @@ async function openMigrated(path: string, options: DatabaseOptions): Promise<Duc
   const { maxSpillBytes = 0 } = options;
   const instance = await openInstance(path, options, { max_temp_directory_size: `${maxSpillBytes}B` });
   try {
-    await withConnection(instance, connection => migrate(connection, path));
+    await withConnection(instance, async connection => {
+      await migrate(connection, path);
+      await lockDown(connection);
+    });
     return instance;
   } catch (error) {
     instance.closeSync();

@@ -6,8 +6,9 @@ import { UnusableDataError } from './unusable-data-error.ts';
  * edited: data folders out there were made by it. What the columns hold is in `tables.ts`.
  *
  * Rows are stored in the order of their commits and read by it: `commit_no` is what snapshots, retention and the way
- * from a trace to its rows go by, and DuckDB skips whole row groups by its range. ENUM values are in storage order and
- * may only be added at the end.
+ * from a trace to its rows go by, and DuckDB skips whole row groups by its range. ENUMs are written out where they are
+ * used: DuckDB cannot replay a log that creates a type in another schema than `main`. Their values are in storage
+ * order and may only be added at the end.
  *
  * What a commit does all the time is to append, never to update: while reads overlap, DuckDB takes no checkpoint after
  * an update, and the WAL grows without end. So the state of the shard is the newest row of `commits` and of `floors`.
@@ -45,7 +46,9 @@ const MIGRATIONS: readonly string[] = [
     events VARCHAR, llm VARCHAR, otlp VARCHAR,
     source UINTEGER NOT NULL, commit_no UBIGINT NOT NULL, replaced_at UBIGINT
   );
-  CREATE TABLE store.trace_commits (trace_key UBIGINT NOT NULL, commit_no UBIGINT NOT NULL);
+  CREATE TABLE store.trace_commits (
+    trace_key UBIGINT NOT NULL, commit_no UBIGINT NOT NULL, repeats BOOLEAN NOT NULL
+  );
   CREATE TABLE store.logs (
     time_ns UBIGINT NOT NULL, observed_ns UBIGINT NOT NULL,
     trace_id UHUGEINT NOT NULL, span_id UBIGINT NOT NULL,
@@ -65,12 +68,46 @@ const MIGRATIONS: readonly string[] = [
   CREATE TABLE store.span_words (word VARCHAR NOT NULL, trace_id UHUGEINT NOT NULL, commit_no UBIGINT NOT NULL);
   CREATE TABLE store.log_words (word VARCHAR NOT NULL, commit_no UBIGINT NOT NULL);
   CREATE TABLE store.blobs (
-    sha256 VARCHAR NOT NULL, content BLOB NOT NULL, last_commit UBIGINT NOT NULL, pinned_until_ms BIGINT
+    hash_key UHUGEINT NOT NULL, sha256 VARCHAR NOT NULL, content BLOB NOT NULL,
+    last_commit UBIGINT NOT NULL, pinned_until_ms BIGINT
   );
   CREATE TABLE store.comments (
     id VARCHAR NOT NULL, trace_id VARCHAR NOT NULL, span_id VARCHAR,
     author VARCHAR NOT NULL, body VARCHAR NOT NULL, created_ns UBIGINT NOT NULL, commit_no UBIGINT NOT NULL
   );
+
+  -- What analysts see (docs/DATA-MODEL.md). No joins: with one, the newest N rows of a view are read from all of it.
+  CREATE MACRO store.trace_id_text(id) AS
+    CASE WHEN id <> 0 THEN lower(lpad(to_hex(id), 32, '0')) END;
+  CREATE MACRO store.span_id_text(id) AS
+    CASE WHEN id <> 0 THEN lower(lpad(to_hex(id), 16, '0')) END;
+  CREATE MACRO store.time_of(ns) AS make_timestamp((ns // 1000)::BIGINT);
+  -- The sum of start and duration need not fit 64 bits; in parts it does, and rounds down like a start.
+  CREATE MACRO store.end_of(ns, duration) AS make_timestamp(
+    (ns // 1000)::BIGINT + duration // 1000 + ((ns % 1000)::BIGINT + duration % 1000 + 1000) // 1000 - 1
+  );
+  CREATE VIEW spans AS SELECT
+    store.trace_id_text(trace_id) AS trace_id, store.span_id_text(span_id) AS span_id,
+    store.span_id_text(parent_span_id) AS parent_span_id, service, operation,
+    store.time_of(start_ns) AS start_time, store.end_of(start_ns, duration_ns) AS end_time,
+    duration_ns / 1e6 AS duration_ms, status::VARCHAR AS status, attributes::JSON AS attributes,
+    coalesce(events, '[]')::JSON AS events, kind::VARCHAR AS kind, llm::JSON AS llm,
+    start_ns, duration_ns, otlp::JSON AS otlp, source, commit_no
+  FROM store.spans WHERE replaced_at IS NULL;
+  CREATE VIEW logs AS SELECT
+    store.time_of(time_ns) AS timestamp, store.time_of(observed_ns) AS observed_timestamp,
+    store.trace_id_text(trace_id) AS trace_id, store.span_id_text(span_id) AS span_id,
+    severity::VARCHAR AS severity, severity_text, body, service, attributes::JSON AS attributes, body_sha256,
+    time_ns, observed_ns, otlp::JSON AS otlp, source, commit_no
+  FROM store.logs;
+  CREATE VIEW metrics AS SELECT
+    store.time_of(time_ns) AS timestamp, service, name, metric_type::VARCHAR AS metric_type, value, unit,
+    attributes::JSON AS attributes, time_ns, otlp::JSON AS otlp, source, commit_no
+  FROM store.metrics;
+  CREATE VIEW trace_comments AS SELECT
+    id, trace_id, span_id, author, body, store.time_of(created_ns) AS created_at, created_ns, commit_no
+  FROM store.comments;
+  CREATE VIEW sources AS SELECT id AS source, resource::JSON AS resource, scope::JSON AS scope FROM store.sources;
   `,
 ];
 

@@ -1,5 +1,6 @@
-import { BIGINT, blobValue, type DuckDBConnection, LIST, listValue, VARCHAR } from '@duckdb/node-api';
-import { appendRows } from './append.ts';
+import { BIGINT, blobValue, type DuckDBConnection, LIST, listValue, UHUGEINT } from '@duckdb/node-api';
+import { type AppendedTable, appendRows } from './append.ts';
+import { hashKey } from './blobs.ts';
 import type { Blob } from './tables.ts';
 
 /**
@@ -13,29 +14,37 @@ export async function storeBlobs(
 ): Promise<void> {
   const distinct = distinctBlobs(blobs);
   if (distinct.length === 0) return;
-  const known = await connection.runAndReadAll(
-    'SELECT sha256 FROM store.blobs WHERE sha256 IN (SELECT unnest($hashes))',
-    { hashes: listValue(distinct.map(({ sha256 }) => sha256)) },
-    { hashes: LIST(VARCHAR) },
-  );
-  const knownHashes = new Set(known.getRows().map(([sha256]) => sha256 as string));
-  const [named, added] = [true, false].map(isKnown =>
-    distinct.filter(({ sha256 }) => knownHashes.has(sha256) === isKnown),
-  ) as [Blob[], Blob[]];
-  await nameAgain(connection, named, commitNo);
+  const known = await knownKeys(connection, distinct);
+  const isKnown = ({ sha256 }: Blob) => known.has(hashKey(sha256));
+  await nameAgain(connection, distinct.filter(isKnown), commitNo);
   await appendRows(
     connection,
-    {
-      table: 'blobs',
-      columns: [
-        (blob: Blob) => blob.sha256,
-        (blob: Blob) => blobValue(blob.content),
-        () => commitNo,
-        (blob: Blob) => pinOf(blob),
-      ],
-    },
-    added,
+    blobsTable(commitNo),
+    distinct.filter(blob => !isKnown(blob)),
   );
+}
+
+function blobsTable(commitNo: bigint): AppendedTable<Blob> {
+  return {
+    table: 'blobs',
+    columnCount: 5,
+    write(columns, at, blob) {
+      columns[0]?.setItem(at, hashKey(blob.sha256));
+      columns[1]?.setItem(at, blob.sha256);
+      columns[2]?.setItem(at, blobValue(blob.content));
+      columns[3]?.setItem(at, commitNo);
+      columns[4]?.setItem(at, pinOf(blob));
+    },
+  };
+}
+
+async function knownKeys(connection: DuckDBConnection, blobs: readonly Blob[]): Promise<ReadonlySet<bigint>> {
+  const known = await connection.runAndReadAll(
+    'SELECT hash_key FROM store.blobs WHERE hash_key IN (SELECT unnest($keys))',
+    { keys: listValue(blobs.map(({ sha256 }) => hashKey(sha256))) },
+    { keys: LIST(UHUGEINT) },
+  );
+  return new Set(known.getRows().map(([key]) => key as bigint));
 }
 
 async function nameAgain(
@@ -48,13 +57,13 @@ async function nameAgain(
     `UPDATE store.blobs SET
        last_commit = ${commitNo},
        pinned_until_ms = greatest(blobs.pinned_until_ms, named.pinned_until_ms)
-     FROM (SELECT unnest($hashes) AS sha256, unnest($pins) AS pinned_until_ms) AS named
-     WHERE blobs.sha256 = named.sha256`,
+     FROM (SELECT unnest($keys) AS hash_key, unnest($pins) AS pinned_until_ms) AS named
+     WHERE blobs.hash_key = named.hash_key`,
     {
-      hashes: listValue(blobs.map(({ sha256 }) => sha256)),
+      keys: listValue(blobs.map(({ sha256 }) => hashKey(sha256))),
       pins: listValue(blobs.map(pinOf)),
     },
-    { hashes: LIST(VARCHAR), pins: LIST(BIGINT) },
+    { keys: LIST(UHUGEINT), pins: LIST(BIGINT) },
   );
 }
 

@@ -43,7 +43,7 @@ interface Exclusive<T> {
 }
 
 export interface WriterOptions {
-  readonly database: Database;
+  readonly database: Pick<Database, 'connect' | 'reopenIfInvalidated'>;
   /** Why nothing can be stored now, asked before each transaction; `undefined` when it can. */
   readonly refusal?: () => Promise<string | undefined>;
   readonly clock: Clock;
@@ -52,6 +52,8 @@ export interface WriterOptions {
   readonly repeatWindowMs: number;
   /** How long a batch id is remembered. */
   readonly batchMemoryMs: number;
+  /** Asked when memory ran out in a commit, which is tried again when there was some to free. */
+  readonly freeMemory?: () => Promise<boolean>;
 }
 
 /** Rows after which a transaction takes no further batch, so that one commit cannot hold up the rest for seconds. */
@@ -128,7 +130,10 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
       return { kind: 'stored', commit, freshBatches };
     } catch (error) {
       logger.error({ err: error, batches: group.length }, 'storing batches failed');
-      return { kind: 'failed', reason: firstLine(error), isFatal: await reconnect(error) };
+      const isFatal = await reconnect(error);
+      // Storing goes before asking.
+      if (!isFatal && isOutOfMemory(error) && (await options.freeMemory?.())) return commit(group);
+      return { kind: 'failed', reason: firstLine(error), isFatal };
     }
   }
 
@@ -189,6 +194,10 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
       store.connection.closeSync();
     }),
   };
+}
+
+function isOutOfMemory(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('Out of Memory Error');
 }
 
 function outcomeOf(attempt: Attempt, batch: RecordBatch): WriteOutcome {

@@ -48,7 +48,7 @@ function repeatWarnings({ shard, delivery }: Config): string[] {
   return warnings;
 }
 
-function sizeWarnings({ ingest, queue }: Config): string[] {
+function sizeWarnings({ ingest, queue, shard }: Config): string[] {
   const warnings: string[] = [];
   if (ingest.maxBytesInFlight < ingest.maxRequestBytes) {
     warnings.push(
@@ -68,6 +68,11 @@ function sizeWarnings({ ingest, queue }: Config): string[] {
   if (queue.batchBytes > ingest.maxRequestBytes) {
     warnings.push(
       'queue.batchBytes is above ingest.maxRequestBytes: a shard with the same limit refuses the larger batches',
+    );
+  }
+  if (shard.sql.memoryLimit >= shard.memoryLimit) {
+    warnings.push(
+      'shard.sql.memoryLimit is not below shard.memoryLimit: an SQL query may take all the memory that storing needs',
     );
   }
   return warnings;

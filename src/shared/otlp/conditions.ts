@@ -1,7 +1,8 @@
 /**
  * The one status table of the OTLP doors: what went wrong, as HTTP and as gRPC say it, and whether a conforming
  * sender repeats the request (OTLP specification, "Failures" for gRPC and HTTP). Nothing else in the code base
- * picks a status for an OTLP answer, and nothing else interprets one.
+ * picks a status for an OTLP answer. Delivery is more patient with what shards answer than OTLP asks of a sender, and
+ * has rules of its own.
  */
 export const CONDITIONS = {
   malformed: { http: 400, grpc: 3, retryable: false },

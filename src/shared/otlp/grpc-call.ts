@@ -14,6 +14,7 @@ import {
   timeoutMsOf,
 } from './grpc-wire.ts';
 import { exportResponse, MEDIA_TYPES, rpcStatus, statusMessage } from './responses.ts';
+import { serveExport } from './serve-export.ts';
 import { SIGNAL_FACTS, SIGNALS, type Signal } from './signal.ts';
 
 const SIGNAL_OF_METHOD = new Map<string, Signal>(
@@ -57,19 +58,11 @@ export class GrpcCall {
       this.refuse(unknownMethod(this.#headers[':path'] ?? ''));
       return;
     }
-    const place = this.#door.admission.enter();
-    if (place.kind === 'refused') {
-      this.refuse(place);
-      return;
-    }
-    try {
-      const outcome = await this.#export(signal, place);
-      if (outcome === 'aborted') return;
-      if (outcome.kind === 'refused') this.refuse(outcome);
-      else this.#accept(signal, outcome);
-    } finally {
-      place.leave();
-    }
+    await serveExport(this.#door.admission, {
+      take: place => this.#export(signal, place),
+      accept: outcome => this.#accept(signal, outcome),
+      refuse: refusal => this.refuse(refusal),
+    });
   }
 
   async #export(signal: Signal, place: Place): Promise<ExportOutcome | 'aborted'> {

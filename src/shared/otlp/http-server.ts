@@ -12,6 +12,7 @@ import { plainBody, readBody, startBody } from './http-body.ts';
 import { answerBrokenRequest } from './http-broken-request.ts';
 import type { JsonTranscoder } from './json-transcoder.ts';
 import { type Encoding, exportResponse, MEDIA_TYPES, rpcStatus } from './responses.ts';
+import { serveExport } from './serve-export.ts';
 import { SIGNAL_FACTS, SIGNALS, type Signal } from './signal.ts';
 
 export interface OtlpHttpOptions extends DoorOptions {
@@ -89,22 +90,13 @@ class Exchange {
       this.refuse(route);
       return;
     }
-    const place = this.#door.admission.enter();
-    if (place.kind === 'refused') {
-      this.refuse(place);
-      return;
-    }
-    try {
-      const outcome = await this.#export(route, place);
-      if (outcome === 'aborted') return;
-      if (outcome.kind === 'refused') this.refuse(outcome);
-      else this.#accept(route, outcome);
-    } finally {
-      place.leave();
-    }
+    await serveExport(this.#door.admission, {
+      take: place => this.#export(route, place),
+      accept: outcome => this.#accept(route, outcome),
+      refuse: refusal => this.refuse(refusal),
+    });
   }
 
-  /** `aborted`: the client left, nobody waits for an answer. */
   async #export(route: Route, place: Place): Promise<ExportOutcome | 'aborted'> {
     const request = this.#request;
     const limits = { maxRequestBytes: this.#door.maxRequestBytes, place };

@@ -6,6 +6,7 @@ import { z } from 'zod';
  *
  * Request: `POST /internal/v1/reads/<name>` with a JSON body of the schema below. Windows are absolute nanoseconds,
  * pinned once by the proxy; a shard never looks at its own clock to answer a read. Nanoseconds are decimal strings.
+ * A slot range is a pair of slots, both included.
  *
  * Answer: 200 with NDJSON. Every row is one line `{"k":[…],"v":{…}}`: `k` is the sort key, an array of strings, and
  * comes first so that the proxy can merge without parsing `v`; `v` is the row, in the read API's own field names
@@ -14,18 +15,20 @@ import { z } from 'zod';
  * trailer is a failed shard, never a short answer.
  *
  * Snapshots: `asOf` in the trailer is the shard's commit number the rows were read at. A request that carries it
- * again sees exactly those rows, or is answered 410 with `{"error", "kind": "snapshot-gone"}` when retention has
- * deleted some of them since. `POST /internal/v1/snapshot` with `{"asOf"?, "reads": [{"name", "request"}, …]}`
- * answers several reads at one commit: the lines and trailer of each, one after the other.
+ * again sees exactly those rows, or is answered 410 with {@link SnapshotGone} when that cannot be: retention has
+ * deleted some of them, or the shard never came as far (its data was set back). `POST /internal/v1/snapshot` with a
+ * {@link SNAPSHOT_REQUEST} answers several reads at one commit: the lines and the trailer of each, one after the
+ * other. That body is whole when it has a trailer for every read.
  *
- * Bounds: `truncated` is true when a cap of the shard (rows or bytes of one answer), and not the request's own
- * `limit`, ended the rows; `truncatedBy` then names the setting that raises it.
+ * Bounds: `truncated` is true when a cap of the shard (rows or bytes of one read), and not the request's own `limit`,
+ * ended the rows; `truncatedBy` then names the setting that raises it. States of an aggregate that was truncated are
+ * still right one by one, but some are missing.
  *
  * Errors: 400 (request does not fit the schema), 404 (unknown read or version), 410 (snapshot gone), 503 (not ready
- * or too many reads wait), 500; always `{"error": "…"}`. A caller that goes away ends its query.
+ * or too many reads wait), 500; always `{"error": "…"}`. A caller that goes away ends its query, or its wait.
  *
- * Sort keys, all parts compared as UTF-8 bytes; numbers are zero-padded to 20 digits so that text order is number
- * order (see `ndjson.ts`):
+ * Sort keys, all parts compared as UTF-8 bytes. Numbers are zero-padded to 20 digits so that text order is number
+ * order (see `ndjson.ts`); signed 64-bit ones have 2^63 added first:
  *
  * | read            | key                                         | order      |
  * |-----------------|---------------------------------------------|------------|
@@ -51,12 +54,22 @@ export function readPath(name: ShardReadName): string {
   return `/internal/${READ_API_VERSION}/reads/${name}`;
 }
 
+export const SNAPSHOT_PATH = `/internal/${READ_API_VERSION}/snapshot`;
+
 const nanos = z.string().regex(/^\d{1,20}$/, 'expected nanoseconds as a decimal string');
 const signedNanos = z.string().regex(/^-?\d{1,39}$/, 'expected nanoseconds as a decimal string');
 const traceId = z.string().min(1).max(128);
 const limit = z.int().min(0).max(4_294_967_295);
 const attributes = z.array(z.tuple([z.string(), z.string()])).default([]);
+/**
+ * Words, all of which must be there, whole and in whatever case; between double quotes they must follow one another
+ * in one text. A text without a word matches nothing. `words.ts` of the shard says what a word is.
+ */
+const searchText = z.string().max(16_384);
 const slot = z.int().min(0).max(16_383);
+const nanosKey = z.string().regex(/^\d{20}$/, 'expected 20 digits');
+const hexKey = (digits: 16 | 32) =>
+  z.string().regex(new RegExp(`^[0-9a-f]{${digits}}$`), `expected ${digits} hex digits`);
 
 export const SEVERITIES = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'unspecified'] as const;
 export const SPAN_STATUSES = ['ok', 'error', 'unset'] as const;
@@ -75,10 +88,17 @@ const snapshot = {
 };
 /** Inclusive bounds of start time or timestamp. Without `toNs` there is no upper bound: rows from the future count. */
 const window = { ...snapshot, fromNs: nanos.optional(), toNs: nanos.optional() };
-/** The sort key that the answer starts at, rows with that very key included: how a page goes on. */
-const page = { startAt: z.array(z.string()).optional(), limit };
-/** Slots, as inclusive ranges, whose traces are counted elsewhere: they moved between topology versions. */
-const slotRanges = z.array(z.tuple([slot, slot]));
+/**
+ * How a page goes on: `startAt` is the sort key that the answer starts at. Rows with that very key are included, for
+ * there may be several, on several shards.
+ */
+const page = <Key extends [z.ZodType<string>, ...z.ZodType<string>[]]>(...key: Key) => ({
+  startAt: z.tuple(key).optional(),
+  limit,
+});
+const slotRanges = z.array(z.tuple([slot, slot])).max(1000);
+/** Slots whose traces `trace_count` leaves out, because other shards have some of their spans: see `traceIds`. */
+const slotsElsewhere = slotRanges.default([]);
 
 /** The columns that records can be counted by. */
 export const GROUP_COLUMNS = {
@@ -87,23 +107,18 @@ export const GROUP_COLUMNS = {
   metrics: ['service', 'name', 'metric_type'],
 } as const;
 
-const groupCounts = <T extends keyof typeof GROUP_COLUMNS>(of: T) => ({
+const groupCounts = <Of extends keyof typeof GROUP_COLUMNS>(of: Of) => ({
+  ...window,
   of: z.literal(of),
   by: z.array(z.enum(GROUP_COLUMNS[of])).min(1),
-});
-
-const grouping = {
-  ...window,
   service: z.string().optional(),
-  /** Spans only. */
-  status: z.enum(SPAN_STATUSES).optional(),
   /** Only groups of at least so many: the floor of a top-k round. */
   atLeast: z.int().min(1).optional(),
   /** Only these groups, named in the order of `by`: the last round of a top-k. */
   groups: z.array(z.array(z.string())).optional(),
   /** The largest groups only, ties by name; still in the order of their names. */
   top: z.int().min(1).optional(),
-};
+});
 
 /** A closed range of durations; of one service when it names one. */
 const durationRange = z.strictObject({
@@ -111,6 +126,7 @@ const durationRange = z.strictObject({
   minNs: signedNanos,
   maxNs: signedNanos,
 });
+const durationRanges = z.array(durationRange).min(1).max(1000);
 
 export const SHARD_READS = {
   /** Spans, newest first; each span once, in its last commit. */
@@ -126,9 +142,9 @@ export const SHARD_READS = {
     attributes,
     /** Keys that must be there, whatever their value. */
     attributeKeys: z.array(z.string()).default([]),
-    /** Texts whose words must all occur in the prompts and completions of the span's trace; quoted parts as phrases. */
-    textWords: z.array(z.string()).optional(),
-    ...page,
+    /** What the prompts and completions of the span's trace must hold together. */
+    text: searchText.optional(),
+    ...page(nanosKey, hexKey(32), hexKey(16)),
   }),
   /** Every span of one trace, oldest first, each once. */
   trace: z.strictObject({ ...snapshot, traceId }),
@@ -139,10 +155,10 @@ export const SHARD_READS = {
     severity: z.enum(SEVERITIES).optional(),
     /** Case-sensitive plain substring of the body text, also of one that is kept as a blob. */
     bodyContains: z.string().optional(),
-    /** Texts whose words must all occur in the body; quoted parts as phrases. */
-    textWords: z.array(z.string()).optional(),
+    /** What the body, also one that is kept as a blob, must hold. */
+    text: searchText.optional(),
     traceId: traceId.optional(),
-    ...page,
+    ...page(nanosKey, nanosKey, hexKey(32).or(z.literal('')), hexKey(16).or(z.literal('')), hexKey(16)),
   }),
   metrics: z.strictObject({
     ...window,
@@ -153,29 +169,28 @@ export const SHARD_READS = {
     metricType: z.enum(METRIC_TYPES).optional(),
     attributes,
     oldestFirst: z.boolean().default(false),
-    ...page,
+    ...page(nanosKey, z.string(), z.string(), hexKey(16)),
   }),
   /** Comments on one trace, on some, or on all. */
   comments: z.strictObject({
     ...snapshot,
     traceIds: z.array(traceId).optional(),
     newestFirst: z.boolean().default(false),
-    ...page,
+    ...page(nanosKey, z.string()),
   }),
   /** One {@link ServiceState} per service; without a window over everything stored. */
   services: z.strictObject({
     ...window,
     service: z.string().optional(),
-    /** Left out of `trace_count`; their traces are read with `traceIds`. */
-    slotsElsewhere: slotRanges.default([]),
+    slotsElsewhere,
   }),
   /** One {@link SpanTotals}. */
   spanTotals: z.strictObject({
     ...window,
     service: z.string().optional(),
-    slotsElsewhere: slotRanges.default([]),
+    slotsElsewhere,
   }),
-  /** The distinct traces of some slots, of each service when asked so: `{}` for each key. */
+  /** The distinct traces of some slots, of each service when asked so. The key says it all: the rows are `{}`. */
   traceIds: z.strictObject({
     ...window,
     service: z.string().optional(),
@@ -183,8 +198,10 @@ export const SHARD_READS = {
     byService: z.boolean().default(false),
   }),
   /**
-   * Log-bucket counts of durations ({@link DurationBucket}): bucket `floor(log2|v| · 2^scale)` with the sign of the
-   * value, zero in a bucket of its own. `ranges` refines: each range is cut into `parts` of equal width instead.
+   * Counts of durations by size ({@link DurationBucket}): bucket `floor(log2|v| · 2^scale)` with the sign of the value,
+   * zero in a bucket of its own. Every duration is in exactly one bucket and no two buckets overlap; where between two
+   * powers of two one ends is up to the shard's floating point. `ranges` refines: each range, instead, is cut into
+   * `parts` of equal width. The key numbers the buckets, or parts, in the order of their values.
    */
   durationBuckets: z.strictObject({
     ...window,
@@ -192,21 +209,26 @@ export const SHARD_READS = {
     services: z.array(z.string()).optional(),
     byService: z.boolean().default(false),
     scale: z.int().min(0).max(8).default(3),
-    ranges: z.array(durationRange).optional(),
+    ranges: durationRanges.optional(),
     parts: z.int().min(2).max(4096).default(256),
   }),
   /** Every distinct duration inside each range, with how often it occurs ({@link DurationValue}). */
   durationValues: z.strictObject({
     ...window,
     service: z.string().optional(),
-    ranges: z.array(durationRange).min(1),
+    ranges: durationRanges,
   }),
   /** How many records each group has ({@link GroupCount}). */
-  groupCounts: z.discriminatedUnion('of', [
-    z.strictObject({ ...groupCounts('spans'), ...grouping }),
-    z.strictObject({ ...groupCounts('logs'), ...grouping }),
-    z.strictObject({ ...groupCounts('metrics'), ...grouping }),
-  ]),
+  groupCounts: z
+    .discriminatedUnion('of', [
+      z.strictObject({ ...groupCounts('spans'), status: z.enum(SPAN_STATUSES).optional() }),
+      z.strictObject(groupCounts('logs')),
+      z.strictObject(groupCounts('metrics')),
+    ])
+    .refine(({ by, groups }) => groups?.every(group => group.length === by.length) ?? true, {
+      path: ['groups'],
+      error: 'expected as many names in each group as there are columns in `by`',
+    }),
   /** One {@link Holdings}: what the shard still has, so that one that left the topology is asked while it matters. */
   holdings: z.strictObject({ ...snapshot }),
 } as const;
@@ -214,6 +236,21 @@ export const SHARD_READS = {
 export type ShardReadName = keyof typeof SHARD_READS;
 export type ShardReadRequest<N extends ShardReadName> = z.input<(typeof SHARD_READS)[N]>;
 export type ParsedShardRead<N extends ShardReadName> = z.output<(typeof SHARD_READS)[N]>;
+
+/** Several reads at one commit. Their requests leave `asOf` out: the one of the snapshot is theirs. */
+export const SNAPSHOT_REQUEST = z.strictObject({
+  ...snapshot,
+  reads: z
+    .array(z.strictObject({ name: z.string(), request: z.looseObject({ asOf: z.never().optional() }) }))
+    .min(1)
+    .max(32),
+});
+
+/** Body of a 410. */
+export interface SnapshotGone {
+  readonly error: string;
+  readonly kind: 'snapshot-gone';
+}
 
 /** Partial state of some spans. Sums of durations are integers: nanoseconds as a decimal string. */
 interface SpanState {
@@ -258,9 +295,13 @@ export interface GroupCount {
 }
 
 export interface Holdings {
+  /** Rows as they are stored: a span that was sent twice counts twice, one that was replaced as well. */
   readonly spans: number;
   readonly logs: number;
   readonly metrics: number;
+  readonly comments: number;
+  /** Of the present, whatever the snapshot. */
+  readonly blobs: number;
   /** Commits up to this one were deleted by retention; "0" for none. */
   readonly floor: string;
 }

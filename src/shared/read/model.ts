@@ -61,3 +61,14 @@ export interface MetricRow extends OtlpRest {
   readonly unit: string;
   readonly attributes: Readonly<Record<string, string>>;
 }
+
+/** Contract §1.2. */
+export interface CommentRow {
+  readonly id: string;
+  readonly trace_id: string;
+  readonly span_id: string | null;
+  readonly author: string;
+  readonly body: string;
+  /** RFC 3339 with `+00:00`. */
+  readonly created_at: string;
+}

@@ -14,6 +14,11 @@ export function nanosKey(nanos: bigint): string {
   return nanos.toString().padStart(20, '0');
 }
 
+/** Sort-key form of a signed 64-bit number. */
+export function signedKey(value: bigint): string {
+  return nanosKey(value + 2n ** 63n);
+}
+
 /** A raw quote cannot occur inside a JSON string, so the first `],"v":` ends the key. */
 const KEY_END = '],"v":';
 

@@ -1,37 +1,60 @@
 import { z } from 'zod';
+import { READ_API_VERSION } from './contract.ts';
 
 /**
  * The internal write API of a shard: `POST /internal/v1/writes/<kind>` with a JSON body of the schema below. `id` is
  * made by the proxy and names the write for ever: sent again it changes nothing and is answered as before. 200 with
- * the stored thing, after it is committed and synced; 400 with `{"error"}` when the body does not fit, 503 when the
- * shard cannot take it and the same write may be tried again.
+ * the stored row of the read API, after it is committed and synced; 400 with `{"error"}` when the body does not fit,
+ * 413 when it is larger than {@link MAX_WRITE_BYTES}, 503 when the shard cannot take it now and the same write may be
+ * tried again.
  *
- * Blobs: `PUT /internal/v1/blobs/<sha256>` with the raw bytes (400 when they have another hash), pinned for the eval
- * retention, and `GET` of the same path (404 when the shard does not have it).
+ * Blobs: `PUT /internal/v1/blobs/<sha256>` with the raw bytes, at most {@link MAX_BLOB_BYTES}, is answered 200 with
+ * {@link StoredBlob} once they are committed and synced; 400 when they have another hash. They are pinned for the
+ * eval retention, counted from the last PUT. `GET` of the same path answers with the bytes of any blob of the shard,
+ * uploaded or taken out of a span or a log record, after comparing them with the hash; 404 when it does not have it.
  */
-const id = z.string().regex(/^[A-Za-z0-9._:-]{1,128}$/);
-const pathId = z.string().regex(/^[A-Za-z0-9._:-]{1,128}$/);
-const nanos = z.string().regex(/^\d{1,20}$/, 'expected nanoseconds as a decimal string');
-const hexId = (digits: number) => z.string().regex(new RegExp(`^[0-9a-f]{${digits}}$`));
+export const MAX_WRITE_BYTES = 4 * 1024 * 1024;
+export const MAX_BLOB_BYTES = 2 * 1024 * 1024;
+
+export const SHA256_FORM = /^[0-9a-f]{64}$/;
+
+const MAX_UINT64 = 2n ** 64n - 1n;
+
+const id = z.string().regex(/^[A-Za-z0-9._:-]{1,128}$/, 'expected 1 to 128 of A-Z a-z 0-9 . _ : -');
+/** Half of a surrogate pair is no character: UTF-8 cannot hold it, and it could not come back as it was. */
+const text = z.string().refine(value => value.isWellFormed(), 'expected text without lone surrogates');
+const nanos = z
+  .string()
+  .refine(
+    value => /^\d{1,20}$/.test(value) && BigInt(value) <= MAX_UINT64,
+    'expected nanoseconds as a decimal string, below 2^64',
+  );
+const hexId = (digits: number) =>
+  z
+    .string()
+    .regex(
+      new RegExp(`^(?!0+$)[0-9a-f]{${digits}}$`),
+      `expected ${digits} lower-case hex digits, not all zero`,
+    );
 
 export const SHARD_WRITES = {
-  /** Contract §1.2. Answered with the comment's row. */
+  /** Contract §1.2. Answered with its `CommentRow`. */
   comment: z.strictObject({
     id,
-    traceId: pathId,
-    spanId: pathId.optional(),
-    author: z.string(),
-    body: z.string(),
+    traceId: id,
+    spanId: id.optional(),
+    author: text,
+    body: text,
     createdNs: nanos,
   }),
-  /** Contract §1.5: a gauge `tael_eval_score` of service `tael-eval`. Answered with the metric's row. */
+  /** Contract §1.5: a gauge `tael_eval_score` of service `tael-eval`. Answered with its `MetricRow`. */
   score: z.strictObject({
     id,
     timeNs: nanos,
     value: z.number(),
-    attributes: z.record(z.string(), z.string()),
+    attributes: z.record(text, text),
   }),
-  /** Contract §1.5. Replaces the span of the same ids, in aggregates too. Answered with the span's row. */
+  /** Contract §1.5. Replaces the span of the same ids, in aggregates too. Answered with its `SpanRow`. */
   runnerSpan: z.strictObject({
     id,
     traceId: hexId(32),
@@ -39,11 +62,22 @@ export const SHARD_WRITES = {
     startNs: nanos,
     endNs: nanos,
     status: z.enum(['ok', 'error', 'unset']),
-    attributes: z.record(z.string(), z.string()),
+    attributes: z.record(text, text),
   }),
 } as const;
 
 export type ShardWriteKind = keyof typeof SHARD_WRITES;
 export type ShardWrite<K extends ShardWriteKind> = z.output<(typeof SHARD_WRITES)[K]>;
 
-export const SHA256_FORM = /^[0-9a-f]{64}$/;
+export function writePath(kind: ShardWriteKind): string {
+  return `/internal/${READ_API_VERSION}/writes/${kind}`;
+}
+
+export function blobPath(sha256: string): string {
+  return `/internal/${READ_API_VERSION}/blobs/${sha256}`;
+}
+
+export interface StoredBlob {
+  readonly sha256: string;
+  readonly size: number;
+}

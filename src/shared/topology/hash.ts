@@ -15,6 +15,11 @@ export interface Hash {
   hash64(bytes: Uint8Array, seed?: bigint): bigint;
 }
 
+/** 16 lower-case hex digits. */
+export function hex64(hash: bigint): string {
+  return hash.toString(16).padStart(16, '0');
+}
+
 export async function createHash(): Promise<Hash> {
   const { h64Raw } = await xxhash();
   return {

@@ -10,7 +10,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ShardOptions } from '../../../src/shard/create-shard.ts';
 import { verifyFolder } from '../../../src/shard/verify-folder.ts';
 import { createHash } from '../../../src/shared/topology/hash.ts';
-import { traceId, tracesOf } from '../../support/otlp-samples.ts';
+import { spanId, traceId, tracesOf } from '../../support/otlp-samples.ts';
+import { getBlob, postWrite, putBlob, sha256 } from '../../support/shard-writes.ts';
 import { deliver, read, type TestBatch } from '../../support/test-shard.ts';
 
 const CHILD = fileURLToPath(new URL('../../support/shard-child.ts', import.meta.url));
@@ -145,7 +146,69 @@ describe('a shard that is killed', () => {
       .poll(async () => (await read(`http://127.0.0.1:${readPort}`, 'spans', { limit: 1 })).keys)
       .toEqual([]);
   });
+
+  it('has every write of the read API that was answered, and takes none of them twice', async () => {
+    const answered = new Set<number>();
+    let sent = 0;
+    const { readPort, child } = await startChild();
+    let isKilled = false;
+    const senders = Array.from({ length: SENDERS }, async () => {
+      while (!isKilled) {
+        const number = sent++;
+        const answers = await writeAll(readPort, number).catch(() => []);
+        if (answers.length > 0 && answers.every(({ status }) => status === 200)) answered.add(number);
+      }
+    });
+    await expect.poll(() => answered.size, { timeout: 20_000 }).toBeGreaterThan(3 * SENDERS);
+    await kill(child);
+    isKilled = true;
+    await Promise.all(senders);
+
+    const again = await startChild();
+    const readUrl = `http://127.0.0.1:${again.readPort}`;
+    for (const number of answered) {
+      expect(await getBlob(readUrl, sha256(`blob ${number}`))).toBe(`blob ${number}`);
+    }
+    const stored = async () => {
+      const comments = await read(readUrl, 'comments', { limit: 10 * sent });
+      const scores = await read(readUrl, 'metrics', { limit: 10 * sent });
+      const spans = await read(readUrl, 'spans', { limit: 10 * sent });
+      return [
+        comments.rows.map(row => row.body),
+        scores.rows.map(row => String(row.value)),
+        spans.rows.map(row => (row.attributes as { number: string }).number),
+      ];
+    };
+    for (const numbers of await stored())
+      expect(numbers).toEqual(expect.arrayContaining([...answered].map(String)));
+    // Senders that got no answer try again.
+    for (let number = 0; number < sent; number++) await writeAll(again.readPort, number);
+    const all = Array.from({ length: sent }, (_, number) => String(number)).toSorted();
+    for (const numbers of await stored()) expect(numbers.toSorted()).toEqual(all);
+    const [state] = (await read(readUrl, 'services', {})).rows;
+    expect(state?.span_count).toBe(sent);
+  });
 });
+
+/** One write of each kind, and an upload. */
+function writeAll(readPort: number, number: number) {
+  const readUrl = `http://127.0.0.1:${readPort}`;
+  const id = `w${number}`;
+  const ids = { traceId: traceId(id), spanId: spanId(id) };
+  return Promise.all([
+    postWrite(readUrl, 'comment', { id, ...ids, author: 'me', body: String(number), createdNs: '1' }),
+    postWrite(readUrl, 'score', { id, timeNs: '1', value: number, attributes: {} }),
+    postWrite(readUrl, 'runnerSpan', {
+      id,
+      ...ids,
+      startNs: '1',
+      endNs: '2',
+      status: 'ok',
+      attributes: { number: String(number) },
+    }),
+    putBlob(readUrl, `blob ${number}`),
+  ]);
+}
 
 describe('a data folder that another process uses', () => {
   it('is taken over when that process ends in time', async () => {

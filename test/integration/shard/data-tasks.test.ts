@@ -112,7 +112,7 @@ describe('verify', () => {
     ],
     [
       'a listed trace that is not there',
-      'INSERT INTO store.trace_commits VALUES (5, 2)',
+      'INSERT INTO store.trace_commits VALUES (5, 2, false)',
       'traces are found by their id',
     ],
     [

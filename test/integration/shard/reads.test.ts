@@ -107,11 +107,16 @@ describe('spans', () => {
     ['an underscore, which is no wildcard', { operation: 'o_' }, []],
     ['a least duration', { minDurationNs: '2000001' }, ['a2']],
     ['a greatest duration', { maxDurationNs: '-7' }, ['b3']],
-    ['a duration beyond what is stored', { minDurationNs: '9'.repeat(39) }, []],
+    ['a least duration beyond what is stored', { minDurationNs: '9'.repeat(39) }, []],
+    ['a greatest duration beyond what is stored', { maxDurationNs: `-${'9'.repeat(39)}` }, []],
+    ['durations up to more than is stored', { minDurationNs: '2', maxDurationNs: '9'.repeat(39) }, ['a2']],
     ['a status', { status: 'error' }, ['b1']],
     ['a start, itself included', { fromNs: '102' }, ['c2', 'c1']],
     ['a start in the far future', { fromNs: '9'.repeat(20) }, []],
     ['a number as text', { attributes: [['http.status', '200']] }, ['a1']],
+    ['an attribute key', { attributeKeys: ['http.status'] }, ['a1']],
+    ['attribute keys with special characters', { attributeKeys: ['a/~"b', ''] }, ['b1']],
+    ['an attribute key that only starts alike', { attributeKeys: ['http'] }, []],
     ['an attribute key with special characters', { attributes: [['a/~"b', 'x']] }, ['b1']],
     ['an empty attribute key', { attributes: [['', 'empty']] }, ['b1']],
     [
@@ -134,15 +139,36 @@ describe('spans', () => {
       },
       [],
     ],
-    ['a word, in all spans of its trace', { textWords: ['world'] }, ['c2', 'c1']],
-    ['words of prompt and completion', { textWords: ['hello', 'tag'] }, ['c2', 'c1']],
-    ['words that no trace has all of', { textWords: ['world', 'there'] }, []],
-    ['a word that is given twice', { textWords: ['world', 'world'] }, ['c2', 'c1']],
-    ['no words, which match nothing', { textWords: [] }, []],
-    ['as many words as a URL holds', { textWords: Array.from({ length: 4000 }, (_, i) => `w${i}`) }, []],
+    ['a word, in all spans of its trace', { text: 'WORLD' }, ['c2', 'c1']],
+    ['words of prompt and completion', { text: 'hello tag' }, ['c2', 'c1']],
+    ['words that no trace has all of', { text: 'world there' }, []],
+    ['a word that is given twice', { text: 'world world' }, ['c2', 'c1']],
+    ['no words, which match nothing', { text: '' }, []],
+    ['as many words as a URL holds', { text: Array.from({ length: 2500 }, (_, i) => `w${i}`).join(' ') }, []],
     ['several filters at once', { service: 'shop', fromNs: '100', status: 'unset' }, ['b3', 'a1']],
   ])('are found by %s', async (_what, request, expected) => {
     expect(await spans(request)).toEqual(expected);
+  });
+
+  it('are found by the texts that they show for attributes of any type', async () => {
+    const other = await startTestShard();
+    const values = [
+      ...[1.5, 1e21, 1e-7, -0, 0.1, 5, 1e16, 123456789.125, 5e-324].map(doubleValue => ({ doubleValue })),
+      ...['NaN', 'Infinity', '-Infinity'].map(doubleValue => ({ doubleValue })),
+      ...['0', '-1', '9007199254740993', '-9223372036854775808'].map(intValue => ({ intValue })),
+      ...['', 'x"y\\', '😀', '\u0000', '1', 'true', '1.5'].map(stringValue => ({ stringValue })),
+      { boolValue: true },
+    ];
+    const attributes = values.map((value, index) => ({ key: `k${index}`, value }));
+    await other.send('traces', tracesOf('shop', [{ trace: 'a', span: 1, attributes }]));
+    const [row] = (await other.read('spans', { limit: 1 })).rows;
+    const shown = Object.entries(row?.attributes as Record<string, string>);
+    expect(shown).toHaveLength(values.length);
+    for (const [key, text] of shown) {
+      const found = await other.read('spans', { limit: 1, attributes: [[key, text]], attributeKeys: [key] });
+      expect([key, text, found.rows.length]).toEqual([key, text, 1]);
+    }
+    await other.remove();
   });
 
   it('are not more than the limit', async () => {
@@ -156,9 +182,12 @@ describe('spans', () => {
     expect(trailer.rows).toBe(0);
   });
 
-  it('show durations of nanoseconds exactly', async () => {
+  it('D14: show durations of nanoseconds exactly, and are found by them to the nanosecond', async () => {
     const { rows } = await shard.read('spans', { limit: 10, minDurationNs: '2000000' });
     expect(rows[0]?.duration_ms).toBe(2.000001);
+    expect(await spans({ minDurationNs: '2000001', maxDurationNs: '2000001' })).toEqual(['a2']);
+    expect(await spans({ minDurationNs: '2000002' })).toEqual([]);
+    expect(await spans({ minDurationNs: '2', maxDurationNs: '2000000' })).toEqual([]);
   });
 });
 

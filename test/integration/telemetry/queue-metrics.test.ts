@@ -103,6 +103,21 @@ describe('figures of the queue', () => {
     expect(sumOf(series, 'otelfan_queue_batches', { shard: 's0' })).toBe(3);
   });
 
+  it('of one lane that does not answer are left out, and no others', async () => {
+    await queue.enqueue([newBatch('s0'), newBatch('s1')]);
+    const away = () => Promise.reject(new Error('away'));
+    const series = await reading({
+      ...queue,
+      stats: shard => (shard === 's0' ? away() : queue.stats(shard)),
+      audit: shard => (shard === 's0' ? away() : queue.audit(shard)),
+    })();
+    expect(sumOf(series, 'otelfan_queue_up')).toBe(0);
+    for (const name of ['otelfan_queue_batches', 'otelfan_unaccounted_records']) {
+      expect(sumOf(series, name, { shard: 's0' })).toBeUndefined();
+      expect(sumOf(series, name, { shard: 's1' })).toBeDefined();
+    }
+  });
+
   it('tell when a ledger does not add up, as of the last look at it', async () => {
     let lost = 2;
     let audits = 0;

@@ -37,6 +37,12 @@ describe('hot keys', () => {
     expect(keys.top()).toEqual([{ signal: 'traces', key: 'ab'.repeat(16), shard: 's0', records: 1000 }]);
   });
 
+  it('names the shard that has the key now', () => {
+    const keys = createHotKeys({ now: () => 0 });
+    for (const shard of ['s0', 's1']) keys.add({ signal: 'logs', key: service('shop'), shard, records: 64 });
+    expect(keys.top()).toEqual([{ signal: 'logs', key: 'shop', shard: 's1', records: 128 }]);
+  });
+
   it('what was hot a while ago fades', () => {
     let nowMs = 0;
     const keys = createHotKeys({ now: () => nowMs });

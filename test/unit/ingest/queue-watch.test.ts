@@ -13,19 +13,22 @@ afterEach(() => watch?.stop());
 interface Said {
   bytes: Record<string, number>;
   unavailable: string | undefined;
-  fails: boolean;
+  /** Whether it does not answer, or for which shard only. */
+  fails: boolean | string;
   looks: number;
 }
 
 function watchOf(bytes: Record<string, number> = {}, shards: () => readonly string[] = () => ['s0', 's1']) {
   const said: Said = { bytes, unavailable: undefined, fails: false, looks: 0 };
+  const answer = <T>(value: T, isAway = false) =>
+    isAway || said.fails === true ? Promise.reject(new Error('away')) : Promise.resolve(value);
   watch = createQueueWatch({
     queue: {
-      stats: shard => Promise.resolve({ sizeBytes: said.bytes[shard] ?? 0 } as LaneStats),
-      shards: () => Promise.resolve(Object.keys(said.bytes)),
+      stats: shard => answer({ sizeBytes: said.bytes[shard] ?? 0 } as LaneStats, said.fails === shard),
+      shards: () => answer(Object.keys(said.bytes), said.fails !== false),
       unavailableReason: () => {
         said.looks++;
-        return said.fails ? Promise.reject(new Error('away')) : Promise.resolve(said.unavailable);
+        return answer(said.unavailable);
       },
     },
     shards,
@@ -99,6 +102,34 @@ describe('the queue watch', () => {
     const looks = said.looks;
     await expect.poll(() => said.looks).toBeGreaterThan(looks + 2);
     expect(watch.fullReason('s0')).toContain('1000 bytes waiting');
+  });
+
+  it('a lane that does not answer hides no other, and keeps what was known of it', async () => {
+    const { said, watch } = watchOf({ s0: 100, s1: 100 });
+    await expect.poll(() => said.looks).toBeGreaterThan(1);
+    said.fails = 's1';
+    watch.stored([batchOf('s0', 900), batchOf('s1', 900)]);
+    expect(watch.closedReason()).toContain('2000 bytes waiting');
+    await expect.poll(() => watch.fullReason('s0')).toBeUndefined();
+    expect(watch.fullReason('s1')).toContain('1000 bytes waiting');
+    expect(watch.closedReason()).toBeUndefined();
+    said.fails = false;
+    await expect.poll(() => watch.fullReason('s1')).toBeUndefined();
+  });
+
+  it('counts a batch once however often it is stored again', async () => {
+    let outcome: EnqueueOutcome = { kind: 'unknown', reason: 'timed out', shards: new Set(['s0']) };
+    const counted: Batch[] = [];
+    const queue = countStored(
+      { enqueue: () => Promise.resolve(outcome) },
+      { stored: batches => counted.push(...batches) },
+    );
+    const batches = [batchOf('s0', 1), batchOf('s1', 1)];
+    await queue.enqueue(batches);
+    await queue.enqueue(batches.slice(0, 1));
+    outcome = { kind: 'stored' };
+    await queue.enqueue(batches.slice(0, 1));
+    expect(counted).toEqual(batches);
   });
 
   it.each<[EnqueueOutcome, boolean]>([

@@ -4,6 +4,7 @@ import type { IngestEvents } from '../../../src/ingest/ingest-events.ts';
 import { createPartition } from '../../../src/ingest/partition/partition.ts';
 import { createReceiver } from '../../../src/ingest/receiver.ts';
 import { NO_POOL } from '../../../src/shared/buffer-pool.ts';
+import type { ExportRequest } from '../../../src/shared/otlp/door.ts';
 import { createOtlpTypes } from '../../../src/shared/otlp/messages.ts';
 import { createHash } from '../../../src/shared/topology/hash.ts';
 import { createTopology, type ShardSpec } from '../../../src/shared/topology/topology.ts';
@@ -43,7 +44,7 @@ function receiverWith({
   const exports: PendingExport[] = [];
   const received: Received[] = [];
   const shed: Shed[] = [];
-  const sampled: { shard: string; records: number }[] = [];
+  const sampled: { key: string; shard: string; records: number }[] = [];
   const batcher: Batcher = {
     store: pending => {
       exports.push(pending);
@@ -60,12 +61,12 @@ function receiverWith({
     onShardFull,
     storeTimeoutMs: 4000,
     events: { received: event => received.push(event), shed: event => shed.push(event) },
-    hotKeys: { add: seen => sampled.push(seen) },
+    hotKeys: { add: seen => sampled.push({ ...seen, key: Buffer.from(seen.key.bytes).toString() }) },
     buffers: NO_POOL,
     maxSliceBytes,
     clock: { now: () => 1_000_000 },
   });
-  const send = (body: Buffer, change: { warnings?: readonly string[]; deadlineMs?: number } = {}) =>
+  const send = (body: Buffer, change: Partial<ExportRequest> = {}) =>
     handle({
       signal: 'traces',
       transport: 'http',
@@ -150,6 +151,18 @@ describe('the receiver', () => {
       records: 64,
       shard: expect.stringMatching(/^s[01]$/),
     });
+  });
+
+  it('looks at a metric as often as it has 64 data points, and not at those after it instead', async () => {
+    const { sampled, send } = receiverWith();
+    const metric = (name: string, points: number) => ({
+      name,
+      gauge: { dataPoints: Array.from({ length: points }, () => ({})) },
+    });
+    const metrics = [metric('hot', 1000), ...Array.from({ length: 15 }, () => metric('cold', 1))];
+    const body = types.request('metrics').encode({ resourceMetrics: [{ scopeMetrics: [{ metrics }] }] });
+    await send(Buffer.from(body.finish()), { signal: 'metrics' });
+    expect(sampled).toMatchObject([{ key: 'hot', records: 1024 }]);
   });
 
   it('gives a repeat the same export id and another request another one', async () => {

@@ -41,15 +41,16 @@ describe('parameters of the reads', () => {
       status: 'error',
       fromNs: String(NOW_NS - 3_600_000_000_000n),
       attributes: [],
+      text: 'Hello  World',
       attributeKeys: [],
-      textWords: ['hello', 'world'],
       limit: 5,
     });
-    const logs = `service=s&severity=WARN&body_contains=X&trace_id=${TRACE_ID.toUpperCase()}&last=60&limit=0`;
+    const logs = `service=s&severity=WARN&body_contains=X&text=a+b&trace_id=${TRACE_ID.toUpperCase()}&last=60&limit=0`;
     expect(sent(logsRead, logs)).toEqual({
       service: 's',
       severity: 'warn',
       bodyContains: 'X',
+      text: 'a b',
       traceId: TRACE_ID,
       fromNs: String(NOW_NS - 60_000_000_000n),
       limit: 0,
@@ -89,9 +90,10 @@ describe('parameters of the reads', () => {
     expect(sent(tracesRead, `attribute=${query}`)).toMatchObject({ attributes });
   });
 
-  it('ask for no word when the text has none, which is not the same as no text', () => {
-    expect(sent(tracesRead, 'text=')).toMatchObject({ textWords: [] });
-    expect(sent(tracesRead, 'text=+')).toMatchObject({ textWords: [] });
+  it('ask for an empty text when it is there, which is not the same as no text', () => {
+    expect(sent(tracesRead, 'text=')).toMatchObject({ text: '' });
+    expect(sent(logsRead, 'text=')).toMatchObject({ text: '' });
+    expect(sent(logsRead, '')).not.toHaveProperty('text', '');
   });
 
   it('start a window longer than the epoch at the epoch', () => {

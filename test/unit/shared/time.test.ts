@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatNanos, parseWindowNanos } from '../../../src/shared/time.ts';
+import { formatNanos, formatNanosWithOffset, parseWindowNanos } from '../../../src/shared/time.ts';
 
 describe('formatNanos', () => {
   it.each([
@@ -12,6 +12,13 @@ describe('formatNanos', () => {
     [18_446_744_073_709_551_615n, '2554-07-21T23:34:33.709551615Z'],
   ])('prints %d as %s, with the shortest lossless fraction of 0, 3, 6 or 9 digits', (nanos, text) => {
     expect(formatNanos(nanos)).toBe(text);
+  });
+});
+
+describe('formatNanosWithOffset', () => {
+  it('prints the same time with +00:00 for Z', () => {
+    expect(formatNanosWithOffset(1_700_000_000_123_456_789n)).toBe('2023-11-14T22:13:20.123456789+00:00');
+    expect(formatNanosWithOffset(0n)).toBe('1970-01-01T00:00:00+00:00');
   });
 });
 

@@ -138,7 +138,7 @@ describe('bisecting', () => {
     const verdicts = rejected(batch);
     let isDown = true;
     const shard = shardOf((_, sends) => (isDown && sends === 8 ? down : undefined));
-    expect(await cut(batch, shard, verdicts)).toEqual({ kind: 'unfinished', because: down });
+    expect(await cut(batch, shard, verdicts)).toMatchObject({ kind: 'unfinished', because: down });
     isDown = false;
     const outcome = await cut(batch, shard, verdicts);
     expect(refusedNames(outcome)).toEqual(['poison 20', 'poison 50']);
@@ -147,15 +147,17 @@ describe('bisecting', () => {
     expect(shard.sent.length).toBe(new Set(shard.sent).size + 1);
   });
 
-  it('stops when its time is over', async () => {
-    const batch = batchOf(numbered(64, index => index === 20));
+  it('stops when its time is over, and says which parts the shard does not have', async () => {
+    const names = numbered(64, index => index === 20);
+    const batch = batchOf(names);
     const shard = shardOf();
     const hasTime = () => shard.sent.length < 3;
-    expect(await cut(batch, shard, rejected(batch), hasTime)).toEqual({
-      kind: 'unfinished',
-      because: 'out of time',
-    });
+    const outcome = await cut(batch, shard, rejected(batch), hasTime);
+    if (outcome.kind !== 'unfinished') throw new Error(outcome.kind);
+    expect(outcome.because).toBe('out of time');
     expect(shard.sent).toHaveLength(3);
+    const missing = [...outcome.refused.map(part => part.batch), ...outcome.open].flatMap(namesIn);
+    expect([...missing, ...shard.stored].toSorted()).toEqual(names.toSorted());
   });
 
   it('done again by a process that knows nothing of the first attempt, stores nothing twice', async () => {

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { createSlots } from '../../../../src/shard/reads/slots.ts';
 
+const stays = new AbortController().signal;
+
 describe('slots', () => {
   it('run so many at once, let so many wait and refuse the rest', async () => {
     const slots = createSlots({ running: 2, waiting: 1 });
@@ -10,7 +12,7 @@ describe('slots', () => {
       slots.run(() => {
         started.push(index);
         return gate.promise;
-      }),
+      }, stays),
     );
     expect(await results[3]).toBeUndefined();
     expect(started).toEqual([0, 1]);
@@ -25,7 +27,27 @@ describe('slots', () => {
 
   it('are free again after work that failed', async () => {
     const slots = createSlots({ running: 1, waiting: 0 });
-    await expect(slots.run(() => Promise.reject(new Error('boom')))).rejects.toThrow('boom');
-    expect(await slots.run(() => Promise.resolve('next'))).toBe('next');
+    await expect(slots.run(() => Promise.reject(new Error('boom')), stays)).rejects.toThrow('boom');
+    expect(await slots.run(() => Promise.resolve('next'), stays)).toBe('next');
+  });
+
+  it('are not kept for one that goes away while it waits', async () => {
+    const slots = createSlots({ running: 1, waiting: 1 });
+    const gate = Promise.withResolvers<string>();
+    const first = slots.run(() => gate.promise, stays);
+    const caller = new AbortController();
+    const gone = slots.run(() => Promise.resolve('never'), caller.signal);
+    caller.abort(new Error('gone'));
+    await expect(gone).rejects.toThrow('gone');
+    const second = slots.run(() => Promise.resolve('second'), stays);
+    gate.resolve('first');
+    expect(await first).toBe('first');
+    expect(await second).toBe('second');
+  });
+
+  it('are not taken by one that has gone already', async () => {
+    const slots = createSlots({ running: 1, waiting: 0 });
+    await expect(slots.run(() => Promise.resolve('never'), AbortSignal.abort())).rejects.toThrow();
+    expect(await slots.run(() => Promise.resolve('next'), stays)).toBe('next');
   });
 });

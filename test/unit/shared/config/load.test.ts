@@ -271,6 +271,7 @@ describe('a configuration that is legal and risky', () => {
       { OTELFAN_INGEST_MAX_BYTES_IN_FLIGHT: '1MiB' },
       'ingest.maxBytesInFlight',
     ],
+    ['SQL that may take all memory', { OTELFAN_SHARD_SQL_MEMORY_LIMIT: '1GiB' }, 'shard.sql.memoryLimit'],
     [
       'one active shard',
       { OTELFAN_TOPOLOGY: SHARDS.replace('topology:', '') },

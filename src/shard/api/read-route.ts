@@ -1,0 +1,77 @@
+import type { ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { SnapshotGone } from '../../shared/read/contract.ts';
+import { type Parsed, parseRead, parseSnapshot, type SnapshotCall } from '../reads/call.ts';
+import type { Reader } from '../reads/reader.ts';
+import type { Slots } from '../reads/slots.ts';
+import { readJson, sendError, sendJson } from './bodies.ts';
+import { callerGone, type Exchange, type Route } from './route.ts';
+
+export interface ReadRouteDeps {
+  readonly reader: Reader;
+  readonly slots: Slots;
+}
+
+const MAX_BODY_BYTES = 1024 * 1024;
+/** Lines are joined to pieces of about this size before they are written. */
+const WRITE_CHARS = 64 * 1024;
+
+/** `POST reads/<name>` and `POST snapshot`: the reads of the read contract, alone and several at one commit. */
+export function createReadRoutes(deps: ReadRouteDeps): readonly Route[] {
+  return [
+    {
+      method: 'POST',
+      path: /^reads\/([^/]+)$/,
+      handle: exchange => answer(deps, exchange, body => parseRead(exchange.name, body)),
+    },
+    { method: 'POST', path: /^snapshot$/, handle: exchange => answer(deps, exchange, parseSnapshot) },
+  ];
+}
+
+async function answer(
+  { reader, slots }: ReadRouteDeps,
+  { request, response }: Exchange,
+  parse: (body: unknown) => Parsed<SnapshotCall>,
+): Promise<void> {
+  const body = await readJson(request, MAX_BODY_BYTES);
+  if (body.kind === 'refused') return sendError(response, body);
+  const call = parse(body.value);
+  if (call.kind === 'refused') return sendError(response, call);
+
+  // A turn lasts until the answer is sent: it is held in memory as long.
+  const gone = callerGone(response);
+  const isDone = await slots.run(async () => {
+    await sendRead(reader, { call: call.value, gone, response });
+    return true;
+  }, gone);
+  if (isDone === undefined) sendError(response, { status: 503, message: 'too many reads wait already' });
+}
+
+interface ReadExchange {
+  readonly call: SnapshotCall;
+  readonly gone: AbortSignal;
+  readonly response: ServerResponse;
+}
+
+/** The queries are done before the status is sent, so that their failure can still be told. */
+async function sendRead(reader: Reader, { call, gone, response }: ReadExchange): Promise<void> {
+  const answer = await reader.read(call, gone);
+  if (answer.kind === 'gone') {
+    const refusal: SnapshotGone = { error: answer.reason, kind: 'snapshot-gone' };
+    return sendJson(response, JSON.stringify(refusal), 410);
+  }
+  response.writeHead(200, { 'content-type': 'application/x-ndjson' });
+  await pipeline(Readable.from(pieces(answer.lines)), response);
+}
+
+function* pieces(lines: Iterable<string>): Generator<string> {
+  let piece = '';
+  for (const line of lines) {
+    piece += line;
+    if (piece.length < WRITE_CHARS) continue;
+    yield piece;
+    piece = '';
+  }
+  yield piece;
+}

@@ -1,0 +1,33 @@
+import { allOf, anyOf, type Parameters, type TimeWindow, timeWindow, when } from './where.ts';
+
+interface CountedSpans extends TimeWindow {
+  readonly service?: string | undefined;
+}
+
+/** The condition on `store.spans` for what aggregates count: every stored row, but none that was replaced by then. */
+export function countedSpans(
+  request: CountedSpans,
+  asOf: bigint,
+  parameters: Parameters,
+  more: readonly (string | undefined)[] = [],
+): string {
+  return allOf([
+    `commit_no <= ${asOf}`,
+    `replaced_at IS NULL OR replaced_at > ${asOf}`,
+    timeWindow('start_ns', request, parameters),
+    when(request.service, service => `service = ${parameters.text(service)}`),
+    ...more,
+  ]);
+}
+
+/** Ranges of slots, both ends included. */
+export type SlotRanges = readonly (readonly [number, number])[];
+
+export function inSlots(ranges: SlotRanges): string {
+  return anyOf(ranges.map(([from, to]) => `slot BETWEEN ${from} AND ${to}`));
+}
+
+/** Distinct traces, without those of slots that are counted elsewhere. */
+export function traceCount(slotsElsewhere: SlotRanges): string {
+  return `count(DISTINCT trace_id) FILTER (NOT ${inSlots(slotsElsewhere)})`;
+}

@@ -1,0 +1,125 @@
+import { countedSpans } from './counted.ts';
+import { query, type ReadContext } from './read.ts';
+import { createParameters } from './where.ts';
+
+/** A transaction, and the commit that is read at. */
+export type AtCommit = Pick<ReadContext, 'connection' | 'asOf'>;
+
+/** Commits after one and up to another. */
+export interface CommitRange {
+  readonly after: bigint;
+  readonly upTo: bigint;
+}
+
+/** Of some spans of a service. */
+export interface ServiceCounts {
+  readonly spans: number;
+  readonly errors: number;
+  readonly durationNs: bigint;
+  readonly traces: number;
+}
+
+export const NO_COUNTS: ServiceCounts = { spans: 0, errors: 0, durationNs: 0n, traces: 0 };
+
+export function addCounts(a: ServiceCounts, b: ServiceCounts): ServiceCounts {
+  return {
+    spans: a.spans + b.spans,
+    errors: a.errors + b.errors,
+    durationNs: a.durationNs + b.durationNs,
+    traces: a.traces + b.traces,
+  };
+}
+
+/** Of the commits of one part of a range. */
+export interface CountedPart {
+  readonly part: number;
+  readonly service: string;
+  readonly counts: ServiceCounts;
+}
+
+/**
+ * What each service has in a range of commits, in parts of `commitsPerPart`. A trace is counted once, in the last
+ * part that has it.
+ */
+export async function countServices(
+  context: AtCommit,
+  range: CommitRange,
+  commitsPerPart: bigint,
+): Promise<readonly CountedPart[]> {
+  const parameters = createParameters();
+  const spans = `store.spans WHERE ${within(range)} AND ${countedSpans({}, context.asOf, parameters)}`;
+  const partOf = (commitNo: string) => `((${commitNo} - ${range.after} - 1) // ${commitsPerPart})::INTEGER`;
+  const result = await query(
+    context.connection,
+    `SELECT part, service, spans, errors, duration_ns, coalesce(traces, 0) FROM
+       (SELECT ${partOf('commit_no')} AS part, service, count(*) AS spans,
+          count(*) FILTER (status = 'error') AS errors, sum(duration_ns) AS duration_ns
+        FROM ${spans} GROUP BY ALL)
+       LEFT JOIN (SELECT ${partOf('last_commit')} AS part, service, count(*) AS traces FROM
+         (SELECT service, trace_id, max(commit_no) AS last_commit FROM ${spans} GROUP BY service, trace_id)
+         GROUP BY ALL) USING (part, service)`,
+    parameters,
+  );
+  return Array.from(result.rows(), row => {
+    const [part, service, spanCount, errors, durationNs, traces] = row as [
+      number,
+      string,
+      bigint,
+      bigint,
+      bigint,
+      bigint,
+    ];
+    const numbers = { spans: Number(spanCount), errors: Number(errors), traces: Number(traces) };
+    return { part, service, counts: { ...numbers, durationNs } };
+  });
+}
+
+/** Traces that a service has in commits of two ranges, by the last of the commits in the older one. */
+export interface SharedTraces {
+  readonly service: string;
+  readonly lastCommit: bigint;
+  readonly traces: number;
+}
+
+/**
+ * Traces that services have in both ranges. As a trace is soon over there are few commits to look at, and
+ * `trace_commits` says which.
+ */
+export async function sharedTraces(
+  context: AtCommit,
+  older: CommitRange,
+  newer: CommitRange,
+): Promise<readonly SharedTraces[]> {
+  const pairs = await query(
+    context.connection,
+    `SELECT DISTINCT older.commit_no, newer.commit_no FROM
+       (SELECT trace_key, commit_no FROM store.trace_commits WHERE ${within(older)}) older JOIN
+       (SELECT trace_key, commit_no FROM store.trace_commits WHERE ${within(newer)}) newer USING (trace_key)`,
+  );
+  if (pairs.count === 0) return [];
+  const parameters = createParameters();
+  const counted = countedSpans({}, context.asOf, parameters);
+  const result = await query(
+    context.connection,
+    `SELECT service, last_commit, count(*) FROM
+       (SELECT service, trace_id, max(commit_no) AS last_commit FROM store.spans
+        WHERE ${oneOf(pairs.column(0))} AND ${counted} GROUP BY service, trace_id)
+       SEMI JOIN (SELECT service, trace_id FROM store.spans WHERE ${oneOf(pairs.column(1))} AND ${counted})
+       USING (service, trace_id) GROUP BY service, last_commit`,
+    parameters,
+  );
+  return Array.from(result.rows() as Iterable<[string, bigint, bigint]>, ([service, lastCommit, traces]) => ({
+    service,
+    lastCommit,
+    traces: Number(traces),
+  }));
+}
+
+export function within({ after, upTo }: CommitRange): string {
+  return `commit_no > ${after} AND commit_no <= ${upTo}`;
+}
+
+/** As numbers in the SQL text, by which DuckDB skips what other commits stored. */
+function oneOf(commitNos: Iterable<unknown>): string {
+  return `commit_no IN (${[...new Set(commitNos)].join(', ')})`;
+}

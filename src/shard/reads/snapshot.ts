@@ -1,0 +1,55 @@
+import type { DuckDBConnection } from '@duckdb/node-api';
+import { isSnapshotGone, type RetainedTable } from '../store/floors.ts';
+import type { ReadCall, SnapshotCall } from './call.ts';
+import { query } from './read.ts';
+
+export type Snapshot =
+  | { readonly kind: 'taken'; readonly asOf: bigint }
+  | { readonly kind: 'gone'; readonly reason: string };
+
+/**
+ * The commit to read at. One that a caller has from an earlier read is gone when rows that it showed have been deleted
+ * since, as far as one of the calls could see them. To be taken in the transaction of the reads.
+ */
+export async function takeSnapshot(
+  connection: DuckDBConnection,
+  { asOf, calls }: SnapshotCall,
+): Promise<Snapshot> {
+  const state = await query(connection, 'SELECT last_commit FROM store.shard_state');
+  const [row] = state.rows();
+  const lastCommit = row?.[0] as bigint;
+  if (asOf === undefined) return { kind: 'taken', asOf: lastCommit };
+  if (asOf > lastCommit) {
+    return { kind: 'gone', reason: `the shard is at commit ${lastCommit}; it has no commit ${asOf}` };
+  }
+  for (const call of calls) {
+    const fromNs = 'fromNs' in call.request ? BigInt(call.request.fromNs ?? 0) : 0n;
+    for (const table of tablesOf(call)) {
+      if (await isSnapshotGone(connection, { table, asOf, fromNs })) {
+        return { kind: 'gone', reason: `retention has deleted records since commit ${asOf} was read` };
+      }
+    }
+  }
+  return { kind: 'taken', asOf };
+}
+
+function tablesOf(call: ReadCall): readonly RetainedTable[] {
+  switch (call.name) {
+    case 'logs':
+    case 'metrics':
+    case 'comments':
+      return [call.name];
+    case 'groupCounts':
+      return [call.request.of];
+    case 'holdings':
+      return ['spans', 'logs', 'metrics', 'comments'];
+    case 'spans':
+    case 'trace':
+    case 'services':
+    case 'spanTotals':
+    case 'traceIds':
+    case 'durationBuckets':
+    case 'durationValues':
+      return ['spans'];
+  }
+}

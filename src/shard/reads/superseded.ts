@@ -1,0 +1,83 @@
+import { LIST, listValue, UBIGINT } from '@duckdb/node-api';
+import { traceIdText } from '../rows/ids.ts';
+import { query, type ReadContext } from './read.ts';
+
+/** A span that a read found, and where. */
+export interface FoundSpan {
+  readonly traceId: bigint;
+  readonly spanId: bigint;
+  readonly commitNo: bigint;
+  readonly rowId: bigint;
+}
+
+/**
+ * Those of the spans that were stored again later, by row: only the last one of a span is shown. The commits of a
+ * trace say where a later one could be, so that nearly always no span has to be looked at.
+ */
+export async function supersededOf(
+  context: ReadContext,
+  spans: readonly FoundSpan[],
+): Promise<ReadonlySet<bigint>> {
+  const suspects = await storedAgain(context, spans);
+  if (suspects.commitNos.size === 0) return new Set();
+  const last = await lastRows(context, suspects);
+  return new Set(
+    suspects.spans.filter(span => (last.get(idOf(span)) ?? span.rowId) > span.rowId).map(span => span.rowId),
+  );
+}
+
+interface Suspects {
+  readonly spans: readonly FoundSpan[];
+  /** Commits that may have them again. */
+  readonly commitNos: ReadonlySet<bigint>;
+}
+
+async function storedAgain(
+  { connection, asOf, hash }: ReadContext,
+  spans: readonly FoundSpan[],
+): Promise<Suspects> {
+  const keys = new Map<bigint, bigint>();
+  let oldest = asOf;
+  for (const { traceId, commitNo } of spans) {
+    if (commitNo < oldest) oldest = commitNo;
+    if (!keys.has(traceId)) keys.set(traceId, hash.hash64(Buffer.from(traceIdText(traceId), 'hex')));
+  }
+  const result = await query(
+    connection,
+    `SELECT trace_key, commit_no, repeats FROM store.trace_commits
+     WHERE commit_no BETWEEN ${oldest} AND ${asOf} AND trace_key IN (SELECT unnest($1))`,
+    { values: [listValue([...keys.values()])], types: [LIST(UBIGINT)] },
+  );
+  const commitsOf = Map.groupBy(result.rows() as Iterable<[bigint, bigint, boolean]>, ([key]) => key);
+  const commitNos = new Set<bigint>();
+  const suspects = spans.filter(span => {
+    const later = (commitsOf.get(keys.get(span.traceId) as bigint) ?? []).filter(
+      ([, commitNo, repeats]) => commitNo > span.commitNo || (commitNo === span.commitNo && repeats),
+    );
+    for (const [, commitNo] of later) commitNos.add(commitNo);
+    return later.length > 0;
+  });
+  return { spans: suspects, commitNos };
+}
+
+/** Row of the last one of each of the spans, as rows are in the order of their commits. */
+async function lastRows(
+  { connection }: ReadContext,
+  { spans, commitNos }: Suspects,
+): Promise<ReadonlyMap<string, bigint>> {
+  const result = await query(
+    connection,
+    `SELECT trace_id, span_id, max(rowid) FROM store.spans
+     WHERE commit_no IN (${[...commitNos].join(', ')}) AND span_id IN (SELECT unnest($1))
+     GROUP BY trace_id, span_id`,
+    { values: [listValue(spans.map(span => span.spanId))], types: [LIST(UBIGINT)] },
+  );
+  const last = new Map<string, bigint>();
+  for (const [traceId, spanId, rowId] of result.rows() as Iterable<[bigint, bigint, bigint]>)
+    last.set(idOf({ traceId, spanId }), rowId);
+  return last;
+}
+
+function idOf({ traceId, spanId }: Pick<FoundSpan, 'traceId' | 'spanId'>): string {
+  return `${traceId}/${spanId}`;
+}

@@ -1,0 +1,31 @@
+import type { QueryRows } from '../reads/read.ts';
+
+/** Some rows of a result, by their positions in ascending order. */
+export interface PickedRows {
+  readonly result: QueryRows;
+  readonly positions: readonly number[];
+}
+
+/** The first picked rows of several results, one after the other, as if they were one result. */
+export function joinPicked(parts: readonly PickedRows[], limit: number): QueryRows {
+  let left = limit;
+  const kept = parts.map(({ result, positions }) => {
+    const some = new Set(positions.slice(0, left));
+    left -= some.size;
+    return { result, positions: some };
+  });
+  return {
+    count: limit - left,
+    *rows() {
+      for (const { result, positions } of kept) yield* at(positions, result.rows());
+    },
+    *column(index) {
+      for (const { result, positions } of kept) yield* at(positions, result.column(index));
+    },
+  };
+}
+
+function* at<T>(positions: ReadonlySet<number>, values: Iterable<T>): Generator<T> {
+  let position = 0;
+  for (const value of values) if (positions.has(position++)) yield value;
+}

@@ -1,0 +1,60 @@
+import type { DuckDBConnection } from '@duckdb/node-api';
+import { query, type ReadContext } from '../reads/read.ts';
+import { createParameters, type Parameters } from '../reads/where.ts';
+import { ANY_WORD } from '../words.ts';
+import type { TextQuery } from './text-query.ts';
+
+/**
+ * The commits whose log bodies may hold every word, each in a body of its own perhaps; without those that have only
+ * logs before `fromNs`.
+ */
+export async function commitsWithWords(
+  { connection, asOf }: Pick<ReadContext, 'connection' | 'asOf'>,
+  text: TextQuery,
+  fromNs = '0',
+): Promise<bigint[]> {
+  const parameters = createParameters();
+  const first = await firstCommit(connection, fromNs);
+  const result = await query(
+    connection,
+    `SELECT commit_no FROM store.log_words
+     WHERE commit_no BETWEEN ${first} AND ${asOf} AND ${isWord(text, parameters)}
+     GROUP BY commit_no HAVING ${haveAll(text)}`,
+    parameters,
+  );
+  return Array.from(result.column(0), commitNo => commitNo as bigint);
+}
+
+/** As a literal number, which lets DuckDB skip the words of older commits. */
+async function firstCommit(connection: DuckDBConnection, fromNs: string): Promise<bigint> {
+  const parameters = createParameters();
+  const result = await query(
+    connection,
+    `SELECT coalesce(min(commit_no), 0) FROM store.commits WHERE logs_to_ns >= ${parameters.unsigned(fromNs)}`,
+    parameters,
+  );
+  const [first] = result.column(0);
+  return first as bigint;
+}
+
+/** Holds for the spans of traces whose prompts and completions held every word when they came. */
+export function inTraceWithWords(
+  { asOf }: Pick<ReadContext, 'asOf'>,
+  text: TextQuery,
+  parameters: Parameters,
+): string {
+  // One subquery for all words: one for each costs DuckDB minutes of planning from a hundred words on.
+  return `trace_id IN (
+    SELECT trace_id FROM store.span_words WHERE commit_no <= ${asOf} AND ${isWord(text, parameters)}
+    GROUP BY trace_id HAVING ${haveAll(text)}
+  )`;
+}
+
+export function isWord({ words }: TextQuery, parameters: Parameters): string {
+  return `word IN (${[...words, ANY_WORD].map(word => parameters.text(word)).join(', ')})`;
+}
+
+export function haveAll({ words }: TextQuery): string {
+  const any = `word = '${ANY_WORD}'`;
+  return `count(DISTINCT word) FILTER (NOT ${any}) = ${words.length} OR bool_or(${any})`;
+}

@@ -1,0 +1,88 @@
+import type { DuckDBConnection } from '@duckdb/node-api';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { ShardReadRequest } from '../../../src/shared/read/contract.ts';
+import { openReaders, type ReadTestShard } from '../../support/read-shards.ts';
+
+const ROWS = 300_000;
+const ROWS_PER_COMMIT = 100;
+
+/*
+ * Times go up with the commits, but for every hundredth row: that one comes from long ago, and every 50 000th from far
+ * in the future. Service `rare` has few rows, all of them old.
+ */
+const TIME = `CASE WHEN i % 50000 = 49999 THEN 10_000_000_000 + i
+  WHEN i % 100 = 99 THEN i * 500 ELSE 1_000_000_000 + i * 1000 + hash(i) % 700_000 END::UBIGINT`;
+const SERVICE = `CASE WHEN i < 60000 AND i % 1000 = 5 THEN 'rare' WHEN i % 7 = 3 THEN 'some' ELSE 'many' END`;
+const COMMIT = `i // ${ROWS_PER_COMMIT} + 1`;
+
+let shard: ReadTestShard;
+beforeAll(async () => {
+  [shard] = (await openReaders(1)) as [ReadTestShard];
+  await shard.connection.run(`
+    INSERT INTO store.sources VALUES (1, '{}', '{}');
+    INSERT INTO store.spans
+    SELECT i + 1, 0, i + 1, 0, ${SERVICE}, 'op', ${TIME}, 1, 'unset', 'internal', '{}', NULL, NULL, NULL, 1, ${COMMIT}, NULL
+    FROM range(${ROWS}) t(i);
+    INSERT INTO store.logs
+    SELECT ${TIME}, 0, 0, 0, 'info', 'INFO', 'body', NULL, ${SERVICE}, '{}', NULL, 1, i, ${COMMIT} FROM range(${ROWS}) t(i);
+    INSERT INTO store.metrics
+    SELECT ${TIME}, ${SERVICE}, 'name', 'gauge', 1, '', '{}', NULL, 1, i, ${COMMIT} FROM range(${ROWS}) t(i);
+    INSERT INTO store.commits
+    SELECT commit_no, 0, count(*), count(*), count(*), max(start_ns), max(start_ns), max(start_ns)
+    FROM store.spans GROUP BY commit_no ORDER BY commit_no`);
+});
+afterAll(() => shard.remove());
+
+type Request = ShardReadRequest<'spans'> & ShardReadRequest<'logs'> & ShardReadRequest<'metrics'>;
+
+async function newestTimes(
+  connection: DuckDBConnection,
+  table: string,
+  column: string,
+  { service, fromNs = '0', toNs = '99999999999', limit }: Request,
+): Promise<number[]> {
+  const result = await connection.runAndReadAll(
+    `SELECT ${column} FROM store.${table}
+     WHERE service = coalesce($1, service) AND ${column} BETWEEN ${fromNs} AND ${toNs}
+     ORDER BY ${column} DESC LIMIT ${limit}`,
+    [service ?? null],
+  );
+  return result.getRows().map(([time]) => Number(time));
+}
+
+const REQUESTS: readonly Request[] = [
+  { limit: 0 },
+  { limit: 10 },
+  { limit: 3000, service: 'some' },
+  { limit: 100, service: 'rare' },
+  { limit: 100, service: 'nobody' },
+  { limit: 50_000, service: 'many' },
+  { limit: 100, service: 'some', toNs: '1100000000' },
+  { limit: 100, service: 'some', toNs: '1000' },
+  { limit: 100_000, fromNs: '1200000000', toNs: '1280000000' },
+];
+
+describe('the newest', () => {
+  it.each(REQUESTS)('spans are those of all rows, whatever their commits: %o', async request => {
+    const { keys } = await shard.read('spans', request);
+    const expected = await newestTimes(shard.connection, 'spans', 'start_ns', request);
+    expect(keys.map(([time]) => Number(time))).toEqual(expected);
+  });
+
+  it.each(REQUESTS)('logs and metrics are those of all rows, whatever their commits: %o', async request => {
+    for (const table of ['logs', 'metrics'] as const) {
+      const { keys } = await shard.read(table, request);
+      const expected = await newestTimes(shard.connection, table, 'time_ns', request);
+      expect(keys.map(([time]) => Number(time))).toEqual(expected);
+    }
+  });
+
+  it('spans go on where a page ended', async () => {
+    const request = { service: 'some', limit: 20_000 };
+    const whole = (await shard.read('spans', request)).keys;
+    const startAt = whole[15_000] as [string, string, string];
+    expect((await shard.read('spans', { ...request, startAt })).keys.slice(0, 5000)).toEqual(
+      whole.slice(15_000),
+    );
+  });
+});

@@ -1,0 +1,116 @@
+import { pino } from 'pino';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createReadRoutes } from '../../../src/shard/api/read-route.ts';
+import { createReadServer } from '../../../src/shard/read-server.ts';
+import { createSlots } from '../../../src/shard/reads/slots.ts';
+import type { HttpListener } from '../../../src/shared/http-listener.ts';
+import type { ShardReadRequest } from '../../../src/shared/read/contract.ts';
+import { tracesOf } from '../../support/otlp-samples.ts';
+import { openReaders, type ReadTestShard } from '../../support/read-shards.ts';
+import { postRead, startTestShard, type TestShard } from '../../support/test-shard.ts';
+
+const SPANS = Array.from({ length: 6 }, (_, index) => ({
+  trace: index % 2,
+  span: index + 1,
+  start: 100 + index,
+  durationNs: index,
+  name: `op${index}`,
+}));
+
+describe('an answer', () => {
+  let shard: TestShard;
+  afterAll(() => shard.remove());
+
+  it('ends at the rows a shard gives, and says so', async () => {
+    shard = await startTestShard({ maxAnswerRows: 4 });
+    await shard.send('traces', tracesOf('shop', SPANS));
+    const cut = { rows: 4, asOf: '1', truncated: true, truncatedBy: 'shard.maxAnswerRows' };
+    expect((await shard.read('spans', { limit: 5 })).trailer).toEqual(cut);
+    expect((await shard.read('groupCounts', { of: 'spans', by: ['operation'] })).trailer).toEqual(cut);
+    expect((await shard.read('durationValues', { ranges: [{ minNs: '0', maxNs: '9' }] })).trailer).toEqual(
+      cut,
+    );
+  });
+
+  it('that ends at its own limit, or where there is no more, is whole', async () => {
+    const whole = { rows: 4, asOf: '1', truncated: false };
+    expect((await shard.read('spans', { limit: 4 })).trailer).toEqual(whole);
+    expect((await shard.read('spans', { limit: 100, fromNs: '102' })).trailer).toEqual(whole);
+  });
+
+  it('ends at the bytes a shard gives, and says so', async () => {
+    await shard.remove();
+    shard = await startTestShard({ maxAnswerBytes: 1500 });
+    await shard.send('traces', tracesOf('shop', SPANS));
+    const response = await postRead(shard.readUrl, 'spans', { limit: 100 });
+    const lines = (await response.text()).split('\n').slice(0, -1);
+    const rows = lines.length - 1;
+    expect(lines.slice(0, -1).join('\n').length).toBeLessThanOrEqual(1500);
+    expect(rows).toBeGreaterThan(0);
+    expect(rows).toBeLessThan(SPANS.length);
+    expect(JSON.parse(lines.at(-1) as string)).toEqual({
+      end: { rows, asOf: '1', truncated: true, truncatedBy: 'shard.maxAnswerBytes' },
+    });
+  });
+});
+
+describe('reads in turn', () => {
+  let shard: ReadTestShard;
+  let server: HttpListener;
+  let readUrl: string;
+  const callers: AbortController[] = [];
+  beforeAll(async () => {
+    [shard] = (await openReaders(1)) as [ReadTestShard];
+    await shard.connection.run(`INSERT INTO store.spans
+      SELECT i, 0, i, 0, 'shop', 'op', i, i, 'unset', 'internal', '{}', NULL, NULL, NULL, 1, 1, NULL
+      FROM range(1, 200001) t(i);
+      INSERT INTO store.commits (commit_no, stored_at_ms, spans, logs, metrics) VALUES (1, 0, 200000, 0, 0)`);
+    const slots = createSlots({ running: 1, waiting: 1 });
+    server = await createReadServer({
+      host: '127.0.0.1',
+      port: 0,
+      routes: createReadRoutes({ reader: shard.reader, slots }),
+      notReadyReason: () => undefined,
+      logger: pino({ level: 'silent' }),
+    });
+    readUrl = `http://127.0.0.1:${server.port}`;
+  });
+  afterAll(async () => {
+    for (const caller of callers) caller.abort();
+    await server.stop();
+    await shard.remove();
+  });
+
+  /** Minutes of work: every span is in every range, and the ranges need 128 bits. */
+  const LONG: ShardReadRequest<'durationBuckets'> = {
+    ranges: Array.from({ length: 1000 }, () => ({ minNs: `-${2n ** 63n}`, maxNs: `${2n ** 63n - 1n}` })),
+  };
+
+  function start(request: ShardReadRequest<'durationBuckets'>): AbortController {
+    const caller = new AbortController();
+    callers.push(caller);
+    postRead(readUrl, 'durationBuckets', request, { signal: caller.signal }).catch(() => {});
+    return caller;
+  }
+
+  /** How a quick read is answered, if it is. */
+  async function probe(): Promise<number | 'waits'> {
+    try {
+      const { status } = await postRead(readUrl, 'holdings', {}, { signal: AbortSignal.timeout(200) });
+      return status;
+    } catch {
+      return 'waits';
+    }
+  }
+
+  it('are refused while enough wait, and make room when their callers go away', async () => {
+    const running = start(LONG);
+    await expect.poll(probe).toBe('waits');
+    const waiting = start(LONG);
+    await expect.poll(probe).toBe(503);
+    waiting.abort();
+    await expect.poll(probe).toBe('waits');
+    running.abort();
+    await expect.poll(probe).toBe(200);
+  });
+});

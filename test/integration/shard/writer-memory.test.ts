@@ -1,0 +1,114 @@
+import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import { pino } from 'pino';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { RecordBatch } from '../../../src/shard/store/commit.ts';
+import { migrate } from '../../../src/shard/store/migrations.ts';
+import { emptyRecords, type SpanRecord } from '../../../src/shard/store/tables.ts';
+import { createWriter, type Writer } from '../../../src/shard/store/writer.ts';
+
+/*
+ * A database in memory that has nowhere to put anything else, so that what a table takes is missing elsewhere.
+ */
+let instance: DuckDBInstance;
+let connection: DuckDBConnection;
+let writer: Writer;
+let asked: number;
+
+beforeEach(async () => {
+  instance = await DuckDBInstance.create(':memory:', {
+    storage_compatibility_version: 'latest',
+    memory_limit: '64MB',
+    threads: '1',
+    temp_directory: '',
+  });
+  connection = await instance.connect();
+  await migrate(connection, ':memory:');
+  asked = 0;
+});
+
+afterEach(async () => {
+  await writer.stop();
+  connection.closeSync();
+  instance.closeSync();
+});
+
+async function startWriter(freeMemory: () => Promise<boolean>): Promise<void> {
+  writer = await createWriter({
+    database: {
+      connect: () => instance.connect(),
+      reopenIfInvalidated: () => Promise.resolve(false),
+    },
+    clock: { now: () => 1_700_000_000_000 },
+    logger: pino({ level: 'silent' }),
+    repeatWindowMs: 60_000,
+    batchMemoryMs: 60_000,
+    freeMemory: () => {
+      asked++;
+      return freeMemory();
+    },
+  });
+}
+
+async function takeAllMemory(): Promise<void> {
+  await connection.run('CREATE TABLE ballast (x BLOB)');
+  for (let chunkBytes = 4 * 1024 * 1024; chunkBytes >= 64 * 1024; ) {
+    try {
+      await connection.run(
+        `INSERT INTO ballast SELECT sha256(i::VARCHAR)::BLOB FROM range(${chunkBytes / 64}) t(i)`,
+      );
+    } catch {
+      chunkBytes /= 2;
+    }
+  }
+}
+
+function batch(): RecordBatch {
+  const span: SpanRecord = {
+    traceId: 1n,
+    slot: 0,
+    traceKey: 1n,
+    spanId: 1n,
+    parentSpanId: 0n,
+    service: 'shop',
+    operation: 'op',
+    startNs: 1n,
+    durationNs: 1n,
+    status: 'unset',
+    kind: 'internal',
+    attributes: JSON.stringify({ text: 'x'.repeat(2000) }),
+    events: null,
+    llm: null,
+    otlp: null,
+    source: { resource: '{}', scope: '{}' },
+    replaces: false,
+  };
+  const spans = Array.from({ length: 4000 }, (_, index) => ({ ...span, spanId: BigInt(index + 1) }));
+  return { id: 'b', slices: [{ exportId: undefined, records: { ...emptyRecords(), spans } }] };
+}
+
+async function storedSpans(): Promise<unknown> {
+  return (await connection.runAndReadAll('SELECT count(*) FROM store.spans')).getRows()[0]?.[0];
+}
+
+describe('a commit that finds no memory', () => {
+  it('is tried again when some was freed for it', async () => {
+    await startWriter(async () => {
+      await connection.run('DROP TABLE ballast');
+      return true;
+    });
+    await takeAllMemory();
+    expect(await writer.write(batch())).toMatchObject({ kind: 'stored' });
+    expect([asked, await storedSpans()]).toEqual([1, 4000n]);
+  });
+
+  it('fails when there is none to free, and stores nothing', async () => {
+    await startWriter(() => Promise.resolve(false));
+    await takeAllMemory();
+    expect(await writer.write(batch())).toMatchObject({
+      kind: 'failed',
+      reason: expect.stringMatching(/^Out of Memory Error/) as string,
+    });
+    await connection.run('DROP TABLE ballast');
+    expect([asked, await storedSpans()]).toEqual([1, 0n]);
+  });
+});

@@ -1,0 +1,118 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { countedSpans } from '../../src/shard/reads/counted.ts';
+import { createServiceTotals } from '../../src/shard/reads/service-totals.ts';
+import { createParameters } from '../../src/shard/reads/where.ts';
+import { openReaders, type ReadTestShard } from '../support/read-shards.ts';
+
+let shard: ReadTestShard;
+beforeAll(async () => {
+  [shard] = (await openReaders(1)) as [ReadTestShard];
+});
+afterAll(() => shard.remove());
+
+/** Few traces and services, so that they meet again in other commits. */
+const span = fc.record({ trace: fc.integer({ min: 1, max: 5 }), service: fc.constantFrom('a', 'é') });
+const step = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant('commit' as const),
+      spans: fc.array(span, { minLength: 1, maxLength: 4 }),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('read' as const), commitsAgo: fc.nat({ max: 1 }) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('retain' as const), keep: fc.integer({ min: 1, max: 9 }) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('replace' as const), trace: fc.integer({ min: 1, max: 40 }) }),
+  },
+);
+
+type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
+
+/** Retention cuts a segment, and a trace in what is left of it goes on in the next one. */
+const CUT_IN_THE_MIDDLE: Step[] = [
+  { kind: 'commit', spans: [{ trace: 1, service: 'a' }] },
+  { kind: 'commit', spans: [{ trace: 2, service: 'a' }] },
+  { kind: 'read', commitsAgo: 0 },
+  {
+    kind: 'commit',
+    spans: [1, 2, 3].map(trace => ({ trace, service: 'a' })),
+  },
+  { kind: 'read', commitsAgo: 0 },
+  { kind: 'retain', keep: 2 },
+];
+
+async function run(sql: string): Promise<void> {
+  await shard.connection.run(sql);
+}
+
+async function commit(commitNo: number, spans: readonly { trace: number; service: string }[]): Promise<void> {
+  for (const [index, { trace, service }] of spans.entries()) {
+    await run(`INSERT INTO store.spans VALUES (${trace}, 0, ${commitNo * 10 + index}, 0, '${service}', 'op', 1,
+      ${commitNo + index}, '${index % 3 === 0 ? 'error' : 'ok'}', 'internal', '{}', NULL, NULL, NULL, 1, ${commitNo}, NULL)`);
+  }
+  for (const trace of new Set(spans.map(each => each.trace)))
+    await run(`INSERT INTO store.trace_commits VALUES (${trace}, ${commitNo}, false)`);
+  await run(`INSERT INTO store.commits VALUES (${commitNo}, 0, ${spans.length}, 0, 0, 1, NULL, NULL)`);
+}
+
+async function scanned(asOf: bigint): Promise<unknown[]> {
+  const parameters = createParameters();
+  const result = await shard.connection.runAndReadAll(
+    `SELECT service, count(*), count(*) FILTER (status = 'error'), sum(duration_ns), count(DISTINCT trace_id)
+     FROM store.spans WHERE ${countedSpans({}, asOf, parameters)} GROUP BY service ORDER BY service`,
+  );
+  return result.getRows().map(row => row.map(String));
+}
+
+it('what is kept of services is what a scan counts, whatever came, went or was replaced', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(step, { minLength: 1, maxLength: 40, size: 'max' }),
+      fc.integer({ min: 1, max: 10 }),
+      async (steps, segmentSpans) => {
+        for (const table of ['spans', 'trace_commits', 'commits', 'floors'])
+          await run(`DELETE FROM store.${table}`);
+        const totals = createServiceTotals({ segmentSpans });
+        let last = 0;
+        let floor = 0;
+        for (const each of [...steps, { kind: 'read' as const, commitsAgo: 0 }]) {
+          switch (each.kind) {
+            case 'commit':
+              await commit(++last, each.spans);
+              break;
+            case 'retain':
+              floor = Math.max(floor, last - each.keep);
+              await run(`INSERT INTO store.floors VALUES (${++last}, ${floor}, 1, 1, 1, 1)`);
+              for (const table of ['spans', 'trace_commits', 'commits'])
+                await run(`DELETE FROM store.${table} WHERE commit_no <= ${floor}`);
+              await commit(last, []);
+              break;
+            case 'replace':
+              await commit(++last, [{ trace: each.trace, service: 'a' }]);
+              await run(`UPDATE store.spans SET replaced_at = ${last}
+                WHERE trace_id = ${each.trace} AND commit_no < ${last} AND replaced_at IS NULL`);
+              break;
+            case 'read': {
+              const asOf = BigInt(Math.max(last - each.commitsAgo, floor));
+              const kept = await totals.at({ connection: shard.connection, asOf });
+              const rows = [...kept]
+                .filter(([, { spans }]) => spans > 0)
+                .map(([service, { spans, errors, durationNs, traces }]) =>
+                  [service, spans, errors, durationNs, traces].map(String),
+                );
+              expect(rows.sort()).toEqual((await scanned(asOf)).sort());
+              break;
+            }
+          }
+        }
+      },
+    ),
+    { numRuns: 40, examples: [[CUT_IN_THE_MIDDLE, 3]] },
+  );
+}, 120_000);

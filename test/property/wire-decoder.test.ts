@@ -1,0 +1,119 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { createRandom } from '../../src/cli/demo/random.ts';
+import { createDecoder } from '../../src/shard/decode/decoder.ts';
+import type { Records } from '../../src/shard/store/tables.ts';
+import { createOtlpTypes } from '../../src/shared/otlp/messages.ts';
+import type { Signal } from '../../src/shared/otlp/signal.ts';
+import { createHash } from '../../src/shared/topology/hash.ts';
+import {
+  type Json,
+  otlpLogRecord,
+  otlpMetric,
+  otlpResource,
+  otlpScope,
+  otlpSpan,
+} from '../support/otlp-arbitraries.ts';
+import { decodeByMessages } from '../support/reference-decoder.ts';
+import { otlpBytes } from '../support/test-shard.ts';
+import { mutateMessage } from '../support/wire-mutations.ts';
+
+const types = createOtlpTypes();
+const hash = await createHash();
+const decode = createDecoder({ types, hash });
+
+function wireDecoded(signal: Signal, body: Buffer): unknown {
+  const decoded = decode(signal, body);
+  return decoded.kind === 'malformed'
+    ? 'malformed'
+    : { ...withoutTies(decoded.records), rejections: decoded.rejections };
+}
+
+function messageDecoded(signal: Signal, body: Buffer): unknown {
+  try {
+    const sink = decodeByMessages({ types, hash }, signal, body);
+    return { ...withoutTies(sink.records), rejections: sink.rejections() };
+  } catch {
+    return 'malformed';
+  }
+}
+
+function withoutTies({ logs, metrics, ...rest }: Records): Records {
+  return {
+    ...rest,
+    logs: logs.map(log => ({ ...log, tie: 0n })),
+    metrics: metrics.map(metric => ({ ...metric, tie: 0n })),
+  };
+}
+
+const plainAttribute = fc
+  .tuple(
+    fc.constantFrom('http.route', 'http.method', 'server.port', 'a', 'ab', 'ü', 'thread.id'),
+    fc.oneof(
+      fc.string({ unit: 'binary', maxLength: 150 }).map(stringValue => ({ stringValue })),
+      fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }).map(value => ({ intValue: value.toString() })),
+      fc.integer({ min: -5, max: 300 }).map(intValue => ({ intValue: String(intValue) })),
+      fc.double({ noNaN: true, noDefaultInfinity: true }).map(doubleValue => ({ doubleValue })),
+      fc.boolean().map(boolValue => ({ boolValue })),
+    ),
+  )
+  .map(([key, value]): Json => ({ key, value }));
+/** What exporters send all day, which the other arbitraries hardly ever are. */
+const plainAttributes = fc.uniqueArray(plainAttribute, { maxLength: 6, selector: ({ key }) => key });
+
+const withPlainAttributes = (record: fc.Arbitrary<Json>) =>
+  fc.oneof(
+    record,
+    fc.tuple(record, plainAttributes).map(([members, attributes]): Json => ({ ...members, attributes })),
+  );
+
+const requests: Readonly<Record<Signal, fc.Arbitrary<Json>>> = {
+  traces: fc
+    .tuple(otlpResource, otlpScope, fc.array(withPlainAttributes(otlpSpan), { maxLength: 3 }))
+    .map(([resource, scope, spans]) => ({
+      resourceSpans: [{ ...resource, scopeSpans: [{ ...scope, spans }] }],
+    })),
+  logs: fc
+    .tuple(otlpResource, otlpScope, fc.array(withPlainAttributes(otlpLogRecord), { maxLength: 3 }))
+    .map(([resource, scope, logRecords]) => ({
+      resourceLogs: [{ ...resource, scopeLogs: [{ ...scope, logRecords }] }],
+    })),
+  metrics: fc
+    .tuple(otlpResource, otlpScope, fc.array(otlpMetric, { maxLength: 3 }))
+    .map(([resource, scope, metrics]) => ({
+      resourceMetrics: [{ ...resource, scopeMetrics: [{ ...scope, metrics }] }],
+    })),
+};
+
+describe.each(['traces', 'logs', 'metrics'] as const)('a request of %s, read off the wire', signal => {
+  it('holds what it holds decoded to messages', () => {
+    fc.assert(
+      fc.property(requests[signal], json => {
+        const body = otlpBytes(signal, json);
+        expect(wireDecoded(signal, body)).toEqual(messageDecoded(signal, body));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('holds it however it was encoded', () => {
+    fc.assert(
+      fc.property(requests[signal], fc.integer(), (json, seed) => {
+        const body = mutateMessage(types.request(signal), otlpBytes(signal, json), createRandom(seed).next);
+        expect(wireDecoded(signal, body)).toEqual(messageDecoded(signal, body));
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  it('is refused when broken, or holds the same', () => {
+    fc.assert(
+      fc.property(requests[signal], fc.nat(), fc.integer({ min: 0, max: 255 }), (json, position, byte) => {
+        const body = otlpBytes(signal, json);
+        if (body.length > 0) body[position % body.length] = byte;
+        expect(wireDecoded(signal, body)).toEqual(messageDecoded(signal, body));
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});

@@ -1,0 +1,51 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { DuckDBConnection } from '@duckdb/node-api';
+import { parseRead } from '../../src/shard/reads/call.ts';
+import { createReader, type Reader } from '../../src/shard/reads/reader.ts';
+import { openDatabase } from '../../src/shard/store/database.ts';
+import type { ShardReadName, ShardReadRequest } from '../../src/shared/read/contract.ts';
+import { createHash } from '../../src/shared/topology/hash.ts';
+import { parseAnswer, type ReadAnswer } from './test-shard.ts';
+
+/** The database and the reads of a shard, without its doors and its writer. */
+export interface ReadTestShard {
+  readonly connection: DuckDBConnection;
+  readonly reader: Reader;
+  read<N extends ShardReadName>(name: N, request: ShardReadRequest<N>): Promise<ReadAnswer>;
+  remove(): Promise<void>;
+}
+
+export async function openReaders(count: number): Promise<readonly ReadTestShard[]> {
+  return Promise.all(Array.from({ length: count }, openReadShard));
+}
+
+async function openReadShard(): Promise<ReadTestShard> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'otelfan-reads-'));
+  const database = await openDatabase({
+    dataDir,
+    memoryLimitBytes: 256 * 1024 * 1024,
+    threads: 1,
+    openTimeoutMs: 1000,
+  });
+  const connection = await database.connect();
+  const caps = { maxRows: 1_000_000, maxBytes: 1024 ** 3 };
+  const reader = createReader({ database, hash: await createHash(), caps });
+  return {
+    connection,
+    reader,
+    async read(name, request) {
+      const call = parseRead(name, request);
+      if (call.kind === 'refused') throw new Error(call.message);
+      const answer = await reader.read(call.value, new AbortController().signal);
+      if (answer.kind === 'gone') throw new Error(answer.reason);
+      return parseAnswer([...answer.lines].join(''));
+    },
+    async remove() {
+      connection.closeSync();
+      await database.stop();
+      await rm(dataDir, { recursive: true });
+    },
+  };
+}
