@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { DuckDBConnection } from '@duckdb/node-api';
-import { appendRows } from './append.ts';
+import { type AppendedTable, appendRows } from './append.ts';
 
 /*
  * Ids that repeats are recognised by, looked up first and then appended: one connection does all the writing, so nobody
@@ -33,9 +33,20 @@ export async function rememberIds(
     `SELECT id FROM store.${table} WHERE id IN (${literals}) AND stored_at_ms > ${expiredMs}`,
   );
   for (const [number] of known.getRows()) fresh.delete(number as bigint);
-  const columns = [(number: bigint) => number, () => BigInt(nowMs)];
-  await appendRows(connection, { table, columns }, [...fresh.keys()]);
+  await appendRows(connection, idTable(table, nowMs), [...fresh.keys()]);
   return new Set(fresh.values());
+}
+
+function idTable(table: SeenIds, nowMs: number): AppendedTable<bigint> {
+  const storedAtMs = BigInt(nowMs);
+  return {
+    table,
+    columnCount: 2,
+    write(columns, at, number) {
+      columns[0]?.setItem(at, number);
+      columns[1]?.setItem(at, storedAtMs);
+    },
+  };
 }
 
 /** Deletes the ids that were stored at that time or before. */
