@@ -4,13 +4,14 @@ import { join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { parseRead } from '../../src/shard/reads/call.ts';
 import { createReader, type Reader } from '../../src/shard/reads/reader.ts';
-import { openDatabase } from '../../src/shard/store/database.ts';
+import { type Database, openDatabase } from '../../src/shard/store/database.ts';
 import type { ShardReadName, ShardReadRequest } from '../../src/shared/read/contract.ts';
 import { createHash } from '../../src/shared/topology/hash.ts';
 import { parseAnswer, type ReadAnswer } from './test-shard.ts';
 
 /** The database and the reads of a shard, without its doors and its writer. */
 export interface ReadTestShard {
+  readonly database: Database;
   readonly connection: DuckDBConnection;
   readonly reader: Reader;
   read<N extends ShardReadName>(name: N, request: ShardReadRequest<N>): Promise<ReadAnswer>;
@@ -33,6 +34,7 @@ async function openReadShard(): Promise<ReadTestShard> {
   const caps = { maxRows: 1_000_000, maxBytes: 1024 ** 3 };
   const reader = createReader({ database, hash: await createHash(), caps });
   return {
+    database,
     connection,
     reader,
     async read(name, request) {

@@ -8,8 +8,15 @@ export interface AnswerCaps {
   readonly maxBytes: number;
 }
 
+interface Ending {
+  readonly asOf: bigint;
+  readonly caps: AnswerCaps;
+  /** There are more rows than lines, which have about as many bytes as they may. */
+  readonly isCut: boolean;
+}
+
 /** The lines as far as the caps allow, and the trailer that says whether there were more. */
-export function* capped(lines: Iterable<string>, asOf: bigint, caps: AnswerCaps): Generator<string> {
+export function* capped(lines: Iterable<string>, { asOf, caps, isCut }: Ending): Generator<string> {
   let rows = 0;
   let sizeBytes = 0;
   let truncatedBy: string | undefined;
@@ -21,6 +28,7 @@ export function* capped(lines: Iterable<string>, asOf: bigint, caps: AnswerCaps)
     rows++;
     yield line;
   }
+  if (isCut) truncatedBy ??= 'shard.maxAnswerBytes';
   const trailer = { rows, asOf: String(asOf), truncated: truncatedBy !== undefined };
   yield trailerLine(truncatedBy === undefined ? trailer : { ...trailer, truncatedBy });
 }

@@ -2,9 +2,9 @@ import type { ParsedShardRead } from '../../shared/read/contract.ts';
 import { LOG_ROWS } from '../rows/log-row.ts';
 import { renderLines } from '../rows/row-kind.ts';
 import { bodySearch } from '../search/body-filter.ts';
-import { readLogPage } from '../search/log-page.ts';
+import { LOG_TEXT_BYTES, logPageEnd, readLogPage } from '../search/log-page.ts';
 import { searchLogs } from '../search/search-logs.ts';
-import { readNewest, type Wanted } from './newest.ts';
+import { newestSlices, readSlices, type Wanted } from './newest.ts';
 import type { ReadContext } from './read.ts';
 import { fromKey, hexLiteral, type Parameters, timeWindow, traceIdOf, when } from './where.ts';
 
@@ -15,11 +15,12 @@ export async function readLogs(
   const { bodyContains, text, fromNs } = request;
   const limit = Math.min(request.limit, context.mostRows);
   const wanted: Wanted = { table: 'logs', limit, fromNs, toNs: request.startAt?.[0] ?? request.toNs };
+  const sliced = { slices: newestSlices(context, wanted), limit, textBytes: LOG_TEXT_BYTES };
   const conditions = (parameters: Parameters) => filters(context, request, parameters);
   const rows =
     bodyContains === undefined && text === undefined
-      ? await readNewest(context, wanted, (slice, left) =>
-          readLogPage(context, { slice, conditions, rows: left }),
+      ? await readSlices(context, sliced, (slice, rows, before) =>
+          readLogPage(context, { slice, conditions, rows, after: before && logPageEnd(before) }),
         )
       : await searchLogs(context, { wanted, conditions, body: bodySearch(bodyContains, text) });
   return renderLines(context.connection, LOG_ROWS, rows);

@@ -1,38 +1,46 @@
 import type { ParsedShardRead } from '../../shared/read/contract.ts';
 import { METRIC_ROWS } from '../rows/metric-row.ts';
-import { columnList, renderLines } from '../rows/row-kind.ts';
+import { columnList, renderLines, textBytes } from '../rows/row-kind.ts';
 import { hasAttributes } from './attributes.ts';
-import { ALL_TIME, inSlice, readNewest, type TimeSlice, type Wanted } from './newest.ts';
+import { ALL_TIME, inSlice, newestSlices, readSlices, type TimeSlice } from './newest.ts';
 import { type QueryRows, query, type ReadContext } from './read.ts';
-import { allOf, createParameters, fromKey, hexLiteral, timeWindow, when } from './where.ts';
+import { allOf, createParameters, fromKey, hexLiteral, type Parameters, timeWindow, when } from './where.ts';
 
-const NEWEST_FIRST = { direction: 'DESC', onward: '<=' } as const;
-const OLDEST_FIRST = { direction: 'ASC', onward: '>=' } as const;
+const NEWEST_FIRST = { direction: 'DESC', onward: '<=', beyond: '<' } as const;
+const OLDEST_FIRST = { direction: 'ASC', onward: '>=', beyond: '>' } as const;
+
+const ORDER = ['time_ns', 'name', 'service', 'tie', 'rowid'] as const;
+const COLUMNS = [...METRIC_ROWS.columns, 'rowid', 'text_bytes'];
+const ORDER_POSITIONS = ORDER.map(column => COLUMNS.indexOf(column));
 
 export async function readMetrics(
   context: ReadContext,
   request: ParsedShardRead<'metrics'>,
 ): Promise<Iterable<string>> {
   const limit = Math.min(request.limit, context.mostRows);
-  const result = request.oldestFirst
-    ? await readSlice(context, request, ALL_TIME, limit)
-    : await readNewest(context, newestOf(request, limit), (slice, left) =>
-        readSlice(context, request, slice, left),
-      );
+  const { fromNs, toNs, startAt } = request;
+  const slices = request.oldestFirst
+    ? [ALL_TIME]
+    : newestSlices(context, { table: 'metrics', limit, fromNs, toNs: startAt?.[0] ?? toNs });
+  const sliced = { slices, limit, textBytes: COLUMNS.indexOf('text_bytes') };
+  const result = await readSlices(context, sliced, (slice, rows, before) =>
+    readPage(context, { request, slice, rows, before }),
+  );
   return renderLines(context.connection, METRIC_ROWS, result);
 }
 
-function newestOf({ fromNs, toNs, startAt }: ParsedShardRead<'metrics'>, limit: number): Wanted {
-  return { table: 'metrics', limit, fromNs, toNs: startAt?.[0] ?? toNs };
+interface Page {
+  readonly request: ParsedShardRead<'metrics'>;
+  readonly slice: TimeSlice;
+  readonly rows: number;
+  readonly before: QueryRows | undefined;
 }
 
-function readSlice(
+function readPage(
   { connection, asOf }: ReadContext,
-  request: ParsedShardRead<'metrics'>,
-  slice: TimeSlice,
-  limit: number,
+  { request, slice, rows, before }: Page,
 ): Promise<QueryRows> {
-  const { direction, onward } = request.oldestFirst ? OLDEST_FIRST : NEWEST_FIRST;
+  const { direction, onward, beyond } = request.oldestFirst ? OLDEST_FIRST : NEWEST_FIRST;
   const parameters = createParameters();
   const conditions = allOf([
     `commit_no <= ${asOf}`,
@@ -51,12 +59,27 @@ function readSlice(
         hexLiteral(tie, 'UBIGINT'),
       ]),
     ),
+    when(before, page => behind(page, beyond, parameters)),
   ]);
   return query(
     connection,
-    `SELECT ${columnList(METRIC_ROWS)} FROM store.metrics WHERE ${conditions}
-     ORDER BY ${['time_ns', 'name', 'service', 'tie'].map(column => `${column} ${direction}`).join(', ')}
-     LIMIT ${limit}`,
+    `SELECT ${columnList(METRIC_ROWS)}, rowid, ${textBytes(METRIC_ROWS)} FROM store.metrics WHERE ${conditions}
+     ORDER BY ${ORDER.map(column => `${column} ${direction}`).join(', ')} LIMIT ${rows}`,
     parameters,
   );
+}
+
+/** Points behind the last one of a page. What is said of the time follows from the rest; see `fromKey`. */
+function behind(page: QueryRows, beyond: '<' | '>', parameters: Parameters): string {
+  let last: readonly unknown[] = [];
+  for (const row of page.rows()) last = row;
+  const [timeNs, name, service, tie, rowId] = ORDER_POSITIONS.map(position => String(last[position]));
+  const values = [
+    `${timeNs}::UBIGINT`,
+    parameters.text(name as string),
+    parameters.text(service as string),
+    `${tie}::UBIGINT`,
+    `${rowId}::BIGINT`,
+  ];
+  return `time_ns ${beyond}= ${values[0]} AND (${ORDER.join(', ')}) ${beyond} (${values.join(', ')})`;
 }

@@ -1,4 +1,4 @@
-import { joinRows, type QueryRows, query, type ReadContext } from './read.ts';
+import { columnSum, joinRows, type QueryRows, query, type ReadContext } from './read.ts';
 
 /** The first slice has about so many rows: at least, and for each one that is wanted. */
 const LEAST_ROWS = 20_000;
@@ -50,19 +50,35 @@ export function inSlice(column: string, { afterNs, untilNs }: TimeSlice): string
   return untilNs === undefined ? after : `${after} AND ${column} <= ${untilNs}`;
 }
 
-/** The `limit` newest rows; `read` gives so many of the newest rows of a slice, in their order. */
-export async function readNewest(
-  context: ReadContext,
-  wanted: Wanted,
-  read: (slice: TimeSlice, limit: number) => Promise<QueryRows>,
+/** Reads so many of the newest rows of a slice, in their order, behind those of the page before it in the slice. */
+type ReadPage = (slice: TimeSlice, rows: number, before: QueryRows | undefined) => Promise<QueryRows>;
+
+interface Sliced {
+  readonly slices: AsyncIterable<TimeSlice> | Iterable<TimeSlice>;
+  readonly limit: number;
+  /** The column of a page that has the bytes of its rows' texts. */
+  readonly textBytes: number;
+}
+
+/** The first rows of the slices, read in pages. */
+export async function readSlices(
+  { pages }: ReadContext,
+  { slices, limit, textBytes }: Sliced,
+  read: ReadPage,
 ): Promise<QueryRows> {
   const found: QueryRows[] = [];
-  let left = wanted.limit;
-  for await (const slice of newestSlices(context, wanted)) {
-    const rows = await read(slice, left);
-    found.push(rows);
-    left -= rows.count;
-    if (left <= 0) break;
+  let left = limit;
+  for await (const slice of slices) {
+    for (let before: QueryRows | undefined; ; ) {
+      const rows = pages.next(left);
+      if (rows === 0) return joinRows(found);
+      const page = await read(slice, rows, before);
+      found.push(page);
+      left -= page.count;
+      pages.add(page.count, columnSum(page, textBytes));
+      if (page.count < rows) break;
+      before = page;
+    }
   }
   return joinRows(found);
 }

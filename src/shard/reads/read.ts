@@ -1,6 +1,7 @@
 import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api';
 import type { ParsedShardRead, ShardReadName } from '../../shared/read/contract.ts';
 import type { Hash } from '../../shared/topology/hash.ts';
+import type { PageSizer } from './page-sizer.ts';
 import type { ServiceTotals } from './service-totals.ts';
 import type { Parameters } from './where.ts';
 
@@ -12,6 +13,8 @@ export interface ReadContext {
   readonly asOf: bigint;
   /** One row more than an answer may have, so that it is noticed; the request's own limit may be lower. */
   readonly mostRows: number;
+  /** Sizes the pages of rows that can be long. Of this read alone. */
+  readonly pages: PageSizer;
   readonly hash: Hash;
   readonly serviceTotals: ServiceTotals;
 }
@@ -66,4 +69,11 @@ export function joinRows(results: readonly QueryRows[]): QueryRows {
 /** Rows as lines, each rendered when it is asked for. */
 export function* linesOf(result: QueryRows, line: (row: DuckDBValue[]) => string): Generator<string> {
   for (const row of result.rows()) yield line(row);
+}
+
+/** Sum of a column of whole numbers. */
+export function columnSum(result: QueryRows, index: number): number {
+  let sum = 0;
+  for (const value of result.column(index)) sum += Number(value);
+  return sum;
 }

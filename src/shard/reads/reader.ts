@@ -11,6 +11,7 @@ import { readGroupCounts } from './group-counts.ts';
 import { readHoldings } from './holdings.ts';
 import { readLogs } from './logs.ts';
 import { readMetrics } from './metrics.ts';
+import { createPageSizer } from './page-sizer.ts';
 import type { ReadContext, ShardRead } from './read.ts';
 import { createServiceTotals } from './service-totals.ts';
 import { readServices } from './services.ts';
@@ -78,9 +79,13 @@ async function readAll(
   const snapshot = await takeSnapshot(connection, call);
   if (snapshot.kind === 'gone') return snapshot;
   const { asOf } = snapshot;
-  const context = { connection, hash, asOf, mostRows: caps.maxRows + 1, serviceTotals };
+  const common = { connection, hash, asOf, mostRows: caps.maxRows + 1, serviceTotals };
   const answers: Iterable<string>[] = [];
-  for (const each of call.calls) answers.push(capped(await dispatch(context, each), asOf, caps));
+  for (const each of call.calls) {
+    const pages = createPageSizer(caps.maxBytes);
+    const lines = await dispatch({ ...common, pages }, each);
+    answers.push(capped(lines, { asOf, caps, isCut: pages.isCut() }));
+  }
   await connection.run('COMMIT');
   return { kind: 'read', lines: chained(answers) };
 }

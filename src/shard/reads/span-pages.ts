@@ -1,6 +1,6 @@
 import type { DuckDBValue } from '@duckdb/node-api';
 import type { ParsedShardRead } from '../../shared/read/contract.ts';
-import { columnList } from '../rows/row-kind.ts';
+import { columnList, textBytes } from '../rows/row-kind.ts';
 import { SPAN_ROWS } from '../rows/span-row.ts';
 import type { TextQuery } from '../search/text-query.ts';
 import { inTraceWithWords } from '../search/word-tables.ts';
@@ -29,6 +29,8 @@ const SPAN_ID = SPAN_ROWS.columns.indexOf('span_id');
 const START_NS = SPAN_ROWS.columns.indexOf('start_ns');
 const COMMIT_NO = SPAN_ROWS.columns.length;
 const ROW_ID = COMMIT_NO + 1;
+/** The column of a page that has the bytes of its rows' texts. */
+export const SPAN_TEXT_BYTES = ROW_ID + 1;
 
 export interface SpanPage {
   readonly request: ParsedShardRead<'spans'>;
@@ -54,7 +56,8 @@ export function readSpanPage(
   ]);
   return query(
     context.connection,
-    `SELECT ${columnList(SPAN_ROWS)}, commit_no, rowid FROM store.spans WHERE ${conditions}
+    `SELECT ${columnList(SPAN_ROWS)}, commit_no, rowid, ${textBytes(SPAN_ROWS)}
+     FROM store.spans WHERE ${conditions}
      ORDER BY start_ns DESC, trace_id DESC, span_id DESC, commit_no DESC, rowid DESC LIMIT ${rows}`,
     parameters,
   );

@@ -2,11 +2,11 @@ import type { ParsedShardRead } from '../../shared/read/contract.ts';
 import { renderLines } from '../rows/row-kind.ts';
 import { SPAN_ROWS } from '../rows/span-row.ts';
 import { matchingTraces } from '../search/matching-traces.ts';
-import { joinPicked, type PickedRows } from '../search/picked-rows.ts';
+import { addPicked, joinPicked, type PickedRows } from '../search/picked-rows.ts';
 import { parseTextQuery, type TextQuery } from '../search/text-query.ts';
 import { ALL_TIME, newestSlices, type Wanted } from './newest.ts';
 import type { ReadContext } from './read.ts';
-import { type PageSpan, readSpanPage, type SpanPage, spansOf } from './span-pages.ts';
+import { type PageSpan, readSpanPage, SPAN_TEXT_BYTES, type SpanPage, spansOf } from './span-pages.ts';
 import { supersededOf } from './superseded.ts';
 
 /** Spans, newest first, each in its last commit. Only spans that were found are checked for a later commit. */
@@ -70,14 +70,16 @@ interface Page extends PickedRows {
 }
 
 async function* pagesFrom(context: ReadContext, search: Search, first: Place): AsyncGenerator<PickedRows> {
-  let { rows, after } = first;
-  for (;;) {
+  let { after } = first;
+  // Doubled, so that a span that was sent a thousand times costs ten queries and not a thousand.
+  for (let mostRows = first.rows; ; mostRows *= 2) {
+    const rows = context.pages.next(mostRows);
+    if (rows === 0) return;
     const page = await readPage(context, search, { ...first, rows, after });
+    addPicked(context.pages, page, SPAN_TEXT_BYTES);
     yield page;
     if (page.end === undefined) return;
     after = page.end;
-    // So that a span that was sent a thousand times costs ten queries and not a thousand.
-    rows *= 2;
   }
 }
 

@@ -24,6 +24,7 @@ export const LOG_ROWS: RowKind<LogRecord> = {
     'tie',
     'source',
   ],
+  texts: ['body', 'attributes', 'otlp'],
   stored: (values, source) => ({
     timeNs: values[0] as bigint,
     observedNs: values[1] as bigint,

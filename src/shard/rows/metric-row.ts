@@ -21,6 +21,7 @@ export const METRIC_ROWS: RowKind<MetricRecord> = {
     'tie',
     'source',
   ],
+  texts: ['attributes', 'otlp'],
   stored: (values, source) => ({
     timeNs: values[0] as bigint,
     service: values[1] as string,

@@ -9,6 +9,8 @@ export interface RowKind<Stored> {
   readonly table: 'spans' | 'logs' | 'metrics';
   /** What to select, first in the list; further columns may follow. The number of the source comes last. */
   readonly columns: readonly string[];
+  /** Those of them that can be long. */
+  readonly texts: readonly string[];
   stored(values: readonly DuckDBValue[], source: Source): Stored;
   /** The sort key of the read contract. */
   key(stored: Stored): readonly string[];
@@ -17,6 +19,11 @@ export interface RowKind<Stored> {
 }
 
 type Selected = Pick<RowKind<unknown>, 'columns'>;
+
+/** SQL for the bytes of a row's texts, which are what makes rows large. */
+export function textBytes({ texts }: Pick<RowKind<unknown>, 'texts'>): string {
+  return texts.map(column => `coalesce(strlen(${column}), 0)`).join(' + ');
+}
 
 export function columnList(kind: Selected): string {
   return kind.columns.join(', ');

@@ -28,6 +28,7 @@ export const SPAN_ROWS: RowKind<StoredSpan> = {
     'otlp',
     'source',
   ],
+  texts: ['attributes', 'events', 'llm', 'otlp'],
   stored: (values, source) => ({
     traceId: values[0] as bigint,
     spanId: values[1] as bigint,

@@ -3,7 +3,7 @@ import { inSlice, type TimeSlice } from '../reads/newest.ts';
 import { type QueryRows, query, type ReadContext } from '../reads/read.ts';
 import { allOf, createParameters, type Parameters } from '../reads/where.ts';
 import { LOG_ROWS } from '../rows/log-row.ts';
-import { columnList } from '../rows/row-kind.ts';
+import { columnList, textBytes } from '../rows/row-kind.ts';
 
 export interface LogPage {
   readonly slice: TimeSlice;
@@ -20,7 +20,9 @@ export type LogPageEnd = readonly bigint[];
 const KEY = ['time_ns', 'observed_ns', 'trace_id', 'span_id', 'tie', 'row_id'] as const;
 const KEY_TYPES = ['UBIGINT', 'UBIGINT', 'UHUGEINT', 'UBIGINT', 'UBIGINT', 'BIGINT'] as const;
 const ORDER = `ORDER BY ${KEY.map(column => `${column} DESC`).join(', ')}`;
-const COLUMNS = [...LOG_ROWS.columns, 'row_id'];
+const COLUMNS = [...LOG_ROWS.columns, 'row_id', 'text_bytes'];
+/** The column of a page that has the bytes of its rows' texts. */
+export const LOG_TEXT_BYTES = COLUMNS.indexOf('text_bytes');
 const KEY_POSITIONS = KEY.map(column => COLUMNS.indexOf(column));
 
 /** The newest logs behind the end of a page; the columns of a log row come first. */
@@ -33,7 +35,7 @@ export function readLogPage({ connection }: ReadContext, page: LogPage): Promise
   ]);
   return query(
     connection,
-    `SELECT ${columnList(LOG_ROWS)}, row_id FROM (${logsOf(page.commits)}) WHERE ${conditions}
+    `SELECT ${columnList(LOG_ROWS)}, row_id, ${textBytes(LOG_ROWS)} AS text_bytes FROM (${logsOf(page.commits)}) WHERE ${conditions}
      ${ORDER} LIMIT ${page.rows}`,
     parameters,
   );

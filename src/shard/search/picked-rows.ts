@@ -1,9 +1,16 @@
-import type { QueryRows } from '../reads/read.ts';
+import type { PageSizer } from '../reads/page-sizer.ts';
+import { columnSum, type QueryRows } from '../reads/read.ts';
 
 /** Some rows of a result, by their positions in ascending order. */
 export interface PickedRows {
   readonly result: QueryRows;
   readonly positions: readonly number[];
+}
+
+/** Counts the picked rows of a page, as far as its column of text bytes tells. */
+export function addPicked(pages: PageSizer, page: PickedRows, textBytes: number): void {
+  const picked = joinPicked([page], page.positions.length);
+  pages.add(picked.count, columnSum(picked, textBytes));
 }
 
 /** The first picked rows of several results, one after the other, as if they were one result. */

@@ -3,8 +3,8 @@ import type { QueryRows, ReadContext } from '../reads/read.ts';
 import type { Parameters } from '../reads/where.ts';
 import { LOG_ROWS } from '../rows/log-row.ts';
 import { type Body, type BodySearch, bodyCondition, matchingBodies } from './body-filter.ts';
-import { type LogPageEnd, logPageEnd, readLogPage } from './log-page.ts';
-import { joinPicked, type PickedRows } from './picked-rows.ts';
+import { LOG_TEXT_BYTES, type LogPageEnd, logPageEnd, readLogPage } from './log-page.ts';
+import { addPicked, joinPicked, type PickedRows } from './picked-rows.ts';
 import { commitsWithWords } from './word-tables.ts';
 
 export interface LogSearch {
@@ -61,9 +61,13 @@ async function* pagesOf(
 ): AsyncGenerator<PickedRows> {
   const all = (parameters: Parameters) => [...conditions(parameters), bodyCondition(body, parameters)];
   let after: LogPageEnd | undefined;
-  for (let rows = Math.max(wanted.limit, MIN_PAGE_ROWS); ; rows *= 2) {
+  for (let mostRows = Math.max(wanted.limit, MIN_PAGE_ROWS); ; mostRows *= 2) {
+    const rows = context.pages.next(mostRows);
+    if (rows === 0) return;
     const result = await readLogPage(context, { ...place, conditions: all, after, rows });
-    yield { result, positions: await matching(context, result, body) };
+    const page = { result, positions: await matching(context, result, body) };
+    addPicked(context.pages, page, LOG_TEXT_BYTES);
+    yield page;
     if (result.count < rows) return;
     after = logPageEnd(result);
   }

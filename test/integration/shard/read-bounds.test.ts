@@ -2,9 +2,12 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createReadRoutes } from '../../../src/shard/api/read-route.ts';
 import { createReadServer } from '../../../src/shard/read-server.ts';
+import { parseRead } from '../../../src/shard/reads/call.ts';
+import { createReader } from '../../../src/shard/reads/reader.ts';
 import { createSlots } from '../../../src/shard/reads/slots.ts';
 import type { HttpListener } from '../../../src/shared/http-listener.ts';
 import type { ShardReadRequest } from '../../../src/shared/read/contract.ts';
+import { createHash } from '../../../src/shared/topology/hash.ts';
 import { tracesOf } from '../../support/otlp-samples.ts';
 import { openReaders, type ReadTestShard } from '../../support/read-shards.ts';
 import { postRead, startTestShard, type TestShard } from '../../support/test-shard.ts';
@@ -52,6 +55,57 @@ describe('an answer', () => {
       end: { rows, asOf: '1', truncated: true, truncatedBy: 'shard.maxAnswerBytes' },
     });
   });
+});
+
+describe('rows that are long', () => {
+  const ROWS = 30_000;
+  const TEXT_BYTES = 1000;
+  let shard: ReadTestShard;
+  beforeAll(async () => {
+    [shard] = (await openReaders(1)) as [ReadTestShard];
+    const long = `'{"k":"' || repeat('x', ${TEXT_BYTES}) || '"}'`;
+    await shard.connection.run(`
+      INSERT INTO store.sources VALUES (1, '{}', '{}');
+      INSERT INTO store.spans
+      SELECT i, 0, i, 0, 'shop', 'op', i // 10, i, 'unset', 'internal', ${long}, NULL, NULL, NULL, 1, 1, NULL
+      FROM range(1, ${ROWS + 1}) t(i);
+      INSERT INTO store.logs
+      SELECT i // 10, 0, 0, 0, 'info', '', repeat('x', ${TEXT_BYTES}), NULL, 'shop', '{}', NULL, 1, i % 3, 1
+      FROM range(${ROWS}) t(i);
+      INSERT INTO store.metrics
+      SELECT i // 10, 'shop', 'm', 'gauge', 1, '', ${long}, NULL, 1, i % 3, 1 FROM range(${ROWS}) t(i);
+      INSERT INTO store.commits VALUES (1, 0, ${ROWS}, ${ROWS}, ${ROWS}, ${ROWS}, ${ROWS}, ${ROWS})`);
+  });
+  afterAll(() => shard.remove());
+
+  it.each<['spans' | 'logs' | 'metrics', object]>([
+    ['spans', {}],
+    ['logs', {}],
+    ['logs', { bodyContains: 'x' }],
+    ['metrics', {}],
+    ['metrics', { oldestFirst: true }],
+  ])('are all there over the pages they are read in: %s %o', async (name, request) => {
+    const { keys, trailer } = await shard.read(name, { ...request, limit: 1_000_000 });
+    expect(trailer).toEqual({ rows: ROWS, asOf: '1', truncated: false });
+    const texts = keys.map(String);
+    const ascending = 'oldestFirst' in request ? texts : texts.toReversed();
+    expect(ascending).toEqual(texts.toSorted());
+    if (name === 'spans') expect(new Set(texts).size).toBe(ROWS);
+  });
+
+  it.each<'spans' | 'logs' | 'metrics'>(['spans', 'logs', 'metrics'])(
+    'are not all read when an answer cannot have them: %s',
+    async name => {
+      const caps = { maxRows: 1_000_000, maxBytes: 5_000_000 };
+      const reader = createReader({ ...shard, hash: await createHash(), caps });
+      const call = parseRead(name, { limit: 1_000_000 });
+      if (call.kind === 'refused') throw new Error(call.message);
+      const answer = await reader.read(call.value, new AbortController().signal);
+      if (answer.kind === 'gone') throw new Error(answer.reason);
+      const trailer = [...answer.lines].at(-1);
+      expect(trailer).toMatch(/"truncated":true,"truncatedBy":"shard.maxAnswerBytes"/);
+    },
+  );
 });
 
 describe('reads in turn', () => {
