@@ -17,6 +17,7 @@ export interface TestDoorOptions {
   readonly outcome?: ExportOutcome | (() => Promise<ExportOutcome>);
   readonly admission?: Admission;
   readonly maxRequestBytes?: number;
+  readonly maxSilenceMs?: number | undefined;
   readonly corsOrigins?: string;
   readonly maxConnectionAgeMs?: number;
   readonly ageGraceMs?: number;
@@ -43,13 +44,19 @@ export async function openGrpcDoor(options: TestDoorOptions = {}): Promise<TestD
   return { ...server, ...seen };
 }
 
-function doorOf({ outcome = ACCEPTED, admission, maxRequestBytes = MAX_REQUEST_BYTES }: TestDoorOptions) {
+function doorOf({
+  outcome = ACCEPTED,
+  admission,
+  maxRequestBytes = MAX_REQUEST_BYTES,
+  maxSilenceMs,
+}: TestDoorOptions) {
   const received: ExportRequest[] = [];
   const answered: AnsweredRequest[] = [];
   const door: DoorOptions = {
     host: '127.0.0.1',
     port: 0,
     maxRequestBytes,
+    ...(maxSilenceMs !== undefined && { maxSilenceMs }),
     admission: admission ?? admissionOf(),
     handle: request => {
       received.push(request);
