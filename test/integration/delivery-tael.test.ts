@@ -101,6 +101,16 @@ describe('a shard of kind tael', () => {
     server.close();
   });
 
+  it('has a batch of which it refuses records, and what it says of them is known', async () => {
+    const tael = await startTael();
+    tael.refuseRecords(1, 'span without a name');
+    const batch = batchOf('traces', tracesOf('shop', [span('pay', 1), span('', 2)]));
+    expect(await senderTo(tael.url).send(batch, never)).toEqual({
+      kind: 'delivered',
+      refused: { records: 1, message: 'span without a name' },
+    });
+  });
+
   it('D8: is tried again when it says INTERNAL because it could not store', async () => {
     const tael = await startTael();
     tael.fail({ code: grpc.status.INTERNAL, details: 'storage error: disk full' });

@@ -14,7 +14,7 @@ createLane({
   shard,
   queue,
   send,
-  events: { sent: () => undefined, deadLettered: () => undefined },
+  events: { sent: () => undefined, shardRefused: () => undefined, deadLettered: () => undefined },
   options: { concurrency: 4, retryInitialMs: 20, retryMaxMs: 200, horizonMs: 3_600_000, idlePollMs: 50 },
   random: Math.random,
 });

@@ -4,7 +4,7 @@ import { batchHeaders } from '../../shared/otlp/batch-header.ts';
 import { SIGNAL_FACTS, SIGNALS, type Signal } from '../../shared/otlp/signal.ts';
 import { DeadlineError, exchange } from './http-exchange.ts';
 import { outcomeOfAnswer, outcomeOfError } from './outcome.ts';
-import { readable, type SenderOptions, type ShardSender } from './sender.ts';
+import type { SenderOptions, ShardSender } from './sender.ts';
 
 /**
  * Posts batches to an OTLP/HTTP door, with their names in headers.
@@ -33,7 +33,7 @@ export function createHttpSender({ shard, baseUrl, timeoutMs }: SenderOptions): 
           timeoutMs,
           signal,
         });
-        return outcomeOfAnswer({ ...answer, text: readable(answer.text) }, Date.now());
+        return outcomeOfAnswer(answer, Date.now());
       } catch (error) {
         if (error instanceof DeadlineError) {
           return { kind: 'retry', reason: `shard ${shard} did not answer within ${timeoutMs} ms` };

@@ -14,14 +14,3 @@ export interface SenderOptions {
   /** How long the shard may take for one batch, connecting included. */
   readonly timeoutMs: number;
 }
-
-/** Of a refusal, this much is kept as the reason. */
-const MAX_REASON_CHARS = 500;
-
-/** What a shard said, fit for a log line and a dead letter. */
-export function readable(text: string): string {
-  return text
-    .replace(/[^\x20-\x7e\u00a0-\ufffc]+/g, ' ')
-    .trim()
-    .slice(0, MAX_REASON_CHARS);
-}

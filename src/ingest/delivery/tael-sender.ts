@@ -5,7 +5,7 @@ import { MalformedProtobufError } from '../../shared/otlp/wire-reader.ts';
 import type { Batch } from '../queue/batch.ts';
 import { outcomeOfRpcError } from './grpc-outcome.ts';
 import { nonFinitePoints } from './non-finite.ts';
-import type { Reject } from './outcome.ts';
+import { delivered, type Reject } from './outcome.ts';
 import type { SenderOptions, ShardSender } from './sender.ts';
 
 /** Messages have to stay below it (read API contract §2.1). */
@@ -45,9 +45,9 @@ export function createTaelSender({ shard, baseUrl, timeoutMs }: SenderOptions): 
           batch.payload,
           empty,
           { deadline: Date.now() + timeoutMs },
-          error => {
+          (error, answer) => {
             signal.removeEventListener('abort', cancel);
-            resolve(error === null ? { kind: 'delivered' } : outcomeOfRpcError(error));
+            resolve(error === null ? delivered(answer ?? Buffer.alloc(0)) : outcomeOfRpcError(error));
           },
         );
         const cancel = () => call.cancel();

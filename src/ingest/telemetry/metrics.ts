@@ -69,7 +69,7 @@ export const METRICS = {
     ),
   ),
   ...perSignal('otelcol_exporter_sent', noun =>
-    counter(['exporter'], 'records', `${noun} that a shard confirmed.`),
+    counter(['exporter'], 'records', `${noun} of batches that a shard confirmed.`),
   ),
   ...perSignal('otelcol_exporter_send_failed', noun =>
     counter(['exporter'], 'records', `${noun} that became dead letters: their shard will never take them.`, {
@@ -183,6 +183,12 @@ export const METRICS = {
     'Attempts to deliver by outcome: `delivered`, `retry`, `reject`.',
   ),
   otelfan_delivery_duration_seconds: seconds(['shard'], 'How long a shard took to answer one attempt.'),
+  otelfan_shard_rejected_records_total: counter(
+    ['shard', 'signal'],
+    'records',
+    'Records that a shard refused for good, by `partial_success`, out of a batch that it took. They are lost, and count as delivered.',
+    { alert: 'its rate is above zero: the log has what the shard says about it' },
+  ),
   otelfan_lane_breaker_state: gauge(
     ['shard', 'state'],
     '0 or 1',
