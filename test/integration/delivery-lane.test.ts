@@ -4,6 +4,7 @@ import type { LaneOptions, LaneParts } from '../../src/ingest/delivery/lane.ts';
 import { createShardSender } from '../../src/ingest/delivery/shard-sender.ts';
 import type { BatchQueue, ClaimOrder } from '../../src/ingest/queue/batch-queue.ts';
 import { exportResponse } from '../../src/shared/otlp/responses.ts';
+import { systemClock } from '../../src/shared/time.ts';
 import { newBatch } from '../conformance/new-batch.ts';
 import { type Harness, recordingEvents, recordingLogger, startHarness } from '../support/delivery-harness.ts';
 import { type Answers, ok, startStubOtlpShard } from '../support/stub-otlp-shard.ts';
@@ -23,7 +24,9 @@ describe('a lane', () => {
   }
 
   function laneTo(baseUrl: string, { timeoutMs = 2000, queue, logger, events, ...options }: Settings = {}) {
-    const sender = harness.use(createShardSender({ shard: 's0', kind: 'embedded', baseUrl, timeoutMs }));
+    const sender = harness.use(
+      createShardSender({ shard: 's0', kind: 'embedded', baseUrl, timeoutMs, clock: systemClock }),
+    );
     const given = { ...(queue && { queue }), ...(logger && { logger }), ...(events && { events }) };
     return harness.lane(sender.send, given, options);
   }
@@ -210,7 +213,13 @@ describe('a lane', () => {
     await harness.enqueue([newBatch('s0'), newBatch('s1')]);
     laneTo(broken.url);
     const sender = harness.use(
-      createShardSender({ shard: 's1', kind: 'embedded', baseUrl: healthy.url, timeoutMs: 2000 }),
+      createShardSender({
+        shard: 's1',
+        kind: 'embedded',
+        baseUrl: healthy.url,
+        timeoutMs: 2000,
+        clock: systemClock,
+      }),
     );
     harness.lane(sender.send, { shard: 's1' });
     await expect.poll(() => broken.deliveries.length).toBeGreaterThan(3);

@@ -8,7 +8,8 @@ import { systemClock } from '../../src/shared/time.ts';
 const [url = '', shard = '', baseUrl = '', leaseMs = ''] = process.argv.slice(2);
 const common = { clock: systemClock, logger: pino({ level: 'silent' }) };
 const queue = await createBullmqQueue({ ...common, url, shards: [shard], leaseMs: Number(leaseMs) });
-const { send } = createShardSender({ shard, kind: 'embedded', baseUrl, timeoutMs: Number(leaseMs) / 2 });
+const timeoutMs = Number(leaseMs) / 2;
+const { send } = createShardSender({ shard, kind: 'embedded', baseUrl, timeoutMs, clock: systemClock });
 createLane({
   ...common,
   shard,

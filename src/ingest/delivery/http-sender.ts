@@ -11,7 +11,7 @@ import type { SenderOptions, ShardSender } from './sender.ts';
  *
  * @throws when the shard cannot be reached over HTTP.
  */
-export function createHttpSender({ shard, baseUrl, timeoutMs }: SenderOptions): ShardSender {
+export function createHttpSender({ shard, baseUrl, timeoutMs, clock }: SenderOptions): ShardSender {
   const { origin, pathname, protocol } = new URL(baseUrl);
   if (protocol !== 'http:' && protocol !== 'https:') {
     throw new Error(`shard ${shard}: otlp is ${baseUrl}; an embedded shard is at http:// or https://`);
@@ -33,7 +33,7 @@ export function createHttpSender({ shard, baseUrl, timeoutMs }: SenderOptions): 
           timeoutMs,
           signal,
         });
-        return outcomeOfAnswer(answer, Date.now());
+        return outcomeOfAnswer(answer, clock.now());
       } catch (error) {
         if (error instanceof DeadlineError) {
           return { kind: 'retry', reason: `shard ${shard} did not answer within ${timeoutMs} ms` };

@@ -1,4 +1,5 @@
 import type { Component } from '../../shared/lifecycle.ts';
+import type { Clock } from '../../shared/time.ts';
 import type { Send } from './outcome.ts';
 
 /** Carries batches to one shard, over whatever it speaks. */
@@ -13,4 +14,5 @@ export interface SenderOptions {
   readonly baseUrl: string;
   /** How long the shard may take for one batch, connecting included. */
   readonly timeoutMs: number;
+  readonly clock: Clock;
 }

@@ -19,7 +19,7 @@ const MAX_RECONNECT_MS = 1_000;
  *
  * @throws when the address is not `grpc://host:port`.
  */
-export function createTaelSender({ shard, baseUrl, timeoutMs }: SenderOptions): ShardSender {
+export function createTaelSender({ shard, baseUrl, timeoutMs, clock }: SenderOptions): ShardSender {
   const { protocol, hostname, port, pathname } = new URL(baseUrl);
   if (protocol !== 'grpc:' || port === '' || (pathname !== '' && pathname !== '/')) {
     throw new Error(`shard ${shard}: otlp is ${baseUrl}; a tael shard is at grpc://host:port`);
@@ -44,7 +44,7 @@ export function createTaelSender({ shard, baseUrl, timeoutMs }: SenderOptions): 
           bytes => bytes,
           batch.payload,
           empty,
-          { deadline: Date.now() + timeoutMs },
+          { deadline: clock.now() + timeoutMs },
           (error, answer) => {
             signal.removeEventListener('abort', cancel);
             resolve(error === null ? delivered(answer ?? Buffer.alloc(0)) : outcomeOfRpcError(error));

@@ -62,7 +62,7 @@ export const METRICS = {
     counter(
       RECEIVER,
       'records',
-      `${noun} that were not stored, for whatever reason; their sender was told.`,
+      `${noun} of requests that were taken in and split, but not stored: rejected, shed or refused for now; their sender was told. Of what was answered before that nobody knows the records: turned away, malformed or too large.`,
       {
         alert: 'its rate is above zero: senders repeat or lose data',
       },
@@ -102,7 +102,7 @@ export const METRICS = {
     ['process', 'transport', 'signal', 'condition'],
     'requests',
     'Requests by what was answered: `accepted`, or the condition that the door told the sender. Without a signal the request named none.',
-    { alert: 'the share of `unavailable` or `throttled` stays above a few per cent; any `internal`' },
+    { alert: 'the share of `unavailable` stays above a few per cent; any `internal`' },
   ),
   otelfan_request_duration_seconds: seconds(
     ['transport'],

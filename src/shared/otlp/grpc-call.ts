@@ -1,4 +1,5 @@
 import http2 from 'node:http2';
+import type { Clock } from '../time.ts';
 import type { Place } from './admission.ts';
 import { BodyBytes, MAX_SILENCE_MS } from './body-bytes.ts';
 import { CONDITIONS, type Condition } from './conditions.ts';
@@ -32,15 +33,19 @@ const OK_HEADERS = {
 const OK_TRAILERS = { 'grpc-status': '0' };
 const EMPTY_RESPONSE = frameMessage(Buffer.alloc(0));
 
+export interface GrpcDoorOptions extends DoorOptions {
+  readonly clock: Clock;
+}
+
 /** One call of an `Export` method: admitted or refused by its headers, then its one message, then the answer. */
 export class GrpcCall {
-  readonly #door: DoorOptions;
+  readonly #door: GrpcDoorOptions;
   readonly #stream: http2.ServerHttp2Stream;
   readonly #headers: http2.IncomingHttpHeaders;
   readonly #signal: Signal | undefined;
   readonly #startedAt = performance.now();
 
-  constructor(door: DoorOptions, stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders) {
+  constructor(door: GrpcDoorOptions, stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders) {
     this.#door = door;
     this.#stream = stream;
     this.#headers = headers;
@@ -66,7 +71,7 @@ export class GrpcCall {
 
   async #export(signal: Signal, place: Place): Promise<ExportOutcome | 'aborted'> {
     const timeoutMs = timeoutMsOf(this.#header('grpc-timeout'));
-    const deadlineMs = timeoutMs === undefined ? undefined : Date.now() + timeoutMs;
+    const deadlineMs = timeoutMs === undefined ? undefined : this.#door.clock.now() + timeoutMs;
     const { maxRequestBytes, maxSilenceMs = MAX_SILENCE_MS } = this.#door;
     const message = await readMessage(this.#stream, { maxRequestBytes, maxSilenceMs, place });
     if (message === 'aborted' || isRefusal(message)) return message;
