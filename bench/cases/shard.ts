@@ -77,9 +77,9 @@ const USUAL_RATE = 100_000;
 
 function sizeOf({ quick, spans, logs, points }: ShardOptions): Holdings {
   return {
-    traces: spans ?? (quick ? 300_000 : 5_000_000),
-    logs: logs ?? (quick ? 100_000 : 2_000_000),
-    metrics: points ?? (quick ? 100_000 : 2_000_000),
+    traces: spans ?? (quick ? 200_000 : 5_000_000),
+    logs: logs ?? (quick ? 50_000 : 2_000_000),
+    metrics: points ?? (quick ? 50_000 : 2_000_000),
   };
 }
 

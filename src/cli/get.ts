@@ -37,7 +37,7 @@ Flags:
   --min-duration-ms MS     traces
   --max-duration-ms MS     traces
   --attribute KEY=VALUE    traces: may be repeated, all must hold
-  --text WORDS             traces: words of prompts and completions
+  --text WORDS             traces: in prompts and completions; logs: in bodies; "…" is a phrase
   --severity SEVERITY      logs: trace, debug, info, warn, error, fatal, unspecified
   --body-contains TEXT     logs
   --trace-id ID            logs
@@ -79,7 +79,7 @@ const FILTERS = new Map<string, readonly string[]>([
   ['services', []],
   ['traces', [...WINDOW, 'operation', 'status', 'min-duration-ms', 'max-duration-ms', 'attribute', 'text']],
   ['traces/<trace id>', []],
-  ['logs', [...WINDOW, 'severity', 'body-contains', 'trace-id']],
+  ['logs', [...WINDOW, 'severity', 'body-contains', 'text', 'trace-id']],
   ['metrics', [...WINDOW, 'name', 'metric-type']],
 ]);
 

@@ -67,6 +67,22 @@ const withPlainAttributes = (record: fc.Arbitrary<Json>) =>
     fc.tuple(record, plainAttributes).map(([members, attributes]): Json => ({ ...members, attributes })),
   );
 
+/** With a short text as its body, valid ids and nothing that few exporters send. */
+const plainLog = fc
+  .record({
+    timeUnixNano: fc.constantFrom('0', '1700000000000000000'),
+    observedTimeUnixNano: fc.constantFrom('0', '1700000000000000001'),
+    severityNumber: fc.integer({ min: -1, max: 25 }),
+    severityText: fc.constantFrom('', 'Info'),
+    body: fc.string({ unit: 'binary', maxLength: 40 }).map(stringValue => ({ stringValue })),
+    traceId: fc.constantFrom('', '0123456789abcdef0123456789abcdef'),
+    spanId: fc.constantFrom('', '0123456789abcdef'),
+    flags: fc.integer({ min: 0, max: 1 }),
+    eventName: fc.constantFrom('', 'exception'),
+    attributes: plainAttributes,
+  })
+  .map((record): Json => record);
+
 const requests: Readonly<Record<Signal, fc.Arbitrary<Json>>> = {
   traces: fc
     .tuple(otlpResource, otlpScope, fc.array(withPlainAttributes(otlpSpan), { maxLength: 3 }))
@@ -74,7 +90,7 @@ const requests: Readonly<Record<Signal, fc.Arbitrary<Json>>> = {
       resourceSpans: [{ ...resource, scopeSpans: [{ ...scope, spans }] }],
     })),
   logs: fc
-    .tuple(otlpResource, otlpScope, fc.array(withPlainAttributes(otlpLogRecord), { maxLength: 3 }))
+    .tuple(otlpResource, otlpScope, fc.array(fc.oneof(otlpLogRecord, plainLog), { maxLength: 3 }))
     .map(([resource, scope, logRecords]) => ({
       resourceLogs: [{ ...resource, scopeLogs: [{ ...scope, logRecords }] }],
     })),

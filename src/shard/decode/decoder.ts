@@ -2,11 +2,13 @@ import type { OtlpTypes } from '../../shared/otlp/messages.ts';
 import type { Signal } from '../../shared/otlp/signal.ts';
 import type { Hash } from '../../shared/topology/hash.ts';
 import type { Records } from '../store/tables.ts';
+import { addWords } from '../words.ts';
 import { type RecordVisitor, visitRecords } from './envelope.ts';
 import { decodeLog } from './logs.ts';
 import { decodeMetric } from './metrics.ts';
 import type { Metric, OtlpLogRecord, Span } from './otlp.ts';
 import { PlainAttributes } from './plain-attributes.ts';
+import { PlainLogReader } from './plain-log.ts';
 import { PlainSpanReader } from './plain-span.ts';
 import { pointTies } from './point-ties.ts';
 import { createSink, type Rejections, type Sink } from './sink.ts';
@@ -50,9 +52,16 @@ function createVisitors({ types, hash }: { types: OtlpTypes; hash: Hash }): Visi
       };
     },
     logs(request, sink) {
+      const plain = new PlainLogReader(request, attributes);
       return (start, end, surroundings) => {
         const bytes = request.subarray(start, end);
         const tie = hash.hash64(bytes, surroundings.hash);
+        const record = plain.read(start, end, surroundings);
+        if (record !== undefined) {
+          sink.records.logs.push({ ...record, tie });
+          addWords(sink.records.logWords, record.body);
+          return;
+        }
         decodeLog(message<OtlpLogRecord>('LogRecord', bytes), { surroundings, tie, sink });
       };
     },

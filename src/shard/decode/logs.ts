@@ -10,7 +10,7 @@ import type { Sink } from './sink.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** Longer bodies, in bytes of UTF-8, are kept as blobs (contract §2.4). */
-const MAX_BODY_BYTES = 8192;
+export const MAX_BODY_BYTES = 8192;
 
 export function decodeLog(log: OtlpLogRecord, { surroundings, tie, sink }: LogContext): void {
   const body = scalarText(log.body) ?? '';
@@ -50,7 +50,7 @@ function isLong(body: string): boolean {
 }
 
 /** By number only (contract §2.4): four numbers per word, from 1. */
-function severityOf(number: number): Severity {
+export function severityOf(number: number): Severity {
   const words = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
   return words[Math.floor((number - 1) / 4)] ?? 'unspecified';
 }

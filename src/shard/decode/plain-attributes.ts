@@ -1,6 +1,6 @@
 import { doubleText } from './any-value.ts';
 import { JsonBytes } from './json-bytes.ts';
-import { isSameBytes } from './wire-values.ts';
+import { contentStart, isSameBytes } from './wire-values.ts';
 
 /** Tags of `KeyValue` and of the members of `AnyValue`: field number times eight, plus the wire type. */
 const KEY = 0x0a;
@@ -144,22 +144,6 @@ export class PlainAttributes {
     this.#json.byte(QUOTE);
     return false;
   }
-}
-
-/** Where the content begins whose length is at `at`, when it ends at `end` exactly; -1 when it does not. */
-function contentStart(request: Buffer, at: number, end: number): number {
-  let length = request[at] as number;
-  let contentAt = at + 1;
-  if (length >= 0x80) {
-    length &= 0x7f;
-    for (let shift = 7; ; shift += 7) {
-      if (shift > 21) return -1;
-      const byte = request[contentAt++] as number;
-      length |= (byte & 0x7f) << shift;
-      if (byte < 0x80) break;
-    }
-  }
-  return contentAt + length === end ? contentAt : -1;
 }
 
 function startsWithGenAi(request: Buffer, start: number): boolean {

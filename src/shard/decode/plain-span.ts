@@ -2,6 +2,7 @@ import type { OtlpTypes } from '../../shared/otlp/messages.ts';
 import { WireReader } from '../../shared/otlp/wire-reader.ts';
 import { type Hash, SLOT_COUNT } from '../../shared/topology/hash.ts';
 import type { SpanRecord } from '../store/tables.ts';
+import { joinMembers } from './join-members.ts';
 import type { OtlpMessage, SpanEvent } from './otlp.ts';
 import { otlpJson } from './otlp-json.ts';
 import type { PlainAttributes } from './plain-attributes.ts';
@@ -160,7 +161,7 @@ export class PlainSpanReader {
     if (trace === undefined || spanId === 0n || isParentZero) return undefined;
 
     const events = this.#messages<SpanEvent>('SpanEvent', this.#events);
-    const rest = members([
+    const rest = joinMembers([
       traceState === '' ? '' : `"traceState":${JSON.stringify(traceState)}`,
       droppedAttributes === 0 ? '' : `"droppedAttributesCount":${droppedAttributes}`,
       droppedEvents === 0 ? '' : `"droppedEventsCount":${droppedEvents}`,
@@ -234,7 +235,7 @@ export class PlainSpanReader {
     const code = this.#statusCode;
     if (this.#statusMessage === '' && code >= 0 && code <= 2) return '';
     const message = this.#statusMessage === '' ? '' : `"message":${JSON.stringify(this.#statusMessage)}`;
-    return `"status":${members([message, code === 0 ? '' : `"code":${code}`]) ?? '{}'}`;
+    return `"status":${joinMembers([message, code === 0 ? '' : `"code":${code}`]) ?? '{}'}`;
   }
 
   #messages<Message>(type: string, ranges: readonly number[]): Message[] {
@@ -251,11 +252,4 @@ export class PlainSpanReader {
     const messages = this.#messages<OtlpMessage>(type, ranges);
     return `"${name}":${JSON.stringify(messages.map(message => otlpJson(message)))}`;
   }
-}
-
-/** A JSON object of its members' texts, without the empty ones; `null` for none. */
-function members(texts: readonly string[]): string | null {
-  let joined = '';
-  for (const text of texts) if (text !== '') joined += joined === '' ? text : `,${text}`;
-  return joined === '' ? null : `{${joined}}`;
 }

@@ -33,3 +33,19 @@ export function isSameBytes(request: Buffer, one: number, other: number, sizeByt
     if (request[one + offset] !== request[other + offset]) return false;
   return true;
 }
+
+/** Where the content begins whose length is at `at`, when it ends at `end` exactly; -1 when it does not. */
+export function contentStart(request: Buffer, at: number, end: number): number {
+  let length = request[at] as number;
+  let contentAt = at + 1;
+  if (length >= 0x80) {
+    length &= 0x7f;
+    for (let shift = 7; ; shift += 7) {
+      if (shift > 21) return -1;
+      const byte = request[contentAt++] as number;
+      length |= (byte & 0x7f) << shift;
+      if (byte < 0x80) break;
+    }
+  }
+  return contentAt + length === end ? contentAt : -1;
+}

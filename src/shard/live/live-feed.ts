@@ -13,7 +13,7 @@ export interface LiveFeed extends Component {
   subscribe<K extends LiveKind>(subscription: Subscription<K>): 'subscribed' | { readonly refusal: string };
 }
 
-export interface Subscription<K extends LiveKind> {
+interface Subscription<K extends LiveKind> {
   readonly kind: K;
   readonly filter: LiveFilter<K>;
   readonly response: ServerResponse;

@@ -14,8 +14,8 @@ export interface LogSearch {
   readonly conditions: (parameters: Parameters) => readonly (string | undefined)[];
 }
 
-/** So many commits are read faster one by one than all logs at once. */
-const MAX_COMMITS = 100;
+/** So many commits are read faster one by one than all logs of a time. */
+const MAX_COMMITS = 200;
 
 /** The newest logs whose bodies match. */
 export async function searchLogs(context: ReadContext, search: LogSearch): Promise<QueryRows> {
@@ -36,17 +36,13 @@ export async function searchLogs(context: ReadContext, search: LogSearch): Promi
  */
 async function* searchedPages(context: ReadContext, search: LogSearch): AsyncGenerator<PickedRows> {
   const { text } = search.body;
-  let commits: readonly bigint[] | undefined;
   for await (const slice of newestSlices(context, search.wanted)) {
-    if (text !== undefined && slice.untilNs !== undefined) {
-      commits ??= await commitsWithWords(context, text, search.wanted.fromNs);
-      if (commits.length <= MAX_COMMITS) {
-        const rest = { afterNs: undefined, untilNs: slice.untilNs };
-        yield* pagesOf(context, search, { slice: rest, commits });
-        return;
-      }
-    }
-    yield* pagesOf(context, search, { slice });
+    const isNewest = slice.untilNs === undefined;
+    const fromNs = slice.afterNs ?? BigInt(search.wanted.fromNs ?? 0);
+    const commits =
+      text === undefined || isNewest ? undefined : await commitsWithWords(context, text, fromNs);
+    const isRare = commits !== undefined && commits.length <= MAX_COMMITS;
+    yield* pagesOf(context, search, isRare ? { slice, commits } : { slice });
   }
 }
 

@@ -1,4 +1,3 @@
-import type { DuckDBConnection } from '@duckdb/node-api';
 import { query, type ReadContext } from '../reads/read.ts';
 import { createParameters, type Parameters } from '../reads/where.ts';
 import { ANY_WORD } from '../words.ts';
@@ -11,30 +10,21 @@ import type { TextQuery } from './text-query.ts';
 export async function commitsWithWords(
   { connection, asOf }: Pick<ReadContext, 'connection' | 'asOf'>,
   text: TextQuery,
-  fromNs = '0',
+  fromNs: bigint,
 ): Promise<bigint[]> {
+  const late = `SELECT commit_no FROM store.commits WHERE logs_to_ns >= ${fromNs} AND commit_no <= ${asOf}`;
+  const [first] = (await query(connection, `SELECT min(commit_no) FROM (${late})`)).column(0);
+  if (first === null) return [];
   const parameters = createParameters();
-  const first = await firstCommit(connection, fromNs);
   const result = await query(
     connection,
+    // The number lets DuckDB skip the words of older commits.
     `SELECT commit_no FROM store.log_words
-     WHERE commit_no BETWEEN ${first} AND ${asOf} AND ${isWord(text, parameters)}
+     WHERE commit_no >= ${String(first)} AND commit_no IN (${late}) AND ${isWord(text, parameters)}
      GROUP BY commit_no HAVING ${haveAll(text)}`,
     parameters,
   );
   return Array.from(result.column(0), commitNo => commitNo as bigint);
-}
-
-/** As a literal number, which lets DuckDB skip the words of older commits. */
-async function firstCommit(connection: DuckDBConnection, fromNs: string): Promise<bigint> {
-  const parameters = createParameters();
-  const result = await query(
-    connection,
-    `SELECT coalesce(min(commit_no), 0) FROM store.commits WHERE logs_to_ns >= ${parameters.unsigned(fromNs)}`,
-    parameters,
-  );
-  const [first] = result.column(0);
-  return first as bigint;
 }
 
 /** Holds for the spans of traces whose prompts and completions held every word when they came. */

@@ -165,6 +165,41 @@ describe('a log record', () => {
   });
 });
 
+describe('the tie of a log record', () => {
+  const log = { body: { stringValue: 'a' }, timeUnixNano: '1' };
+  const tiesOf = (...resourceLogs: readonly Json[]) =>
+    records('logs', { resourceLogs }).logs.map(({ tie }) => tie);
+  const shop = { attributes: [attribute('service.name', 'shop')] };
+  const http = { name: 'http' };
+
+  it('does not depend on what the record was sent with', () => {
+    const [alone] = tiesOf({ resource: shop, scopeLogs: [{ scope: http, logRecords: [log] }] });
+    const others = [{ ...log, timeUnixNano: '2' }, log];
+    const ties = tiesOf(
+      { resource: {}, scopeLogs: [{ logRecords: [log] }] },
+      { resource: shop, scopeLogs: [{ logRecords: [log] }, { scope: http, logRecords: others }] },
+    );
+    expect(ties.at(-1)).toBe(alone);
+    expect(new Set(ties).size).toBe(4);
+  });
+});
+
+describe('data points', () => {
+  it('have a tie each, that of their own and of what they share', () => {
+    const tiesOf = (unit: string, values: readonly string[]) => {
+      const gauge = { dataPoints: values.map(asInt => ({ asInt })) };
+      const metrics = [{ name: 'm', unit, gauge }];
+      return records('metrics', { resourceMetrics: [{ scopeMetrics: [{ metrics }] }] }).metrics.map(
+        ({ tie }) => tie,
+      );
+    };
+    const [one, two] = tiesOf('1', ['1', '2']);
+    expect(two).not.toBe(one);
+    expect(tiesOf('1', ['2'])).toEqual([two]);
+    expect(tiesOf('By', ['2'])).not.toEqual([two]);
+  });
+});
+
 describe('bytes that are no OTLP', () => {
   it.each([
     ['cut short', Buffer.from([0x0a, 5, 1])],
