@@ -9,7 +9,7 @@ export interface Instance {
   readonly scope: Buffer;
 }
 
-export interface Operation {
+interface Operation {
   readonly medianNs: number;
   readonly sigma: number;
   /** By whether the span has a parent and whether it failed. */

@@ -11,7 +11,7 @@ export interface Template {
 }
 
 /** What stands in a hole until it is filled; as long as what fills it, and in no other part of a message. */
-export const HOLES = {
+const HOLES = {
   traceId: Buffer.alloc(16, 0xf1),
   spanId: Buffer.alloc(8, 0xf2),
   parentSpanId: Buffer.alloc(8, 0xf3),
