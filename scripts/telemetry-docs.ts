@@ -12,7 +12,7 @@ const SECTIONS = [
     /^otelcol_receiver|^otelfan_(?:requests|request|partial|rejected|shed|admission|bytes|event_loop|hot)/,
   ],
   ['What waits', /^otelcol_exporter_(?:queue|enqueue)|^otelfan_(?:queue|dead|unaccounted)/],
-  ['What goes out', /^otelcol_exporter_(?:sent|send|in_flight)|^otelfan_(?:delivery|lane)/],
+  ['What goes out', /^otelcol_exporter_(?:sent|send|in_flight)|^otelfan_(?:delivery|shard|lane)/],
   ['The replica', /^otelfan_(?:topology|worker|workers|build)/],
 ] as const;
 

@@ -31,10 +31,11 @@ function createHttpSender({ target, transport, signal, concurrency }: LoadPlan):
 
 /** A client per four requests on the way: one connection's flow control would be the limit otherwise. */
 function createGrpcSender({ target, signal, concurrency }: LoadPlan): Sender {
-  const clients = Array.from({ length: Math.ceil(concurrency / 4) }, (_, index) => {
-    const options = { 'grpc.use_local_subchannel_pool': 1, 'otelfan.client': index };
-    return new grpc.Client(target, grpc.credentials.createInsecure(), options);
-  });
+  const options = { 'grpc.use_local_subchannel_pool': 1 };
+  const clients = Array.from(
+    { length: Math.ceil(concurrency / 4) },
+    () => new grpc.Client(target, grpc.credentials.createInsecure(), options),
+  );
   const raw = (bytes: Buffer) => bytes;
   const method = `/${SIGNAL_FACTS[signal].grpcService}/Export`;
   let next = 0;

@@ -25,6 +25,11 @@ export interface PendingExport {
   /** When its sender stops waiting, milliseconds since the epoch. */
   readonly deadlineMs: number;
   readonly slices: readonly PendingSlice[];
+  /**
+   * Called once, when the batcher holds none of the bytes any more. That may be long after the answer: a sender whose
+   * deadline came is answered, and its slices stay in batches that are stored for others.
+   */
+  readonly onLetGo: () => void;
 }
 
 export interface PendingSlice {
@@ -122,6 +127,7 @@ class GroupCommit implements Batcher {
     this.#waiting = [];
     this.#waitingBytes = new Map();
     const commit = this.#storeGroup(group).finally(() => {
+      for (const { request } of group) request.onLetGo();
       this.#commits.delete(commit);
       const hasWaitedEnough = this.#minWait === undefined;
       if (this.#commits.size === 0 && hasWaitedEnough) this.#commit();

@@ -35,7 +35,8 @@ const HELD_INTERVAL_MS = 5000;
 export function createDelivery(options: DeliveryOptions): Component {
   const { topology, queue, telemetry, clock, random, logger } = options;
   const laneFor = ({ id, kind, otlp }: ShardSpec) => {
-    const sender = createShardSender({ kind, shard: id, baseUrl: otlp, timeoutMs: options.sendTimeoutMs });
+    const timeoutMs = options.sendTimeoutMs;
+    const sender = createShardSender({ kind, shard: id, baseUrl: otlp, timeoutMs, clock });
     const lane = createLane({
       shard: id,
       queue,

@@ -145,6 +145,7 @@ export async function createDoors(options: DoorsOptions): Promise<Doors> {
       ...door,
       ...options.grpc,
       maxConnectionAgeMs: options.grpcMaxConnectionAgeMs,
+      clock,
       random: options.random,
     });
     open.push(grpc);

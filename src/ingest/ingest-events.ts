@@ -31,6 +31,8 @@ export interface IngestEvents {
     readonly outcome: 'delivered' | 'retry' | 'reject';
     readonly durationSeconds: number;
   }): void;
+  /** Records that a shard refused for good out of a batch that it took; they are among the delivered ones. */
+  shardRefused(event: { readonly shard: string; readonly signal: Signal; readonly records: number }): void;
   /** Records became a dead letter. */
   deadLettered(event: { readonly shard: string; readonly signal: Signal; readonly records: number }): void;
 }

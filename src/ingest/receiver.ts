@@ -78,6 +78,10 @@ export function createReceiver(options: ReceiverOptions): ExportHandler {
       : refuse('unavailable', `too many bytes of split requests in memory; ${remedy}`, RETRY_AFTER_MS);
   }
 
+  function letGo({ memory }: Partitioned): void {
+    sliceBytes -= memory.length;
+  }
+
   function split({ signal, body }: ExportRequest, topology: Topology): PartitionOutcome {
     const sampler: KeySampler = {
       countdown: recordsUntilLook[signal],
@@ -135,19 +139,16 @@ export function createReceiver(options: ReceiverOptions): ExportHandler {
       return refuse('tooLarge', `request of more than ${MAX_RECORDS} ${noun}s; send smaller batches`);
     }
     if (parts.kind === 'no room') return refuseSlices(parts.sizeBytes);
-    try {
-      return await store(request, topology, parts);
-    } finally {
-      sliceBytes -= parts.memory.length;
-    }
+    const { kept, full } = divide(parts, topology);
+    // With nothing to store, a repeat costs the sender nothing but time: ask for it.
+    const isRefused = full.length > 0 && (kept.length === 0 || options.onShardFull === 'reject');
+    if (!isRefused && kept.length > 0) return await store(request, topology, { parts, kept, full });
+    letGo(parts);
+    if (isRefused) return refuseAll(request, parts, full.map(({ reason }) => reason).join('; '));
+    return accept(request, { parts, kept, full });
   };
 
-  async function store(
-    request: ExportRequest,
-    topology: Topology,
-    parts: Partitioned,
-  ): Promise<ExportOutcome> {
-    const { signal, body } = request;
+  function divide(parts: Partitioned, topology: Topology): Pick<Accepted, 'kept' | 'full'> {
     const kept: PendingSlice[] = [];
     const full: FullSlice[] = [];
     for (const { shard: index, bytes, records } of parts.slices) {
@@ -156,11 +157,15 @@ export function createReceiver(options: ReceiverOptions): ExportHandler {
       if (reason === undefined) kept.push({ shard, bytes, records });
       else full.push({ shard, records, reason });
     }
-    // With nothing to store, a repeat costs the sender nothing but time: ask for it.
-    if (full.length > 0 && (kept.length === 0 || options.onShardFull === 'reject')) {
-      return refuseAll(request, parts, full.map(({ reason }) => reason).join('; '));
-    }
-    if (kept.length === 0) return accept(request, { parts, kept, full });
+    return { kept, full };
+  }
+
+  async function store(
+    request: ExportRequest,
+    topology: Topology,
+    { parts, kept, full }: Accepted,
+  ): Promise<ExportOutcome> {
+    const { signal, body } = request;
     const outcome = await batcher.store({
       signal,
       topologyVersion: topology.version,
@@ -170,6 +175,7 @@ export function createReceiver(options: ReceiverOptions): ExportHandler {
         clock.now() + options.storeTimeoutMs,
       ),
       slices: kept,
+      onLetGo: () => letGo(parts),
     });
     if (outcome.kind === 'unavailable') return refuseAll(request, parts, outcome.reason);
     if (outcome.isLetGo) buffers.give(parts.memory);

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { protobufRequest } from '../../bench/requests.ts';
 import { createOtlpTypes } from '../../src/shared/otlp/messages.ts';
 import { type RunningCli, startCli } from '../support/cli.ts';
+import { expectFolderConserved } from '../support/conservation.ts';
 import { anonymousBytes } from '../support/process-usage.ts';
 import { temporaryFolder } from '../support/systems.ts';
 
@@ -39,6 +40,7 @@ describe.skipIf(process.platform !== 'linux')('memory, with a shard down and sen
 
   afterEach(async () => {
     await ingest.stop();
+    await expectFolderConserved(folder.path);
     await folder.remove();
   });
 

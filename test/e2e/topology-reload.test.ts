@@ -2,6 +2,7 @@ import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type RunningCli, runCli, startCli } from '../support/cli.ts';
+import { expectFolderConserved } from '../support/conservation.ts';
 import { seededRandom, startLoad } from '../support/load.ts';
 import type { Json } from '../support/otlp-arbitraries.ts';
 import { get } from '../support/read-api.ts';
@@ -21,6 +22,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   for (const process of running.reverse()) await process.stop();
+  await expectFolderConserved(folder.path);
   await folder.remove();
 });
 

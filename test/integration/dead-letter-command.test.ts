@@ -132,6 +132,12 @@ describe('otelfan dead-letter list', () => {
     expect(await idsOf(...filters)).toEqual(ids);
   });
 
+  it.each(['0', '0s', 'soon'])('refuses --older-than %s, saying what it takes', async age => {
+    const { exitCode, stderr } = await run(['list', '--older-than', age]);
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain(`--older-than ${age}: expected a whole number above 0 with ms, s, m, h or d`);
+  });
+
   it('lists more than a page, and stops at --limit saying so', async () => {
     await withQueue(async queue => {
       const batches = Array.from({ length: 450 }, () => traceBatch({ shard: 's0', slices: [['a']] }));

@@ -3,6 +3,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { LaneOptions, LaneParts } from '../../src/ingest/delivery/lane.ts';
 import { createShardSender } from '../../src/ingest/delivery/shard-sender.ts';
 import type { BatchQueue, ClaimOrder } from '../../src/ingest/queue/batch-queue.ts';
+import { exportResponse } from '../../src/shared/otlp/responses.ts';
+import { systemClock } from '../../src/shared/time.ts';
 import { newBatch } from '../conformance/new-batch.ts';
 import { type Harness, recordingEvents, recordingLogger, startHarness } from '../support/delivery-harness.ts';
 import { type Answers, ok, startStubOtlpShard } from '../support/stub-otlp-shard.ts';
@@ -22,7 +24,9 @@ describe('a lane', () => {
   }
 
   function laneTo(baseUrl: string, { timeoutMs = 2000, queue, logger, events, ...options }: Settings = {}) {
-    const sender = harness.use(createShardSender({ shard: 's0', kind: 'embedded', baseUrl, timeoutMs }));
+    const sender = harness.use(
+      createShardSender({ shard: 's0', kind: 'embedded', baseUrl, timeoutMs, clock: systemClock }),
+    );
     const given = { ...(queue && { queue }), ...(logger && { logger }), ...(events && { events }) };
     return harness.lane(sender.send, given, options);
   }
@@ -56,6 +60,23 @@ describe('a lane', () => {
       { ...common, outcome: 'delivered' },
     ]);
     expect(dead).toEqual([]);
+  });
+
+  it('tells of records that the shard refuses out of a batch that it takes', async () => {
+    const body = exportResponse(
+      'traces',
+      { kind: 'accepted', rejected: 2, message: '2 × no span id' },
+      'protobuf',
+    );
+    const shard = await shardThat(() => ({ status: 200, body }));
+    const { refused, events } = recordingEvents();
+    const { lines, logger } = recordingLogger();
+    await harness.enqueue([newBatch('s0', { records: 7 }), newBatch('s0', { records: 7 })]);
+    laneTo(shard.url, { events, logger });
+    await harness.statsWhen({ batches: 0, delivered: { traces: 14 }, deadLettered: { traces: 0 } });
+    const event = { shard: 's0', signal: 'traces', records: 2 };
+    expect(refused).toEqual([event, event]);
+    expect(lines).toMatchObject([{ ...event, message: '2 × no span id' }]);
   });
 
   describe('looks for work', () => {
@@ -192,7 +213,13 @@ describe('a lane', () => {
     await harness.enqueue([newBatch('s0'), newBatch('s1')]);
     laneTo(broken.url);
     const sender = harness.use(
-      createShardSender({ shard: 's1', kind: 'embedded', baseUrl: healthy.url, timeoutMs: 2000 }),
+      createShardSender({
+        shard: 's1',
+        kind: 'embedded',
+        baseUrl: healthy.url,
+        timeoutMs: 2000,
+        clock: systemClock,
+      }),
     );
     harness.lane(sender.send, { shard: 's1' });
     await expect.poll(() => broken.deliveries.length).toBeGreaterThan(3);

@@ -3,6 +3,7 @@ import type { LaneOptions } from '../../src/ingest/delivery/lane.ts';
 import { createShardSender } from '../../src/ingest/delivery/shard-sender.ts';
 import type { Batch } from '../../src/ingest/queue/batch.ts';
 import { createOtlpTypes } from '../../src/shared/otlp/messages.ts';
+import { systemClock } from '../../src/shared/time.ts';
 import { newBatch } from '../conformance/new-batch.ts';
 import { type Harness, recordingEvents, startHarness } from '../support/delivery-harness.ts';
 import type { Json } from '../support/otlp-arbitraries.ts';
@@ -72,7 +73,7 @@ describe('a batch that its shard refuses', () => {
 
   function laneTo(baseUrl: string, options: Partial<LaneOptions> = {}, events = recordingEvents().events) {
     const sender = harness.use(
-      createShardSender({ shard: 's0', kind: 'embedded', baseUrl, timeoutMs: 5000 }),
+      createShardSender({ shard: 's0', kind: 'embedded', baseUrl, timeoutMs: 5000, clock: systemClock }),
     );
     return harness.lane(sender.send, { events }, options);
   }
@@ -189,7 +190,13 @@ describe('a batch that its shard refuses', () => {
     };
     await harness.enqueue([batchOf([exportOf(256, [100])])]);
     const sender = harness.use(
-      createShardSender({ shard: 's0', kind: 'embedded', baseUrl: shard.url, timeoutMs: 5000 }),
+      createShardSender({
+        shard: 's0',
+        kind: 'embedded',
+        baseUrl: shard.url,
+        timeoutMs: 5000,
+        clock: systemClock,
+      }),
     );
     harness.lane(sender.send, { queue }, { cutMs: 60 });
     await harness.statsWhen({ batches: 0, delivered: { traces: 255 }, deadLettered: { traces: 1 } });

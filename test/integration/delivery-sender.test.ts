@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { ShardSender } from '../../src/ingest/delivery/sender.ts';
 import { createShardSender } from '../../src/ingest/delivery/shard-sender.ts';
 import { decodeSlices } from '../../src/shared/otlp/batch-header.ts';
+import { systemClock } from '../../src/shared/time.ts';
 import { newBatch } from '../conformance/new-batch.ts';
 import { type Answers, ok, startStubOtlpShard } from '../support/stub-otlp-shard.ts';
 
@@ -19,7 +20,13 @@ describe('a sender', () => {
   };
 
   const senderTo = (baseUrl: string, timeoutMs = 2000): ShardSender => {
-    const sender = createShardSender({ shard: 's0', kind: 'embedded', baseUrl, timeoutMs });
+    const sender = createShardSender({
+      shard: 's0',
+      kind: 'embedded',
+      baseUrl,
+      timeoutMs,
+      clock: systemClock,
+    });
     parts.unshift(sender);
     return sender;
   };
@@ -64,6 +71,21 @@ describe('a sender', () => {
     });
   });
 
+  it('reckons by the clock it was given how long a shard asks for peace', async () => {
+    const header = { 'retry-after': 'Thu, 01 Jan 2026 00:00:30 GMT' };
+    const shard = await shardThat(() => ({ status: 503, headers: header }));
+    const clock = { now: () => Date.UTC(2026, 0, 1) };
+    const sender = createShardSender({
+      shard: 's0',
+      kind: 'embedded',
+      baseUrl: shard.url,
+      timeoutMs: 2000,
+      clock,
+    });
+    parts.unshift(sender);
+    expect(await sender.send(newBatch('s0'), never)).toMatchObject({ kind: 'retry', afterMs: 30_000 });
+  });
+
   it('gives up when told to', async () => {
     const shard = await shardThat(() => 'silence');
     const giveUp = new AbortController();
@@ -84,7 +106,7 @@ describe('a sender', () => {
   });
 
   it('refuses an address that it cannot post to, by name', () => {
-    const options = { shard: 's2', timeoutMs: 100 };
+    const options = { shard: 's2', timeoutMs: 100, clock: systemClock };
     expect(() => createShardSender({ ...options, kind: 'embedded', baseUrl: 'grpc://tael-2:4317' })).toThrow(
       /shard s2: otlp is grpc:\/\/tael-2:4317; .* https?:/,
     );

@@ -7,6 +7,7 @@ import { createShardSender } from '../../src/ingest/delivery/shard-sender.ts';
 import type { Batch } from '../../src/ingest/queue/batch.ts';
 import { rpcStatus } from '../../src/shared/otlp/responses.ts';
 import type { Signal } from '../../src/shared/otlp/signal.ts';
+import { systemClock } from '../../src/shared/time.ts';
 import { newBatch } from '../conformance/new-batch.ts';
 import { type Harness, startHarness } from '../support/delivery-harness.ts';
 import type { Json } from '../support/otlp-arbitraries.ts';
@@ -62,7 +63,7 @@ describe('a shard of kind tael', () => {
 
   const startTael = async () => harness.use(await startStubTael());
   const senderTo = (baseUrl: string, timeoutMs = 2000) =>
-    harness.use(createShardSender({ shard: 's0', kind: 'tael', baseUrl, timeoutMs }));
+    harness.use(createShardSender({ shard: 's0', kind: 'tael', baseUrl, timeoutMs, clock: systemClock }));
 
   it('G4: gets what is written over OTLP, all three signals', async () => {
     const tael = await startTael();
@@ -99,6 +100,16 @@ describe('a shard of kind tael', () => {
     expect([undefined, 'identity']).toContain(encodings[0]);
     await sender.stop();
     server.close();
+  });
+
+  it('has a batch of which it refuses records, and what it says of them is known', async () => {
+    const tael = await startTael();
+    tael.refuseRecords(1, 'span without a name');
+    const batch = batchOf('traces', tracesOf('shop', [span('pay', 1), span('', 2)]));
+    expect(await senderTo(tael.url).send(batch, never)).toEqual({
+      kind: 'delivered',
+      refused: { records: 1, message: 'span without a name' },
+    });
   });
 
   it('D8: is tried again when it says INTERNAL because it could not store', async () => {
@@ -166,7 +177,13 @@ describe('a shard of kind tael', () => {
       batchOf('metrics', metricsOf('shop', [gauge('ratio', [1, 'NaN', 'Infinity'])]), 3),
     ]);
     const sender = harness.use(
-      createShardSender({ shard: 's0', kind: 'embedded', baseUrl: shard.otlpUrl, timeoutMs: 5000 }),
+      createShardSender({
+        shard: 's0',
+        kind: 'embedded',
+        baseUrl: shard.otlpUrl,
+        timeoutMs: 5000,
+        clock: systemClock,
+      }),
     );
     harness.lane(sender.send);
     await harness.statsWhen({ batches: 0, deadBatches: 0, delivered: { metrics: 3 } });

@@ -6,6 +6,7 @@ import { loadConfig } from '../../src/shared/config/load.ts';
 import { createHash } from '../../src/shared/topology/hash.ts';
 import { createTopology } from '../../src/shared/topology/topology.ts';
 import { fixedTopology } from '../../src/shared/topology/topology-source.ts';
+import { expectFolderConserved } from '../support/conservation.ts';
 import { scrape, sumOf } from '../support/metrics.ts';
 import { tracesOf } from '../support/otlp-samples.ts';
 import { ok, type StubOtlpShard, startStubOtlpShard } from '../support/stub-otlp-shard.ts';
@@ -34,6 +35,7 @@ describe('a shard that is down while its queue is full', () => {
     await ingest.stop();
     await well.stop();
     await down.stop();
+    await expectFolderConserved(folder.path);
     await folder.remove();
   });
 

@@ -10,6 +10,7 @@ import { createLmdbQueue } from '../../src/ingest/queue/lmdb-queue.ts';
 import { UnusableQueueError } from '../../src/ingest/queue/queue-folder.ts';
 import { systemClock } from '../../src/shared/time.ts';
 import { newBatch } from '../conformance/new-batch.ts';
+import { expectConserved } from '../support/conservation.ts';
 
 const PAGE_BYTES = 4096;
 
@@ -48,6 +49,7 @@ describe('a queue file', () => {
     expect(existsSync(`${dir}.damaged/data.mdb`)).toBe(true);
     const queue = await openQueue();
     expect(await queue.enqueue([newBatch('s0')])).toEqual({ kind: 'stored' });
+    await expectConserved(queue);
     await queue.stop();
   }
 
@@ -115,6 +117,7 @@ describe('a queue file', () => {
     while ((await queue.claim('s0', 'oldest')) !== undefined) claimed += 1;
     const { batches, deadBatches } = await queue.stats('s0');
     expect([claimed, batches, deadBatches]).toEqual([99, 99, 1]);
+    await expectConserved(queue);
     await queue.stop();
   });
 });

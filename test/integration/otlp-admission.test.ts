@@ -74,6 +74,38 @@ describe('over HTTP', () => {
     await expect.poll(() => admission.bytes()).toBe(0);
   });
 
+  it('what silent senders declare keeps nobody else out', async () => {
+    const admission = admissionOf({ bytes: 4_000_000 });
+    door = await openHttpDoor({ admission, maxRequestBytes: 1_000_000 });
+    const silent = Array.from({ length: 4 }, () => begin(door?.port ?? 0, { 'content-length': 1_000_000 }));
+    for (const { request } of silent) request.write('x');
+    await expect.poll(() => admission.bytes()).toBe(4 * 64 * 1024);
+    const { request, answer } = begin(door.port, { 'content-length': 900_000 });
+    request.end(Buffer.alloc(900_000));
+    expect((await answer).statusCode).toBe(200);
+  });
+
+  it('a sender that goes silent in the middle gets 503, and its place and memory are free', async () => {
+    const admission = admissionOf();
+    door = await openHttpDoor({ admission, maxSilenceMs: 300 });
+    const { request, answer } = begin(door.port, { 'content-length': 50_000 });
+    request.write('x');
+    await expect.poll(() => admission.bytes()).toBe(50_000);
+    const { http, message } = await statusOf(await answer);
+    expect({ http, message }).toEqual({ http: 503, message: 'nothing of the request came for 300 ms' });
+    await expect.poll(() => [admission.requests(), admission.bytes()]).toEqual([0, 0]);
+  });
+
+  it('an answer that takes longer than a sender may be silent is given', async () => {
+    const held = heldOutcomes();
+    door = await openHttpDoor({ outcome: held.outcome, maxSilenceMs: 100 });
+    const { request, answer } = begin(door.port, { 'content-length': 3 });
+    request.end('abc');
+    await new Promise(resolve => setTimeout(resolve, 400));
+    held.answerNext();
+    expect((await answer).statusCode).toBe(200);
+  });
+
   it('a sender that asks first is told to go on when admitted', async () => {
     door = await openHttpDoor();
     const { request, answer } = begin(door.port, { 'content-length': 3, expect: '100-continue' });
@@ -143,8 +175,8 @@ describe('over HTTP', () => {
 });
 
 describe('over gRPC', () => {
-  async function open(admission: Admission) {
-    door = await openGrpcDoor({ admission, maxRequestBytes: LARGE_REQUEST_BYTES });
+  async function open(admission: Admission, maxSilenceMs?: number) {
+    door = await openGrpcDoor({ admission, maxRequestBytes: LARGE_REQUEST_BYTES, maxSilenceMs });
     const client = connectRaw(door.port);
     clients.push(client);
     return client;
@@ -166,11 +198,11 @@ describe('over gRPC', () => {
     expect(door?.answered).toMatchObject([{ transport: 'grpc', signal: 'traces', condition: 'unavailable' }]);
   });
 
-  it('a message takes its memory when its length is known, and over what is left it is refused', async () => {
+  it('a message is refused by its length when it is over what is left, before it comes', async () => {
     const admission = admissionOf({ bytes: 1_000_000 });
     const client = await open(admission);
     const first = client.call({
-      chunks: [grpcFrame(Buffer.alloc(10), { claimedBytes: 900_000 })],
+      chunks: [grpcFrame(Buffer.alloc(400_000), { claimedBytes: 900_000 })],
       isOpen: true,
     });
     await expect.poll(() => admission.bytes()).toBe(900_000);
@@ -182,6 +214,49 @@ describe('over gRPC', () => {
     expect(codeOf(answer)).toBe(14);
     expect(answer.trailers['grpc-message']).toContain('ingest.maxBytesInFlight');
     first.stream.destroy();
+    await expect.poll(() => [admission.requests(), admission.bytes()]).toEqual([0, 0]);
+  });
+
+  it('what silent callers claim keeps nobody else out', async () => {
+    const admission = admissionOf({ bytes: 4_000_000 });
+    const client = await open(admission);
+    const claimed = grpcFrame(Buffer.alloc(1), { claimedBytes: 1_000_000 });
+    for (let call = 0; call < 4; call++) {
+      // Ended with the client, in the middle.
+      client.call({ chunks: [claimed], isOpen: true }).answer.catch(() => {});
+    }
+    await expect.poll(() => admission.bytes()).toBe(4 * 64 * 1024);
+    expect(codeOf(await client.call({ chunks: [grpcFrame(Buffer.alloc(900_000))] }).answer)).toBe(0);
+  });
+
+  it('a message that grows over what is left is refused in the middle', async () => {
+    const admission = admissionOf({ bytes: 1_000_000 });
+    const client = await open(admission);
+    const slow = client.call({
+      chunks: [grpcFrame(Buffer.alloc(1), { claimedBytes: 900_000 })],
+      isOpen: true,
+    });
+    await expect.poll(() => admission.bytes()).toBe(64 * 1024);
+    const fast = client.call({
+      chunks: [grpcFrame(Buffer.alloc(400_000), { claimedBytes: 900_000 })],
+      isOpen: true,
+    });
+    await expect.poll(() => admission.bytes()).toBe(64 * 1024 + 900_000);
+    slow.stream.write(Buffer.alloc(100_000));
+    const answer = await slow.answer;
+    expect(codeOf(answer)).toBe(14);
+    expect(answer.trailers['grpc-message']).toContain('ingest.maxBytesInFlight');
+    fast.stream.end(Buffer.alloc(500_000));
+    expect(codeOf(await fast.answer)).toBe(0);
+  });
+
+  it('a call that goes silent in the middle is given up, and its place and memory are free', async () => {
+    const admission = admissionOf();
+    const client = await open(admission, 300);
+    const claimed = grpcFrame(Buffer.alloc(1), { claimedBytes: 900_000 });
+    const { answer } = client.call({ chunks: [claimed], isOpen: true });
+    await expect.poll(() => admission.bytes()).toBe(64 * 1024);
+    await Promise.allSettled([answer]);
     await expect.poll(() => [admission.requests(), admission.bytes()]).toEqual([0, 0]);
   });
 

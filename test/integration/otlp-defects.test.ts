@@ -1,9 +1,8 @@
 import { gzipSync } from 'node:zlib';
 import grpc from '@grpc/grpc-js';
 import { afterEach, expect, it } from 'vitest';
-import { isRetryableGrpcStatus, isRetryableHttpStatus } from '../../src/shared/otlp/conditions.ts';
 import { refuse } from '../../src/shared/otlp/door.ts';
-import { decodeStatus } from '../support/otlp-answers.ts';
+import { decodeStatus, isRetryableGrpcStatus, isRetryableHttpStatus } from '../support/otlp-answers.ts';
 import { openGrpcDoor, openHttpDoor, type TestDoor, type TestDoorOptions } from '../support/otlp-door.ts';
 import { TRACE_EXPORT } from '../support/raw-grpc.ts';
 

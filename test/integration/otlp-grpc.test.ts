@@ -93,6 +93,14 @@ describe('the OTLP/gRPC door, asked by grpc-js,', () => {
     expect(received[0]?.body.equals(body)).toBe(true);
   });
 
+  it('reckons the deadline by the clock it was given', async () => {
+    const { received, exportTo } = await openDoor({ clock: { now: () => 1_000_000 } });
+    await exportTo('traces', Buffer.from('x'), { deadline: Date.now() + 7_000 });
+    const { deadlineMs = 0 } = received[0] as ExportRequest;
+    expect(deadlineMs).toBeGreaterThan(1_000_000);
+    expect(deadlineMs).toBeLessThanOrEqual(1_007_000);
+  });
+
   it("knows the sender's deadline and its metadata", async () => {
     const { received, exportTo } = await openDoor();
     const metadata = new grpc.Metadata();

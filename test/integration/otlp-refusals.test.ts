@@ -34,7 +34,6 @@ interface HttpCase {
 
 const queueAway = { outcome: refuse('unavailable', 'the queue is away') };
 const failing = { outcome: () => Promise.reject(new Error('secret')) };
-const throttled = { outcome: refuse('throttled', 'over your limit') };
 
 /** Every way to be refused over HTTP with a body that is sent whole. */
 const HTTP_CASES: Record<string, HttpCase> = {
@@ -67,7 +66,6 @@ const HTTP_CASES: Record<string, HttpCase> = {
     says: `over the limit of ${MAX_REQUEST_BYTES} (ingest.maxRequestBytes)`,
   },
   'data that cannot be stored now': { door: queueAway, condition: 'unavailable', says: 'the queue is away' },
-  'a sender over its limit': { door: throttled, condition: 'throttled', says: 'over your limit' },
   'a bug of ours': { door: failing, condition: 'internal', says: 'internal error' },
 };
 
@@ -238,12 +236,6 @@ const GRPC_CASES: Record<
     door: queueAway,
     condition: 'unavailable',
     says: 'the queue is away',
-  },
-  'a sender over its limit': {
-    call: { chunks: [grpcFrame(Buffer.from('x'))] },
-    door: throttled,
-    condition: 'throttled',
-    says: 'over your limit',
   },
   'a bug of ours': {
     call: { chunks: [grpcFrame(Buffer.from('x'))] },

@@ -8,6 +8,7 @@ import { createBullmqQueue } from '../../src/ingest/queue/bullmq-queue.ts';
 import { laneKeys, laneName } from '../../src/ingest/queue/redis-keys.ts';
 import { systemClock } from '../../src/shared/time.ts';
 import { newBatch } from '../conformance/new-batch.ts';
+import { expectConserved } from '../support/conservation.ts';
 import { cannotControlRedis, startRedis, type TestRedis, uniqueName } from '../support/redis.ts';
 
 const LEASE_MS = 200;
@@ -44,7 +45,7 @@ describe('a lane whose BullMQ queue somebody meddles with', () => {
 
   afterEach(async () => {
     await plain.close();
-    await queue.stop();
+    await expectConserved(queue).finally(() => queue.stop());
   });
 
   it('adopts a failed job as a dead letter with what BullMQ says of it, which a replay delivers', async () => {

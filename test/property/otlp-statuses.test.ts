@@ -1,15 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  CONDITIONS,
-  type Condition,
-  isRetryableGrpcStatus,
-  isRetryableHttpStatus,
-} from '../../src/shared/otlp/conditions.ts';
+import { CONDITIONS, type Condition } from '../../src/shared/otlp/conditions.ts';
 import { refuse } from '../../src/shared/otlp/door.ts';
 import { exportResponse, rpcStatus } from '../../src/shared/otlp/responses.ts';
 import { SIGNAL_FACTS, SIGNALS } from '../../src/shared/otlp/signal.ts';
-import { decodeExportResponse, decodeStatus } from '../support/otlp-answers.ts';
+import {
+  decodeExportResponse,
+  decodeStatus,
+  isRetryableGrpcStatus,
+  isRetryableHttpStatus,
+} from '../support/otlp-answers.ts';
 
 const conditions = Object.keys(CONDITIONS) as Condition[];
 const RETRY_INFO = 'type.googleapis.com/google.rpc.RetryInfo';
@@ -23,23 +23,7 @@ const refusal = fc
   )
   .map(([condition, message, retryAfterMs]) => refuse(condition, message, retryAfterMs));
 
-/** What the tables of the OTLP specification say, written down again: "Failures" of OTLP/HTTP and OTLP/gRPC. */
-const RETRYABLE_HTTP = [429, 502, 503, 504];
-const RETRYABLE_GRPC = [1, 4, 10, 11, 14, 15];
-
 describe('the status table', () => {
-  it('reads every HTTP status as OTLP does', () => {
-    for (let status = 400; status < 600; status++)
-      expect(isRetryableHttpStatus(status)).toBe(RETRYABLE_HTTP.includes(status));
-  });
-
-  it('reads every gRPC status as OTLP does, RESOURCE_EXHAUSTED by its RetryInfo', () => {
-    for (let code = 0; code <= 16; code++) {
-      expect(isRetryableGrpcStatus(code, false)).toBe(RETRYABLE_GRPC.includes(code));
-      expect(isRetryableGrpcStatus(code, true)).toBe(RETRYABLE_GRPC.includes(code) || code === 8);
-    }
-  });
-
   it.each(conditions)(
     'a sender that follows OTLP concludes from %s what we meant, over HTTP and gRPC',
     condition => {

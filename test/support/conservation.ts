@@ -2,6 +2,7 @@ import { expect } from 'vitest';
 import type { BatchQueue } from '../../src/ingest/queue/batch-queue.ts';
 import { unaccounted } from '../../src/ingest/telemetry/queue-metrics.ts';
 import { scrape } from './metrics.ts';
+import { openDataFolderQueue } from './queue-samples.ts';
 
 interface Accounts {
   /** Base URL of the metrics of a running replica. */
@@ -19,6 +20,17 @@ export async function expectConserved(queue: Accounts['queue']): Promise<void> {
       logs: 0,
       metrics: 0,
     });
+  }
+}
+
+/** The same of the queue in a data folder. */
+export async function expectFolderConserved(dataDir: string): Promise<void> {
+  const queue = await openDataFolderQueue(dataDir);
+  try {
+    expect(await queue.shards()).not.toEqual([]);
+    await expectConserved(queue);
+  } finally {
+    await queue.stop();
   }
 }
 

@@ -32,12 +32,14 @@ export function recordingLogger() {
 /** Events as they came. */
 export function recordingEvents() {
   const sent: Parameters<IngestEvents['sent']>[0][] = [];
+  const refused: Parameters<IngestEvents['shardRefused']>[0][] = [];
   const dead: Parameters<IngestEvents['deadLettered']>[0][] = [];
   const events: LaneParts['events'] = {
     sent: event => void sent.push(event),
+    shardRefused: event => void refused.push(event),
     deadLettered: event => void dead.push(event),
   };
-  return { sent, dead, events };
+  return { sent, refused, dead, events };
 }
 
 export type Harness = Awaited<ReturnType<typeof startHarness>>;

@@ -8,13 +8,14 @@ import { systemClock } from '../../src/shared/time.ts';
 const [url = '', shard = '', baseUrl = '', leaseMs = ''] = process.argv.slice(2);
 const common = { clock: systemClock, logger: pino({ level: 'silent' }) };
 const queue = await createBullmqQueue({ ...common, url, shards: [shard], leaseMs: Number(leaseMs) });
-const { send } = createShardSender({ shard, kind: 'embedded', baseUrl, timeoutMs: Number(leaseMs) / 2 });
+const timeoutMs = Number(leaseMs) / 2;
+const { send } = createShardSender({ shard, kind: 'embedded', baseUrl, timeoutMs, clock: systemClock });
 createLane({
   ...common,
   shard,
   queue,
   send,
-  events: { sent: () => undefined, deadLettered: () => undefined },
+  events: { sent: () => undefined, shardRefused: () => undefined, deadLettered: () => undefined },
   options: { concurrency: 4, retryInitialMs: 20, retryMaxMs: 200, horizonMs: 3_600_000, idlePollMs: 50 },
   random: Math.random,
 });

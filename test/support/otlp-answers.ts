@@ -32,3 +32,13 @@ export function decodeStatus(body: ArrayBuffer | Uint8Array): {
   };
   return { code, message, details: details.map(detail => detail.typeUrl) };
 }
+
+/** HTTP statuses that OTLP lets a sender repeat (OTLP specification, "Failures" of OTLP/HTTP). */
+export function isRetryableHttpStatus(status: number): boolean {
+  return [429, 502, 503, 504].includes(status);
+}
+
+/** The same for gRPC, where RESOURCE_EXHAUSTED is one with a `RetryInfo` only. */
+export function isRetryableGrpcStatus(code: number, hasRetryInfo: boolean): boolean {
+  return [1, 4, 10, 11, 14, 15].includes(code) || (code === 8 && hasRetryInfo);
+}

@@ -7,6 +7,7 @@ import { createOtlpGrpcServer } from '../../src/shared/otlp/grpc-server.ts';
 import { createOtlpHttpServer } from '../../src/shared/otlp/http-server.ts';
 import { createJsonTranscoder } from '../../src/shared/otlp/json-transcoder.ts';
 import { createOtlpTypes } from '../../src/shared/otlp/messages.ts';
+import { type Clock, systemClock } from '../../src/shared/time.ts';
 import { admissionOf } from './admission.ts';
 
 export const MAX_REQUEST_BYTES = 100_000;
@@ -17,9 +18,11 @@ export interface TestDoorOptions {
   readonly outcome?: ExportOutcome | (() => Promise<ExportOutcome>);
   readonly admission?: Admission;
   readonly maxRequestBytes?: number;
+  readonly maxSilenceMs?: number | undefined;
   readonly corsOrigins?: string;
   readonly maxConnectionAgeMs?: number;
   readonly ageGraceMs?: number;
+  readonly clock?: Clock;
 }
 
 export interface TestDoor extends HttpListener {
@@ -39,17 +42,29 @@ export async function openHttpDoor(options: TestDoorOptions = {}): Promise<TestD
 export async function openGrpcDoor(options: TestDoorOptions = {}): Promise<TestDoor> {
   const { door, seen } = doorOf(options);
   const { maxConnectionAgeMs = 60_000, ageGraceMs = 60_000 } = options;
-  const server = await createOtlpGrpcServer({ ...door, maxConnectionAgeMs, ageGraceMs, random: Math.random });
+  const server = await createOtlpGrpcServer({
+    ...door,
+    maxConnectionAgeMs,
+    ageGraceMs,
+    clock: options.clock ?? systemClock,
+    random: Math.random,
+  });
   return { ...server, ...seen };
 }
 
-function doorOf({ outcome = ACCEPTED, admission, maxRequestBytes = MAX_REQUEST_BYTES }: TestDoorOptions) {
+function doorOf({
+  outcome = ACCEPTED,
+  admission,
+  maxRequestBytes = MAX_REQUEST_BYTES,
+  maxSilenceMs,
+}: TestDoorOptions) {
   const received: ExportRequest[] = [];
   const answered: AnsweredRequest[] = [];
   const door: DoorOptions = {
     host: '127.0.0.1',
     port: 0,
     maxRequestBytes,
+    ...(maxSilenceMs !== undefined && { maxSilenceMs }),
     admission: admission ?? admissionOf(),
     handle: request => {
       received.push(request);

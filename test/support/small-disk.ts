@@ -12,6 +12,7 @@ export interface SmallDisk {
   /** Takes room, until `freeRoom`. */
   takeRoom(sizeBytes: number): Promise<void>;
   freeRoom(): Promise<void>;
+  makeReadOnly(): Promise<void>;
   remove(): Promise<void>;
 }
 
@@ -29,6 +30,9 @@ export async function mountSmallDisk(sizeMiB: number): Promise<SmallDisk | strin
     path,
     takeRoom: sizeBytes => writeFile(ballast, Buffer.alloc(sizeBytes)),
     freeRoom: () => rm(ballast),
+    async makeReadOnly() {
+      await run('mount', ['-o', 'remount,ro', path]);
+    },
     async remove() {
       await run('umount', ['-l', path]);
       await rm(path, { recursive: true });

@@ -86,6 +86,6 @@ const ROWS = `
     CASE i WHEN 0 THEN 'nan'::DOUBLE WHEN 1 THEN 'inf'::DOUBLE ELSE i END, '1', '{}', NULL, 0, i, 1
     FROM range(20) t(i);
   INSERT INTO store.comments VALUES ('c1', '0af7', NULL, 'ada', 'slow', 1700000000000000000, 1);
-  INSERT INTO store.batch_ids VALUES ('${SECRET}', 1);
+  INSERT INTO store.log_words VALUES ('${SECRET}', 1);
   INSERT INTO store.blobs (hash_key, sha256, content, last_commit) VALUES (1, '${SECRET}', '${SECRET}'::BLOB, 1);
 `;

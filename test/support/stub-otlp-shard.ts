@@ -13,7 +13,7 @@ export interface Delivery {
 export interface Answer {
   readonly status: number;
   readonly headers?: Record<string, string>;
-  readonly body?: string;
+  readonly body?: string | Buffer;
   readonly afterMs?: number;
 }
 

@@ -1,5 +1,7 @@
 import grpc from '@grpc/grpc-js';
+import type { ExportOutcome } from '../../src/shared/otlp/door.ts';
 import { createOtlpTypes } from '../../src/shared/otlp/messages.ts';
+import { exportResponse } from '../../src/shared/otlp/responses.ts';
 import { SIGNAL_FACTS, SIGNALS, type Signal } from '../../src/shared/otlp/signal.ts';
 
 const types = createOtlpTypes();
@@ -21,6 +23,8 @@ export interface StubTael {
   calls(): number;
   /** Answers every call with this instead, until it is given nothing. */
   fail(status?: Partial<grpc.StatusObject>): void;
+  /** Says with every OK that it stores so many records less. */
+  refuseRecords(rejected: number, message: string): void;
   stop(): Promise<void>;
 }
 
@@ -31,6 +35,7 @@ export interface StubTael {
 export async function startStubTael(): Promise<StubTael> {
   const exports: TaelExport[] = [];
   let calls = 0;
+  let accepted: Extract<ExportOutcome, { kind: 'accepted' }> = { kind: 'accepted', rejected: 0, message: '' };
   let failure: Partial<grpc.StatusObject> | undefined;
 
   function answer(signal: Signal, message: Buffer): Partial<grpc.StatusObject> | undefined {
@@ -56,7 +61,7 @@ export async function startStubTael(): Promise<StubTael> {
     const raw = (bytes: Buffer) => bytes;
     const handle: grpc.handleUnaryCall<Buffer, Buffer> = (call, callback) => {
       const status = answer(signal, call.request);
-      if (status === undefined) callback(null, Buffer.alloc(0));
+      if (status === undefined) callback(null, exportResponse(signal, accepted, 'protobuf'));
       else callback(status);
     };
     server.addService(
@@ -85,6 +90,9 @@ export async function startStubTael(): Promise<StubTael> {
     calls: () => calls,
     fail(status) {
       failure = status;
+    },
+    refuseRecords(rejected, message) {
+      accepted = { kind: 'accepted', rejected, message };
     },
     stop() {
       server.forceShutdown();

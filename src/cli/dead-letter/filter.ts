@@ -1,5 +1,5 @@
 import type { BatchQueue, DeadLetter } from '../../ingest/queue/batch-queue.ts';
-import { POSITIVE_DURATION_FORMS, parseDurationMs } from '../../shared/config/units.ts';
+import { POSITIVE_DURATION_FORMS, parsePositiveDurationMs } from '../../shared/config/units.ts';
 import { SIGNALS } from '../../shared/otlp/signal.ts';
 import { EXIT, UserError } from '../exit-codes.ts';
 import type { ParsedFlags } from '../flags.ts';
@@ -39,7 +39,7 @@ export function filterFrom(parsed: ParsedFlags, nowMs: number): DeadLetterFilter
 
 function ageMs(text: string | undefined): number {
   if (text === undefined) return 0;
-  const ms = parseDurationMs(text);
+  const ms = parsePositiveDurationMs(text);
   if (ms === undefined)
     throw new UserError(`--older-than ${text}: expected ${POSITIVE_DURATION_FORMS}`, EXIT.usage);
   return ms;

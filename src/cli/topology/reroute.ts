@@ -1,6 +1,6 @@
 import { createPartition } from '../../ingest/partition/partition.ts';
 import { type RerouteOutcome, type RerouteProgress, rerouteShard } from '../../ingest/reroute.ts';
-import { POSITIVE_DURATION_FORMS, parseDurationMs } from '../../shared/config/units.ts';
+import { POSITIVE_DURATION_FORMS, parsePositiveDurationMs } from '../../shared/config/units.ts';
 import { createOtlpTypes } from '../../shared/otlp/messages.ts';
 import { systemClock } from '../../shared/time.ts';
 import { withExistingQueue } from '../compose/existing-queue.ts';
@@ -56,7 +56,7 @@ export async function rerouteBatches(input: TopologyTaskInput): Promise<number> 
 }
 
 function waitMs(text: string): number {
-  const ms = parseDurationMs(text);
+  const ms = parsePositiveDurationMs(text);
   if (ms === undefined)
     throw new UserError(`--wait ${text}: expected ${POSITIVE_DURATION_FORMS}`, EXIT.usage);
   return ms;

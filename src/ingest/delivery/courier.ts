@@ -10,6 +10,7 @@ import type { Breaker } from './breaker.ts';
 import type { Horizon } from './horizon.ts';
 import type { LaneLog } from './lane-log.ts';
 import type { DeliveryOutcome, Send } from './outcome.ts';
+import type { RefusedRecords } from './partial-success.ts';
 
 /** Takes a claimed batch to its end: delivered, given back, or a dead letter, whole or in part. */
 export interface Courier {
@@ -29,7 +30,7 @@ export interface CourierParts {
   readonly shard: string;
   readonly queue: BatchQueue;
   readonly send: Send;
-  readonly events: Pick<IngestEvents, 'sent' | 'deadLettered'>;
+  readonly events: Pick<IngestEvents, 'sent' | 'shardRefused' | 'deadLettered'>;
   readonly clock: Clock;
   readonly breaker: Breaker;
   readonly concurrency: Concurrency;
@@ -120,8 +121,18 @@ export function createCourier(parts: CourierParts): Courier {
       sent.succeeded();
       horizon.answered(batch);
       log.shardGood();
+      if (outcome.kind === 'delivered') tookOf(batch, outcome.refused);
     }
     return outcome;
+  }
+
+  function tookOf({ signal }: Batch, refused: RefusedRecords | undefined): void {
+    if (refused === undefined) {
+      log.tookAll();
+      return;
+    }
+    events.shardRefused({ shard, signal, records: refused.records });
+    log.recordsRefused(signal, refused);
   }
 
   /** It rests by itself, longer the older it is, so that one which a healthy shard cannot store holds up no other. */

@@ -1,7 +1,6 @@
 import { status as codes, type ServiceError } from '@grpc/grpc-js';
 import protobuf from 'protobufjs';
-import { type DeliveryOutcome, retry } from './outcome.ts';
-import { readable } from './sender.ts';
+import { type DeliveryOutcome, readable, retry } from './outcome.ts';
 
 /**
  * A tael-server's answer over gRPC. It says INTERNAL when it could not store, which OTLP would take for final, and

@@ -51,11 +51,7 @@ export function exchange(
     };
     const answer = () => {
       release();
-      resolve({
-        status,
-        retryAfter,
-        text: chunks.length === 0 ? '' : Buffer.concat(chunks).toString('utf8'),
-      });
+      resolve({ status, retryAfter, body: Buffer.concat(chunks) });
     };
 
     signal.addEventListener('abort', giveUp);

@@ -4,14 +4,14 @@ import { batchHeaders } from '../../shared/otlp/batch-header.ts';
 import { SIGNAL_FACTS, SIGNALS, type Signal } from '../../shared/otlp/signal.ts';
 import { DeadlineError, exchange } from './http-exchange.ts';
 import { outcomeOfAnswer, outcomeOfError } from './outcome.ts';
-import { readable, type SenderOptions, type ShardSender } from './sender.ts';
+import type { SenderOptions, ShardSender } from './sender.ts';
 
 /**
  * Posts batches to an OTLP/HTTP door, with their names in headers.
  *
  * @throws when the shard cannot be reached over HTTP.
  */
-export function createHttpSender({ shard, baseUrl, timeoutMs }: SenderOptions): ShardSender {
+export function createHttpSender({ shard, baseUrl, timeoutMs, clock }: SenderOptions): ShardSender {
   const { origin, pathname, protocol } = new URL(baseUrl);
   if (protocol !== 'http:' && protocol !== 'https:') {
     throw new Error(`shard ${shard}: otlp is ${baseUrl}; an embedded shard is at http:// or https://`);
@@ -33,7 +33,7 @@ export function createHttpSender({ shard, baseUrl, timeoutMs }: SenderOptions): 
           timeoutMs,
           signal,
         });
-        return outcomeOfAnswer({ ...answer, text: readable(answer.text) }, Date.now());
+        return outcomeOfAnswer(answer, clock.now());
       } catch (error) {
         if (error instanceof DeadlineError) {
           return { kind: 'retry', reason: `shard ${shard} did not answer within ${timeoutMs} ms` };

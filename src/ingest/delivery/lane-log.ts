@@ -1,6 +1,8 @@
 import type { Logger } from 'pino';
+import type { Signal } from '../../shared/otlp/signal.ts';
 import type { Clock } from '../../shared/time.ts';
 import { createTurnLog } from '../../shared/turn-log.ts';
+import type { RefusedRecords } from './partial-success.ts';
 
 /** A lane's log lines: one when something turns bad, one when it is good again, never one per batch. */
 export interface LaneLog {
@@ -8,6 +10,10 @@ export interface LaneLog {
   shardGood(): void;
   queueBad(error: unknown): void;
   queueGood(): void;
+  /** The shard took a batch, but not these records of it. */
+  recordsRefused(signal: Signal, refused: RefusedRecords): void;
+  /** The shard took a batch and every record of it. */
+  tookAll(): void;
   deadLettered(batchId: string, reason: string): void;
 }
 
@@ -19,6 +25,8 @@ export interface LaneLogParts {
 
 /** A shard that refuses everything is told about this often. */
 const DEAD_LETTER_LINE_INTERVAL_MS = 10_000;
+/** Of a sender's batches not every one has the records that a shard refuses: it takes all again after so long. */
+const CALM_MS = 60_000;
 
 export function createLaneLog({ logger, shard, clock }: LaneLogParts): LaneLog {
   const shardTurns = createTurnLog<string>({
@@ -29,6 +37,12 @@ export function createLaneLog({ logger, shard, clock }: LaneLogParts): LaneLog {
     bad: error => logger.warn({ shard, err: error }, 'queue does not hand out batches'),
     good: () => logger.info({ shard }, 'queue hands out batches again'),
   });
+  const recordTurns = createTurnLog<{ readonly signal: Signal } & RefusedRecords>({
+    bad: refused =>
+      logger.warn({ shard, ...refused }, 'shard refuses records of the batches that it takes; they are lost'),
+    good: () => logger.info({ shard }, 'shard takes every record again'),
+  });
+  let lastRefusedMs = Number.NEGATIVE_INFINITY;
   let lastDeadLineMs = Number.NEGATIVE_INFINITY;
   let deadSinceLine = 0;
   return {
@@ -36,6 +50,13 @@ export function createLaneLog({ logger, shard, clock }: LaneLogParts): LaneLog {
     shardGood: shardTurns.good,
     queueBad: queueTurns.bad,
     queueGood: queueTurns.good,
+    recordsRefused(signal, refused) {
+      lastRefusedMs = clock.now();
+      recordTurns.bad({ signal, ...refused });
+    },
+    tookAll() {
+      if (clock.now() - lastRefusedMs >= CALM_MS) recordTurns.good();
+    },
     deadLettered(batchId, reason) {
       deadSinceLine += 1;
       if (clock.now() - lastDeadLineMs < DEAD_LETTER_LINE_INTERVAL_MS) return;

@@ -54,7 +54,7 @@ export interface LaneParts {
   readonly queue: BatchQueue;
   readonly send: Send;
   readonly options: LaneOptions;
-  readonly events: Pick<IngestEvents, 'sent' | 'deadLettered'>;
+  readonly events: Pick<IngestEvents, 'sent' | 'shardRefused' | 'deadLettered'>;
   readonly clock: Clock;
   /** Evenly from [0, 1). */
   readonly random: () => number;

@@ -1,11 +1,14 @@
 import type { Batch } from '../queue/batch.ts';
+import { type RefusedRecords, refusedIn } from './partial-success.ts';
 
 /** What became of sending a batch, or a part of one, to its shard. */
 export type DeliveryOutcome = Delivered | Retry | Reject;
 
-/** The shard has it. */
+/** The shard has it, or will never have more of it. */
 export interface Delivered {
   readonly kind: 'delivered';
+  /** Absent when the shard has all of it. */
+  readonly refused?: RefusedRecords;
 }
 
 /** Not known to be there; to be sent again, not before `afterMs` when the shard said so. */
@@ -33,25 +36,33 @@ export interface ShardAnswer {
   readonly status: number;
   /** Value of `Retry-After`, if any: seconds or an HTTP date (RFC 9110 §10.2.3). */
   readonly retryAfter: string | undefined;
-  /** Beginning of the body, for messages. */
-  readonly text: string;
+  /** Beginning of it. */
+  readonly body: Buffer;
 }
 
 /** Bad Request, Content Too Large, Unprocessable Content. */
 const VERDICTS_ON_THE_BYTES: ReadonlySet<number> = new Set([400, 413, 422]);
 
 /**
- * A 2xx is delivered even with `partial_success`: what the shard refused in it, it would refuse again. Of the rest
- * only a verdict on the bytes rejects them. Other 4xx say that the address, the credentials or the protocol are wrong,
- * which would find every record guilty, and a store that answers 5xx may be mended: both are tried again beyond what
- * OTLP asks of a client, and age decides in the end.
+ * A 2xx is delivered even with `partial_success`: what the shard refused in it, it would refuse again, and it does not
+ * say which records those are. Of the rest only a verdict on the bytes rejects them. Other 4xx say that the address,
+ * the credentials or the protocol are wrong, which would find every record guilty, and a store that answers 5xx may be
+ * mended: both are tried again beyond what OTLP asks of a client, and age decides in the end.
  */
 export function outcomeOfAnswer(answer: ShardAnswer, nowMs: number): DeliveryOutcome {
   const { status } = answer;
-  if (status >= 200 && status < 300) return { kind: 'delivered' };
-  const reason = answer.text === '' ? `HTTP ${status}` : `HTTP ${status}: ${answer.text}`;
+  if (status >= 200 && status < 300) return delivered(answer.body);
+  const text = readable(answer.body.toString('utf8'));
+  const reason = text === '' ? `HTTP ${status}` : `HTTP ${status}: ${text}`;
   if (VERDICTS_ON_THE_BYTES.has(status)) return { kind: 'reject', reason };
   return retry(reason, retryAfterMs(answer.retryAfter, nowMs));
+}
+
+/** `answer` is the message that came with the shard's OK. */
+export function delivered(answer: Buffer): Delivered {
+  const refused = refusedIn(answer);
+  if (refused === undefined) return { kind: 'delivered' };
+  return { kind: 'delivered', refused: { ...refused, message: readable(refused.message) } };
 }
 
 /** No answer: refused, reset, timed out. Whether the shard has the batch is unknown; the batch id makes that safe. */
@@ -61,6 +72,17 @@ export function outcomeOfError(error: unknown): Retry {
 
 export function retry(reason: string, afterMs: number | undefined): Retry {
   return { kind: 'retry', reason, ...(afterMs !== undefined && { afterMs }) };
+}
+
+/** Of what a shard says, this much is kept. */
+const MAX_REASON_CHARS = 500;
+
+/** What a shard said, fit for a log line and a dead letter. */
+export function readable(text: string): string {
+  return text
+    .replace(/[^\x20-\x7e\u00a0-\ufffc]+/g, ' ')
+    .trim()
+    .slice(0, MAX_REASON_CHARS);
 }
 
 function describe(error: Error): string {

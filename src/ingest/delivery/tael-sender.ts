@@ -5,7 +5,7 @@ import { MalformedProtobufError } from '../../shared/otlp/wire-reader.ts';
 import type { Batch } from '../queue/batch.ts';
 import { outcomeOfRpcError } from './grpc-outcome.ts';
 import { nonFinitePoints } from './non-finite.ts';
-import type { Reject } from './outcome.ts';
+import { delivered, type Reject } from './outcome.ts';
 import type { SenderOptions, ShardSender } from './sender.ts';
 
 /** Messages have to stay below it (read API contract §2.1). */
@@ -19,7 +19,7 @@ const MAX_RECONNECT_MS = 1_000;
  *
  * @throws when the address is not `grpc://host:port`.
  */
-export function createTaelSender({ shard, baseUrl, timeoutMs }: SenderOptions): ShardSender {
+export function createTaelSender({ shard, baseUrl, timeoutMs, clock }: SenderOptions): ShardSender {
   const { protocol, hostname, port, pathname } = new URL(baseUrl);
   if (protocol !== 'grpc:' || port === '' || (pathname !== '' && pathname !== '/')) {
     throw new Error(`shard ${shard}: otlp is ${baseUrl}; a tael shard is at grpc://host:port`);
@@ -44,10 +44,10 @@ export function createTaelSender({ shard, baseUrl, timeoutMs }: SenderOptions): 
           bytes => bytes,
           batch.payload,
           empty,
-          { deadline: Date.now() + timeoutMs },
-          error => {
+          { deadline: clock.now() + timeoutMs },
+          (error, answer) => {
             signal.removeEventListener('abort', cancel);
-            resolve(error === null ? { kind: 'delivered' } : outcomeOfRpcError(error));
+            resolve(error === null ? delivered(answer ?? Buffer.alloc(0)) : outcomeOfRpcError(error));
           },
         );
         const cancel = () => call.cancel();

@@ -38,6 +38,9 @@ export function countEvents(metrics: Metrics, process: string): IngestEvents {
       if (outcome !== 'delivered') return;
       metrics[`otelcol_exporter_sent_${RECORDS[signal]}_total`].inc({ exporter: exporterOf(shard) }, records);
     },
+    shardRefused({ shard, signal, records }) {
+      metrics.otelfan_shard_rejected_records_total.inc({ shard, signal }, records);
+    },
     // The Collector counts a failure when it gives up, not when it tries again.
     deadLettered({ shard, signal, records }) {
       metrics[`otelcol_exporter_send_failed_${RECORDS[signal]}_total`].inc(

@@ -62,14 +62,14 @@ export const METRICS = {
     counter(
       RECEIVER,
       'records',
-      `${noun} that were not stored, for whatever reason; their sender was told.`,
+      `${noun} of requests that were taken in and split, but not stored: rejected, shed or refused for now; their sender was told. Of what was answered before that nobody knows the records: turned away, malformed or too large.`,
       {
         alert: 'its rate is above zero: senders repeat or lose data',
       },
     ),
   ),
   ...perSignal('otelcol_exporter_sent', noun =>
-    counter(['exporter'], 'records', `${noun} that a shard confirmed.`),
+    counter(['exporter'], 'records', `${noun} of batches that a shard confirmed.`),
   ),
   ...perSignal('otelcol_exporter_send_failed', noun =>
     counter(['exporter'], 'records', `${noun} that became dead letters: their shard will never take them.`, {
@@ -102,7 +102,7 @@ export const METRICS = {
     ['process', 'transport', 'signal', 'condition'],
     'requests',
     'Requests by what was answered: `accepted`, or the condition that the door told the sender. Without a signal the request named none.',
-    { alert: 'the share of `unavailable` or `throttled` stays above a few per cent; any `internal`' },
+    { alert: 'the share of `unavailable` stays above a few per cent; any `internal`' },
   ),
   otelfan_request_duration_seconds: seconds(
     ['transport'],
@@ -183,6 +183,12 @@ export const METRICS = {
     'Attempts to deliver by outcome: `delivered`, `retry`, `reject`.',
   ),
   otelfan_delivery_duration_seconds: seconds(['shard'], 'How long a shard took to answer one attempt.'),
+  otelfan_shard_rejected_records_total: counter(
+    ['shard', 'signal'],
+    'records',
+    'Records that a shard refused for good, by `partial_success`, out of a batch that it took. They are lost, and count as delivered.',
+    { alert: 'its rate is above zero: the log has what the shard says about it' },
+  ),
   otelfan_lane_breaker_state: gauge(
     ['shard', 'state'],
     '0 or 1',

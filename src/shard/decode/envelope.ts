@@ -1,4 +1,5 @@
-import { LENGTH_DELIMITED, WireReader } from '../../shared/otlp/wire-reader.ts';
+import { isUtf8 } from 'node:buffer';
+import { LENGTH_DELIMITED, MalformedProtobufError, WireReader } from '../../shared/otlp/wire-reader.ts';
 import type { EnvelopeBytes, Surroundings, SurroundingsCache } from './surroundings.ts';
 
 /** Takes the record in `[start, end)` of the request. */
@@ -30,7 +31,7 @@ interface Group {
   readonly singular: Buffer | undefined;
   /** Field 2: start and end of each, in turn. */
   readonly ranges: readonly number[];
-  /** Field 3. */
+  /** Field 3, in UTF-8. */
   readonly schemaUrl: Buffer;
 }
 
@@ -58,6 +59,7 @@ function readGroup(request: Buffer, start: number, end: number): Group {
       singular = singular === undefined ? part : Buffer.concat([singular, part]);
     } else if (reader.field === 3) {
       schemaUrl = request.subarray(valueStart, fieldEnd);
+      if (!isUtf8(schemaUrl)) throw new MalformedProtobufError('string is not UTF-8', valueStart);
     }
   }
   return { singular, ranges, schemaUrl };

@@ -32,34 +32,6 @@ export interface Resource extends OtlpMessage {
   readonly attributes: readonly KeyValue[];
 }
 
-interface InResource {
-  readonly resource: Resource | null;
-  readonly schemaUrl: string;
-}
-
-interface InScope {
-  readonly scope: OtlpMessage | null;
-  readonly schemaUrl: string;
-}
-
-export interface TracesData {
-  readonly resourceSpans: readonly (InResource & {
-    scopeSpans: readonly (InScope & { spans: readonly Span[] })[];
-  })[];
-}
-
-export interface LogsData {
-  readonly resourceLogs: readonly (InResource & {
-    scopeLogs: readonly (InScope & { logRecords: readonly OtlpLogRecord[] })[];
-  })[];
-}
-
-export interface MetricsData {
-  readonly resourceMetrics: readonly (InResource & {
-    scopeMetrics: readonly (InScope & { metrics: readonly Metric[] })[];
-  })[];
-}
-
 export interface Span extends OtlpMessage {
   readonly traceId: Uint8Array;
   readonly spanId: Uint8Array;

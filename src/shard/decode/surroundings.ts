@@ -43,10 +43,10 @@ export function createSurroundingsCache({
   const cached = new Map<string, Surroundings>();
   const decode = ({ resource, resourceSchemaUrl, scope, scopeSchemaUrl }: EnvelopeBytes): Surroundings => {
     const message = resource && (types.message('Resource').decode(resource) as unknown as Resource);
-    const inResource = { resource: message ?? null, schemaUrl: utf8(resourceSchemaUrl) };
+    const inResource = { resource: message ?? null, schemaUrl: resourceSchemaUrl.toString() };
     const inScope = {
       scope: scope ? (types.message('InstrumentationScope').decode(scope) as unknown as OtlpMessage) : null,
-      schemaUrl: utf8(scopeSchemaUrl),
+      schemaUrl: scopeSchemaUrl.toString(),
     };
     let bytesHash = 0n;
     for (const bytes of [resource, resourceSchemaUrl, scope, scopeSchemaUrl])
@@ -78,11 +78,4 @@ function keyOf({ resource, resourceSchemaUrl, scope, scopeSchemaUrl }: EnvelopeB
   const parts = [resource, resourceSchemaUrl, scope, scopeSchemaUrl];
   const sizes = parts.map(part => part?.length ?? -1).join(' ');
   return sizes + parts.map(part => part?.toString('latin1') ?? '').join('');
-}
-
-const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
-/** Throws on bytes that are no UTF-8. */
-function utf8(bytes: Buffer): string {
-  return bytes.length === 0 ? '' : decoder.decode(bytes);
 }

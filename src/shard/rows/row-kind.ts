@@ -1,7 +1,6 @@
 import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api';
 import { rowLine } from '../../shared/read/ndjson.ts';
 import { type QueryRows, query } from '../reads/read.ts';
-import type { Parameters } from '../reads/where.ts';
 import type { Source } from '../store/tables.ts';
 
 /** How the rows of one table are read from DuckDB and shown by the read API. */
@@ -75,20 +74,4 @@ export async function renderLines<Stored>(
       }
     },
   };
-}
-
-/** The rows that an SQL condition picks, as JSON texts in storage order. */
-export async function rowsWhere<Stored>(
-  connection: DuckDBConnection,
-  kind: RowKind<Stored>,
-  condition: string,
-  parameters?: Parameters,
-): Promise<string[]> {
-  const result = await query(
-    connection,
-    `SELECT ${columnList(kind)} FROM store.${kind.table} WHERE ${condition} ORDER BY rowid`,
-    parameters,
-  );
-  const sources = await sourcesOf(connection, kind, [result]);
-  return Array.from(result.rows(), values => kind.json(storedRow(kind, values, sources)));
 }

@@ -44,6 +44,9 @@ function unreadable(error: unknown): Finding {
   return { result: 'damaged', detail: `cannot be checked: ${line}` };
 }
 
+/** As `hashKey` makes it: the first half of the hash. */
+const KEY_OF_SHA256 = `((('0x' || sha256[1:16])::UBIGINT::UHUGEINT << 64) + ('0x' || sha256[17:32])::UBIGINT)`;
+
 const CHECKS: Readonly<Record<string, Look>> = {
   'every block is readable': async ({ connection }) => {
     const tables = await connection.runAndReadAll(
@@ -93,13 +96,13 @@ const CHECKS: Readonly<Record<string, Look>> = {
   'blobs are what they are called': async ({ connection }) => {
     const [blobs, wrong, twice] = await row(
       connection,
-      `SELECT count(*), count(*) FILTER (sha256(content) <> sha256), count(*) - count(DISTINCT sha256)
+      `SELECT count(*), count(*) FILTER (sha256(content) <> sha256 OR hash_key <> ${KEY_OF_SHA256}), count(*) - count(DISTINCT sha256)
        FROM store.blobs`,
     );
     if (wrong === 0 && twice === 0) return { result: 'ok', detail: `${blobs} blobs` };
     return {
       result: 'damaged',
-      detail: `${wrong} of ${blobs} blobs have another hash than their name, ${twice} are stored twice`,
+      detail: `${wrong} of ${blobs} blobs have another hash than their name or key, ${twice} are stored twice`,
     };
   },
   'blobs that rows name are there': async ({ connection }) => {

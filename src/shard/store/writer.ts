@@ -14,7 +14,7 @@ import type { Database } from './database.ts';
 import { firstLine } from './instance.ts';
 import { rowCount } from './tables.ts';
 
-export type WriteOutcome =
+type WriteOutcome =
   /** The rows are durable in this commit. Without a number the batch was known, or empty, and changed nothing. */
   | { readonly kind: 'stored'; readonly commitNo: bigint | undefined }
   /** Nothing of the batch is stored; the same batch may succeed later. */

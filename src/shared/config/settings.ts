@@ -3,6 +3,7 @@ import {
   DURATION_SETTING_FORMS,
   POSITIVE_DURATION_FORMS,
   parseDurationMs,
+  parsePositiveDurationMs,
   parseSizeBytes,
   SIZE_FORMS,
 } from './units.ts';
@@ -43,7 +44,7 @@ export const duration = (fallback: string) =>
   textOrNumber({
     forms: POSITIVE_DURATION_FORMS,
     fallback,
-    parse: text => parseDurationMs(text) || undefined,
+    parse: parsePositiveDurationMs,
   });
 
 /** Milliseconds, where 0 switches something off. */
@@ -58,7 +59,7 @@ export const timer = (fallback: string) =>
     forms: `${POSITIVE_DURATION_FORMS}; at most 1h`,
     fallback,
     parse: text => {
-      const ms = parseDurationMs(text) || undefined;
+      const ms = parsePositiveDurationMs(text);
       return ms !== undefined && ms <= MAX_TIMER_MS ? ms : undefined;
     },
   });

@@ -13,6 +13,11 @@ export function parseSizeBytes(text: string): number | undefined {
   return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 
+/** Milliseconds, or `undefined` when the text is not one of {@link POSITIVE_DURATION_FORMS}. */
+export function parsePositiveDurationMs(text: string): number | undefined {
+  return parseDurationMs(text) || undefined;
+}
+
 /** Milliseconds, or `undefined` when the text is not one of {@link DURATION_SETTING_FORMS}. */
 export function parseDurationMs(text: string): number | undefined {
   if (text.trim() === '0') return 0;

@@ -17,13 +17,18 @@ export interface Admission {
 /** What one request holds while it is in hand: itself, and the bytes it takes. */
 export interface Place {
   readonly kind: 'admitted';
+  /** Why so many bytes could not be taken now, or `undefined` when they could. */
+  refusalOf(sizeBytes: number): Refusal | undefined;
   /** Takes bytes that are about to be kept, or says why they may not be. */
   take(sizeBytes: number): Refusal | undefined;
   /** Gives back some of the bytes taken. */
   give(sizeBytes: number): void;
   /** Does work that grows when its turn comes: requests that grew side by side would fill the memory and all fail. */
   inTurn<Result>(work: () => Promise<Result>): Promise<Result>;
-  /** A buffer that is the request's until it leaves. Its bytes are taken by themselves. */
+  /**
+   * The one buffer of the request, until it leaves. Asked again, it is a larger one that begins with the same bytes,
+   * and the one before is no longer the request's. Its bytes are taken by themselves.
+   */
   allocate(sizeBytes: number): Buffer;
   /** Gives back the place with all of its bytes and buffers. A second call changes nothing. */
   leave(): void;
@@ -102,7 +107,7 @@ class HeldPlace implements Place {
   readonly #all: Held;
   readonly #bound: Mark;
   readonly #pool: BufferPool;
-  readonly #buffers: Buffer[] = [];
+  #buffer: Buffer | undefined;
   #bytes = 0;
   #isLeft = false;
 
@@ -113,12 +118,16 @@ class HeldPlace implements Place {
     all.requests++;
   }
 
-  take(sizeBytes: number): Refusal | undefined {
+  refusalOf(sizeBytes: number): Refusal | undefined {
     const { most, remedy, onRefused } = this.#bound;
-    if (this.#all.bytes + sizeBytes > most) {
-      onRefused?.();
-      return refuse('unavailable', `too many request bytes in memory; ${remedy}`);
-    }
+    if (this.#all.bytes + sizeBytes <= most) return undefined;
+    onRefused?.();
+    return refuse('unavailable', `too many request bytes in memory; ${remedy}`);
+  }
+
+  take(sizeBytes: number): Refusal | undefined {
+    const refusal = this.refusalOf(sizeBytes);
+    if (refusal !== undefined) return refusal;
     this.#all.bytes += sizeBytes;
     this.#bytes += sizeBytes;
     return undefined;
@@ -134,8 +143,13 @@ class HeldPlace implements Place {
   }
 
   allocate(sizeBytes: number): Buffer {
+    const outgrown = this.#buffer;
     const buffer = this.#pool.take(sizeBytes);
-    this.#buffers.push(buffer);
+    this.#buffer = buffer;
+    if (outgrown !== undefined) {
+      outgrown.copy(buffer);
+      this.#pool.give(outgrown);
+    }
     return buffer;
   }
 
@@ -143,7 +157,7 @@ class HeldPlace implements Place {
     if (this.#isLeft) return;
     this.#isLeft = true;
     this.give(this.#bytes);
-    for (const buffer of this.#buffers) this.#pool.give(buffer);
+    if (this.#buffer !== undefined) this.#pool.give(this.#buffer);
     this.#all.requests--;
   }
 }

@@ -2,10 +2,18 @@ import type { Place } from './admission.ts';
 import { type Refusal, refuse } from './door.ts';
 import { GatheredBytes } from './gathered-bytes.ts';
 
+/** How long nothing of a body may come, unless a door says otherwise. */
+export const MAX_SILENCE_MS = 10_000;
+
+/** What a body of known size takes with its first byte: of as many as may be in hand by default, half of the memory. */
+const FIRST_BYTES = 64 * 1024;
+/** What it takes after that, as a multiple of what has come: by then its sender has done a good part of the work. */
+const AHEAD = 4;
+
 /**
  * The bytes of one body while they arrive, counted against the request's own limit and the memory of the process
- * before they are kept. A body of known size takes its memory at once: it is refused before it is read, and then
- * filled into the one buffer it stays in.
+ * before they are kept. A body of known size that has no room is refused before it is read, but what its sender
+ * declares takes no memory: its buffer grows as it comes, in so few steps that most bodies need a single one.
  */
 export class BodyBytes {
   /** `undefined` when it is not known. */
@@ -25,7 +33,7 @@ export class BodyBytes {
 
   static start(place: Place, maxBytes: number, sizeBytes?: number): BodyBytes | Refusal {
     if (sizeBytes !== undefined) {
-      const refusal = sizeBytes > maxBytes ? tooLarge(sizeBytes, maxBytes) : place.take(sizeBytes);
+      const refusal = sizeBytes > maxBytes ? tooLarge(sizeBytes, maxBytes) : place.refusalOf(sizeBytes);
       if (refusal !== undefined) return refusal;
     }
     return new BodyBytes(place, maxBytes, sizeBytes);
@@ -37,17 +45,29 @@ export class BodyBytes {
 
   /** Of a body of known size, never more than is missing. */
   add(chunk: Buffer): Refusal | undefined {
-    if (this.#sizeBytes === undefined) return this.#addUnsized(chunk);
-    if (this.#whole === undefined) {
-      const isWhole = chunk.length === this.#sizeBytes && chunk.buffer.byteLength === chunk.length;
-      this.#whole = isWhole ? chunk : this.#place.allocate(this.#sizeBytes);
-      if (isWhole) {
-        this.#filledBytes = chunk.length;
-        return undefined;
-      }
+    const sizeBytes = this.#sizeBytes;
+    if (sizeBytes === undefined) return this.#addUnsized(chunk);
+    const isWhole = chunk.length === sizeBytes && chunk.buffer.byteLength === chunk.length;
+    if (isWhole) {
+      const refusal = this.#place.take(sizeBytes);
+      if (refusal !== undefined) return refusal;
+      this.#whole = chunk;
+    } else {
+      const refusal = this.#reserve(this.#filledBytes + chunk.length, sizeBytes);
+      if (refusal !== undefined) return refusal;
+      chunk.copy(this.#whole as Buffer, this.#filledBytes);
     }
-    this.#filledBytes += chunk.copy(this.#whole, this.#filledBytes);
+    this.#filledBytes += chunk.length;
     return undefined;
+  }
+
+  #reserve(neededBytes: number, sizeBytes: number): Refusal | undefined {
+    const reservedBytes = this.#whole?.length ?? 0;
+    if (neededBytes <= reservedBytes) return undefined;
+    const nextBytes = Math.min(sizeBytes, Math.max(FIRST_BYTES, AHEAD * neededBytes));
+    const refusal = this.#place.take(nextBytes - reservedBytes);
+    if (refusal === undefined) this.#whole = this.#place.allocate(nextBytes);
+    return refusal;
   }
 
   #addUnsized(chunk: Buffer): Refusal | undefined {

@@ -12,33 +12,12 @@ export const CONDITIONS = {
   notFound: { http: 404, grpc: 12, retryable: false },
   /** RESOURCE_EXHAUSTED without RetryInfo: the same body would be too large again. */
   tooLarge: { http: 413, grpc: 8, retryable: false },
-  /** The sender is over its own limit; gRPC needs RetryInfo to make RESOURCE_EXHAUSTED retryable. */
-  throttled: { http: 429, grpc: 8, retryable: true },
   /** We cannot store it now. Never 500: OTLP senders drop the data on a 500. */
   unavailable: { http: 503, grpc: 14, retryable: true },
   internal: { http: 500, grpc: 13, retryable: false },
 } as const satisfies Record<string, { http: number; grpc: number; retryable: boolean }>;
 
 export type Condition = keyof typeof CONDITIONS;
-
-/** HTTP statuses that OTLP lets a client retry; every other 4xx and 5xx it must not. */
-export function isRetryableHttpStatus(status: number): boolean {
-  return status === 429 || status === 502 || status === 503 || status === 504;
-}
-
-const CANCELLED = 1;
-const DEADLINE_EXCEEDED = 4;
-const RESOURCE_EXHAUSTED = 8;
-const ABORTED = 10;
-const OUT_OF_RANGE = 11;
-const UNAVAILABLE = 14;
-const DATA_LOSS = 15;
-const RETRYABLE_GRPC = new Set([CANCELLED, DEADLINE_EXCEEDED, ABORTED, OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS]);
-
-/** gRPC statuses that OTLP lets a client retry; RESOURCE_EXHAUSTED is one only with a `RetryInfo`. */
-export function isRetryableGrpcStatus(code: number, hasRetryInfo: boolean): boolean {
-  return RETRYABLE_GRPC.has(code) || (code === RESOURCE_EXHAUSTED && hasRetryInfo);
-}
 
 const RETRY_AFTER_MIN_MS = 1_000;
 /** SDKs give up after ten seconds in all; told to wait longer than they have left, they drop the data at once. */

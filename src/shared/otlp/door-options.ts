@@ -9,6 +9,8 @@ export interface DoorOptions {
   readonly port: number;
   /** Largest request, before and after decompression. */
   readonly maxRequestBytes: number;
+  /** How long nothing of a body may come before its sender is given up. Default 10 s. */
+  readonly maxSilenceMs?: number;
   readonly admission: Admission;
   readonly handle: ExportHandler;
   readonly onAnswered?: (event: AnsweredRequest) => void;

@@ -1,6 +1,7 @@
 import http2 from 'node:http2';
+import type { Clock } from '../time.ts';
 import type { Place } from './admission.ts';
-import { BodyBytes } from './body-bytes.ts';
+import { BodyBytes, MAX_SILENCE_MS } from './body-bytes.ts';
 import { CONDITIONS, type Condition } from './conditions.ts';
 import { ACCEPTED_ENCODINGS, compressionNamed, decompressWithin } from './decompress.ts';
 import { type ExportOutcome, isRefusal, type Refusal, refuse } from './door.ts';
@@ -21,9 +22,8 @@ const SIGNAL_OF_METHOD = new Map<string, Signal>(
   SIGNALS.map(signal => [`/${SIGNAL_FACTS[signal].grpcService}/Export`, signal]),
 );
 
-/** How long a message may take to arrive, and how long nothing of it may. */
+/** How long a message may take to arrive. */
 const MESSAGE_TIMEOUT_MS = 60_000;
-const SILENCE_TIMEOUT_MS = 30_000;
 
 const OK_HEADERS = {
   ':status': 200,
@@ -33,15 +33,19 @@ const OK_HEADERS = {
 const OK_TRAILERS = { 'grpc-status': '0' };
 const EMPTY_RESPONSE = frameMessage(Buffer.alloc(0));
 
+export interface GrpcDoorOptions extends DoorOptions {
+  readonly clock: Clock;
+}
+
 /** One call of an `Export` method: admitted or refused by its headers, then its one message, then the answer. */
 export class GrpcCall {
-  readonly #door: DoorOptions;
+  readonly #door: GrpcDoorOptions;
   readonly #stream: http2.ServerHttp2Stream;
   readonly #headers: http2.IncomingHttpHeaders;
   readonly #signal: Signal | undefined;
   readonly #startedAt = performance.now();
 
-  constructor(door: DoorOptions, stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders) {
+  constructor(door: GrpcDoorOptions, stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders) {
     this.#door = door;
     this.#stream = stream;
     this.#headers = headers;
@@ -67,8 +71,9 @@ export class GrpcCall {
 
   async #export(signal: Signal, place: Place): Promise<ExportOutcome | 'aborted'> {
     const timeoutMs = timeoutMsOf(this.#header('grpc-timeout'));
-    const deadlineMs = timeoutMs === undefined ? undefined : Date.now() + timeoutMs;
-    const message = await readMessage(this.#stream, { maxRequestBytes: this.#door.maxRequestBytes, place });
+    const deadlineMs = timeoutMs === undefined ? undefined : this.#door.clock.now() + timeoutMs;
+    const { maxRequestBytes, maxSilenceMs = MAX_SILENCE_MS } = this.#door;
+    const message = await readMessage(this.#stream, { maxRequestBytes, maxSilenceMs, place });
     if (message === 'aborted' || isRefusal(message)) return message;
     const body = message.prefix.isCompressed ? await this.#decompress(message.bytes, place) : message.bytes;
     if (isRefusal(body)) return body;
@@ -177,6 +182,7 @@ function unknownMethod(path: string): Refusal {
 
 interface Limits {
   readonly maxRequestBytes: number;
+  readonly maxSilenceMs: number;
   readonly place: Place;
 }
 
@@ -186,8 +192,8 @@ interface Message {
 }
 
 /**
- * Reads the one message of a unary call. Its memory is taken when its length is known, before it arrives. `aborted`:
- * the client cancelled or went silent, nobody waits for an answer.
+ * Reads the one message of a unary call. Whether there is room for it is asked when its length is known, before it
+ * arrives. `aborted`: the client cancelled or went silent, nobody waits for an answer.
  */
 function readMessage(
   stream: http2.ServerHttp2Stream,
@@ -224,7 +230,10 @@ function readMessage(
       }
       const missing = (prefix as MessagePrefix).sizeBytes - body.filledBytes;
       if (rest.length > missing) settle(refuse('malformed', 'more than one message in a unary call'));
-      else if (rest.length > 0) body.add(rest);
+      else if (rest.length > 0) {
+        const refusal = body.add(rest);
+        if (refusal !== undefined) settle(refusal);
+      }
     };
     const onEnd = () => {
       if (prefix === undefined || body?.filledBytes !== prefix.sizeBytes)
@@ -233,6 +242,6 @@ function readMessage(
     };
     const onClose = () => settle('aborted');
     stream.on('data', onData).on('end', onEnd).on('close', onClose);
-    stream.setTimeout(SILENCE_TIMEOUT_MS, giveUp);
+    stream.setTimeout(limits.maxSilenceMs, giveUp);
   });
 }

@@ -3,10 +3,9 @@ import type { AddressInfo } from 'node:net';
 import type { HttpListener } from '../http-listener.ts';
 import { once } from '../lifecycle.ts';
 import { refuse } from './door.ts';
-import type { DoorOptions } from './door-options.ts';
-import { GrpcCall } from './grpc-call.ts';
+import { GrpcCall, type GrpcDoorOptions } from './grpc-call.ts';
 
-interface OtlpGrpcOptions extends DoorOptions {
+interface OtlpGrpcOptions extends GrpcDoorOptions {
   /** Age at which a connection is asked to be made anew, so that load balancers can spread it. */
   readonly maxConnectionAgeMs: number;
   /** How long its calls may still take then. Default: longer than any call takes. */

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import type { Place } from './admission.ts';
-import { BodyBytes } from './body-bytes.ts';
+import { BodyBytes, MAX_SILENCE_MS } from './body-bytes.ts';
 import { type Compression, decompressWithin } from './decompress.ts';
-import type { Refusal } from './door.ts';
+import { type Refusal, refuse } from './door.ts';
 
 interface BodyLimits {
   /** Largest body, before and after decompression. */
@@ -23,11 +23,16 @@ export function startBody(
 
 type Arrival = 'whole' | 'aborted' | Refusal;
 
-/** Reads a body to its end, or to where it is refused; the rest is then left unread. */
-export function readBody(request: IncomingMessage, body: BodyBytes): Promise<Arrival> {
+/** Reads a body to its end, or to where it is refused or its sender goes silent; the rest is then left unread. */
+export function readBody(
+  request: IncomingMessage,
+  body: BodyBytes,
+  maxSilenceMs = MAX_SILENCE_MS,
+): Promise<Arrival> {
   return new Promise(resolve => {
     const settle = (arrival: Arrival) => {
-      request.off('data', onData).off('end', onEnd).off('close', onClose);
+      request.off('data', onData).off('end', onEnd).off('close', onClose).off('timeout', onSilence);
+      request.setTimeout(0);
       resolve(arrival);
     };
     const onData = (chunk: Buffer) => {
@@ -36,7 +41,9 @@ export function readBody(request: IncomingMessage, body: BodyBytes): Promise<Arr
     };
     const onEnd = () => settle('whole');
     const onClose = () => settle('aborted');
-    request.on('data', onData).on('end', onEnd).on('close', onClose);
+    const onSilence = () =>
+      settle(refuse('unavailable', `nothing of the request came for ${maxSilenceMs} ms`));
+    request.on('data', onData).on('end', onEnd).on('close', onClose).setTimeout(maxSilenceMs, onSilence);
   });
 }
 

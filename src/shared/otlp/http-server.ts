@@ -103,7 +103,7 @@ class Exchange {
     const body = startBody(request, limits);
     if (isRefusal(body)) return body;
     if (request.headers.expect !== undefined) this.#response.writeContinue();
-    const arrival = await readBody(request, body);
+    const arrival = await readBody(request, body, this.#door.maxSilenceMs);
     if (arrival !== 'whole') return arrival;
     const bytes = await plainBody(body, route.compression, limits);
     if (isRefusal(bytes)) return bytes;

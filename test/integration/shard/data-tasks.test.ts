@@ -121,6 +121,11 @@ describe('verify', () => {
       'blobs are what they are called',
     ],
     [
+      'a blob that is not found by its key',
+      'UPDATE store.blobs SET hash_key = 1',
+      'blobs are what they are called',
+    ],
+    [
       'a blob that is missing',
       `DELETE FROM store.blobs WHERE sha256 = '${prompt.sha256}'`,
       'blobs that rows name are there',

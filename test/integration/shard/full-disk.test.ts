@@ -1,8 +1,9 @@
-import { statfs } from 'node:fs/promises';
+import { mkdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createShard, type Shard } from '../../../src/shard/create-shard.ts';
+import { UnusableDataError } from '../../../src/shard/store/unusable-data-error.ts';
 import { traceId, tracesOf } from '../../support/otlp-samples.ts';
 import { openTestStore, spanRecord } from '../../support/shard-store.ts';
 import { mountSmallDisk, type SmallDisk } from '../../support/small-disk.ts';
@@ -129,5 +130,23 @@ describe('a shard whose disk runs full', () => {
     } finally {
       await test.remove();
     }
+  });
+});
+
+describe('a data folder that is read-only', () => {
+  it('is refused in one line that names it and says what to do', async context => {
+    const mounted = await mountSmallDisk(16);
+    if (typeof mounted === 'string') return context.skip(mounted);
+    disk = mounted;
+    const dataDir = join(disk.path, 'data');
+    await mkdir(dataDir);
+    await disk.makeReadOnly();
+    const error = await createShard(testOptions(dataDir)).catch((reason: Error) => reason);
+    expect(error).toBeInstanceOf(UnusableDataError);
+    expect((error as Error).message).toMatch(
+      new RegExp(
+        `^the data folder ${dataDir} cannot be written to .*; mend its permissions or its disk, .*$`,
+      ),
+    );
   });
 });

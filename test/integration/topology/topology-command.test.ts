@@ -286,6 +286,19 @@ describe('otelfan topology reroute', () => {
     expect(stderr).toContain('shard s0 is active');
   });
 
+  it('refuses a --wait of 0, saying what it takes', async () => {
+    const { stderr, exitCode } = await topology(
+      'reroute',
+      's2',
+      '--wait',
+      '0',
+      '--config',
+      configFile(2, THREE),
+    );
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain('--wait 0: expected a whole number above 0 with ms, s, m, h or d');
+  });
+
   it('says so when the queue never had a batch for the shard', async () => {
     await inQueue(queue => queue.enqueue([traceBatch({ shard: 's0', slices: [['a']] })]));
     const { stderr, exitCode } = await topology('reroute', 's9', '--config', configFile(2, THREE));

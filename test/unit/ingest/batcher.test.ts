@@ -50,6 +50,7 @@ function request({
     topologyVersion: 1,
     exportId: 'e'.repeat(32),
     deadlineMs: 10_000,
+    onLetGo: () => {},
     ...change,
     slices: shards.map(shard => ({ shard, bytes, records })),
   };
@@ -162,6 +163,24 @@ describe('the batcher', () => {
     commits[1]?.end({ kind: 'refused', reason: 'Redis is away' });
     expect(await patient).toEqual({ kind: 'unavailable', reason: 'Redis is away' });
     expect(commits).toHaveLength(2);
+  });
+
+  it('says that it let go of the bytes of a sender that gave up when the batch they are in is settled', async () => {
+    const { queue, commits } = controlledQueue();
+    const batcher = batcherOf(queue);
+    const letGo: string[] = [];
+    const patient = batcher.store(request({ onLetGo: () => letGo.push('patient') }));
+    const hasty = batcher.store(request({ deadlineMs: 50, onLetGo: () => letGo.push('hasty') }));
+    await until(() => commits.length === 1);
+    commits[0]?.end({ kind: 'unknown', reason: 'timed out', shards: new Set(['s0']) });
+    expect((await hasty).kind).toBe('unavailable');
+    await until(() => commits.length === 2);
+    expect(commits[1]?.batches[0]?.slices).toHaveLength(2);
+    expect(letGo).toEqual([]);
+    commits[1]?.end({ kind: 'stored' });
+    await patient;
+    await batcher.drain();
+    expect(letGo.toSorted()).toEqual(['hasty', 'patient']);
   });
 
   it('stores at once when the size is reached, and cuts batches at it', () => {

@@ -32,6 +32,8 @@ interface ReceiverSetup {
   readonly onShardFull?: 'shed' | 'reject';
   readonly version?: number;
   readonly maxSliceBytes?: number;
+  /** The batcher lets go of nothing by itself. */
+  readonly isHeld?: boolean;
 }
 
 function receiverWith({
@@ -40,15 +42,18 @@ function receiverWith({
   onShardFull = 'shed',
   version = 7,
   maxSliceBytes = 1_000_000,
+  isHeld = false,
 }: ReceiverSetup = {}) {
   const exports: PendingExport[] = [];
   const received: Received[] = [];
   const shed: Shed[] = [];
   const sampled: { key: string; shard: string; records: number }[] = [];
   const batcher: Batcher = {
-    store: pending => {
+    store: async pending => {
       exports.push(pending);
-      return Promise.resolve(outcome);
+      await Promise.resolve();
+      if (!isHeld) pending.onLetGo();
+      return outcome;
     },
     drain: () => Promise.resolve(),
   };
@@ -140,6 +145,23 @@ describe('the receiver', () => {
     expect(first).toMatchObject({ kind: 'accepted' });
     expect(second).toMatchObject({ kind: 'refused', condition: 'unavailable', retryAfterMs: 1000 });
     expect(await send(spans(19))).toMatchObject({ kind: 'accepted' });
+  });
+
+  it('has no room for others while slices are held whose sender was answered already', async () => {
+    const outcome = { kind: 'unavailable', reason: 'timed out' } as const;
+    const { exports, send } = receiverWith({ outcome, maxSliceBytes: 1000, isHeld: true });
+    expect(await send(spans(19))).toMatchObject({ message: 'timed out' });
+    expect(await send(spans(19))).toMatchObject({ message: expect.stringContaining('maxBytesInFlight') });
+    expect(exports).toHaveLength(1);
+    exports[0]?.onLetGo();
+    expect(await send(spans(19))).toMatchObject({ message: 'timed out' });
+  });
+
+  it('holds nothing of a request of which nothing is stored', async () => {
+    const { send } = receiverWith({ full: ['s0', 's1'], maxSliceBytes: 1000, isHeld: true });
+    for (let times = 0; times < 3; times++) {
+      expect(await send(spans(19))).toMatchObject({ message: expect.stringContaining('is full') });
+    }
   });
 
   it('looks at the key of every 64th record, counted over requests', async () => {

@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { outcomeOfAnswer, outcomeOfError } from '../../../../src/ingest/delivery/outcome.ts';
+import { delivered, outcomeOfAnswer, outcomeOfError } from '../../../../src/ingest/delivery/outcome.ts';
+import { exportResponse } from '../../../../src/shared/otlp/responses.ts';
+import { SIGNALS, type Signal } from '../../../../src/shared/otlp/signal.ts';
 
 const nowMs = Date.UTC(2026, 0, 1);
 
 const answer = (status: number, text = '', retryAfter?: string) =>
-  outcomeOfAnswer({ status, retryAfter, text }, nowMs);
+  outcomeOfAnswer({ status, retryAfter, body: Buffer.from(text) }, nowMs);
 
 describe("a shard's answer", () => {
   it.each([200, 202, 204])('%i is delivered', status => {
@@ -37,6 +39,28 @@ describe("a shard's answer", () => {
 
   it.each(['soon', '-3', '1e9', ''])('a Retry-After of %j asks for nothing', header => {
     expect(answer(503, '', header)).toEqual({ kind: 'retry', reason: 'HTTP 503' });
+  });
+});
+
+describe('an OK with a message', () => {
+  const partial = (rejected: number, message: string, signal: Signal = 'traces') =>
+    exportResponse(signal, { kind: 'accepted', rejected, message }, 'protobuf');
+
+  it.each(SIGNALS)('tells how many %s were refused for good, and why in readable words', signal => {
+    expect(delivered(partial(300, '300 × no\n\u0007id', signal))).toEqual({
+      kind: 'delivered',
+      refused: { records: 300, message: '300 × no id' },
+    });
+    expect(delivered(partial(1, 'x'.repeat(9000))).refused?.message.length).toBe(500);
+  });
+
+  it.each([
+    ['is empty', Buffer.alloc(0)],
+    ['is a warning', partial(0, 'deprecated')],
+    ['cannot be read', Buffer.from('{"partialSuccess":{"rejectedSpans":"1"}}')],
+    ['breaks off', partial(3, 'bad').subarray(0, 5)],
+  ])('that %s is delivered, no more', (_, message) => {
+    expect(delivered(message)).toEqual({ kind: 'delivered' });
   });
 });
 

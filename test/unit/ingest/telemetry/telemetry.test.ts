@@ -36,6 +36,7 @@ describe('what ingest tells', () => {
     events.sent({ ...sent, outcome: 'retry' });
     events.sent({ ...sent, outcome: 'delivered' });
     events.sent({ ...sent, outcome: 'reject' });
+    events.shardRefused({ shard: 's1', signal: 'metrics', records: 3 });
     events.deadLettered({ shard: 's1', signal: 'metrics', records: 1 });
     events.shed({ shard: 's1', signal: 'metrics', records: 9 });
     const series = await textOf(await snapshot());
@@ -44,6 +45,8 @@ describe('what ingest tells', () => {
     expect(sumOf(series, 'otelcol_exporter_send_failed_metric_points_total', exporter)).toBe(1);
     expect(sumOf(series, 'otelcol_exporter_enqueue_failed_metric_points_total', exporter)).toBe(9);
     expect(sumOf(series, 'otelfan_shed_records_total', { shard: 's1' })).toBe(9);
+    const refused = { shard: 's1', signal: 'metrics' };
+    expect(sumOf(series, 'otelfan_shard_rejected_records_total', refused)).toBe(3);
     expect(sumOf(series, 'otelfan_delivery_attempts_total', { outcome: 'retry' })).toBe(1);
     expect(sumOf(series, 'otelfan_delivery_duration_seconds_count', { shard: 's1' })).toBe(3);
     expect(sumOf(series, 'otelfan_delivery_duration_seconds_bucket', { shard: 's1', le: '0.25' })).toBe(3);

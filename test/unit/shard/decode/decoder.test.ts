@@ -204,6 +204,10 @@ describe('bytes that are no OTLP', () => {
   it.each([
     ['cut short', Buffer.from([0x0a, 5, 1])],
     ['text that is not UTF-8', Buffer.from([0x0a, 4, 0x1a, 2, 0xff, 0xfe])],
+    [
+      'text that is not UTF-8, although another takes its place',
+      Buffer.from([0x0a, 6, 0x1a, 1, 0xff, 0x1a, 1, 0x61]),
+    ],
   ])('are malformed: %s', (_what, body) => {
     expect(decode('traces', body)).toMatchObject({ kind: 'malformed' });
   });
