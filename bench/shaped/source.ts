@@ -17,7 +17,7 @@ export interface RecordSource {
 
 /** Time of the first record. */
 export const BASE_NS = BigInt(Date.UTC(2026, 0, 1)) * 1_000_000n;
-export const RECORDS_PER_HOUR = 200_000;
+const RECORDS_PER_HOUR = 200_000;
 /** How far apart the records of a signal are. */
 export const STEP_NS = 3600e9 / RECORDS_PER_HOUR;
 export const ERROR_SHARE = 0.1;

@@ -1,7 +1,8 @@
 import type { ParsedShardRead } from '../../shared/read/contract.ts';
 import { nanosKey, rowLine } from '../../shared/read/ndjson.ts';
 import { commentRowJson } from '../rows/comment-row.ts';
-import { linesOf, query, type ReadContext } from './read.ts';
+import { linesOf, query } from './query.ts';
+import type { ReadContext } from './read.ts';
 import { allOf, createParameters, when } from './where.ts';
 
 /** Comments on some traces or on all, in the order of their times. */

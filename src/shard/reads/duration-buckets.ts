@@ -2,7 +2,8 @@ import type { DurationBucket, ParsedShardRead } from '../../shared/read/contract
 import { nanosKey, rowLine } from '../../shared/read/ndjson.ts';
 import { countedSpans } from './counted.ts';
 import { spansInRanges } from './duration-ranges.ts';
-import { linesOf, query, type ReadContext } from './read.ts';
+import { linesOf, query } from './query.ts';
+import type { ReadContext } from './read.ts';
 import { createParameters, type Parameters, when } from './where.ts';
 
 /** How many spans have durations of about the same size; see the contract for where buckets begin. */

@@ -2,7 +2,8 @@ import type { DurationValue, ParsedShardRead } from '../../shared/read/contract.
 import { nanosKey, rowLine, signedKey } from '../../shared/read/ndjson.ts';
 import { countedSpans } from './counted.ts';
 import { spansInRanges } from './duration-ranges.ts';
-import { linesOf, query, type ReadContext } from './read.ts';
+import { linesOf, query } from './query.ts';
+import type { ReadContext } from './read.ts';
 import { createParameters } from './where.ts';
 
 /** The distinct durations of each range: the last step to a percentile. */

@@ -1,7 +1,8 @@
 import type { GroupCount, ParsedShardRead } from '../../shared/read/contract.ts';
 import { rowLine } from '../../shared/read/ndjson.ts';
 import { countedSpans } from './counted.ts';
-import { linesOf, query, type ReadContext } from './read.ts';
+import { linesOf, query } from './query.ts';
+import type { ReadContext } from './read.ts';
 import { allOf, createParameters, type Parameters, timeWindow, when } from './where.ts';
 
 /** How many records each group has. Names compare as their bytes: an ENUM would compare as it is declared. */

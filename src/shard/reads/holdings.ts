@@ -1,6 +1,7 @@
 import type { Holdings, ParsedShardRead } from '../../shared/read/contract.ts';
 import { rowLine } from '../../shared/read/ndjson.ts';
-import { linesOf, query, type ReadContext } from './read.ts';
+import { linesOf, query } from './query.ts';
+import type { ReadContext } from './read.ts';
 
 /** What the shard has, in one row. */
 export async function readHoldings(

@@ -3,7 +3,8 @@ import { METRIC_ROWS } from '../rows/metric-row.ts';
 import { columnList, renderLines, textBytes } from '../rows/row-kind.ts';
 import { hasAttributes } from './attributes.ts';
 import { ALL_TIME, inSlice, newestSlices, readSlices, type TimeSlice } from './newest.ts';
-import { type QueryRows, query, type ReadContext } from './read.ts';
+import { type QueryRows, query } from './query.ts';
+import type { ReadContext } from './read.ts';
 import { allOf, createParameters, fromKey, hexLiteral, type Parameters, timeWindow, when } from './where.ts';
 
 const NEWEST_FIRST = { direction: 'DESC', onward: '<=', beyond: '<' } as const;

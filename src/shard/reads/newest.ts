@@ -1,4 +1,5 @@
-import { columnSum, joinRows, type QueryRows, query, type ReadContext } from './read.ts';
+import { columnSum, joinRows, type QueryRows, query } from './query.ts';
+import type { ReadContext } from './read.ts';
 
 /** The first slice has about so many rows: at least, and for each one that is wanted. */
 const LEAST_ROWS = 20_000;

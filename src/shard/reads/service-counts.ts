@@ -1,9 +1,13 @@
+import type { DuckDBConnection } from '@duckdb/node-api';
 import { countedSpans } from './counted.ts';
-import { query, type ReadContext } from './read.ts';
+import { query } from './query.ts';
 import { createParameters } from './where.ts';
 
 /** A transaction, and the commit that is read at. */
-export type AtCommit = Pick<ReadContext, 'connection' | 'asOf'>;
+export interface AtCommit {
+  readonly connection: DuckDBConnection;
+  readonly asOf: bigint;
+}
 
 /** Commits after one and up to another. */
 export interface CommitRange {

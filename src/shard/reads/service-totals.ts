@@ -1,4 +1,4 @@
-import { query } from './read.ts';
+import { query } from './query.ts';
 import {
   type AtCommit,
   addCounts,

@@ -1,7 +1,8 @@
 import type { ParsedShardRead, ServiceState } from '../../shared/read/contract.ts';
 import { rowLine } from '../../shared/read/ndjson.ts';
 import { countedSpans, traceCount } from './counted.ts';
-import { query, type ReadContext } from './read.ts';
+import { query } from './query.ts';
+import type { ReadContext } from './read.ts';
 import { createParameters } from './where.ts';
 
 /** Every service with spans. Durations are summed as integers, so no order of the additions can show. */

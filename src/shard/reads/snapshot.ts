@@ -1,7 +1,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { isSnapshotGone, type RetainedTable } from '../store/floors.ts';
 import type { ReadCall, SnapshotCall } from './call.ts';
-import { query } from './read.ts';
+import { query } from './query.ts';
 
 export type Snapshot =
   | { readonly kind: 'taken'; readonly asOf: bigint }

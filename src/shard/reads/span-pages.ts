@@ -6,7 +6,8 @@ import type { TextQuery } from '../search/text-query.ts';
 import { inTraceWithWords } from '../search/word-tables.ts';
 import { hasAttributeKeys, hasAttributes } from './attributes.ts';
 import { inSlice, type TimeSlice } from './newest.ts';
-import { type QueryRows, query, type ReadContext } from './read.ts';
+import { type QueryRows, query } from './query.ts';
+import type { ReadContext } from './read.ts';
 import type { FoundSpan } from './superseded.ts';
 import {
   allOf,

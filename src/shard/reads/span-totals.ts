@@ -1,7 +1,8 @@
 import type { ParsedShardRead, SpanTotals } from '../../shared/read/contract.ts';
 import { rowLine } from '../../shared/read/ndjson.ts';
 import { countedSpans, traceCount } from './counted.ts';
-import { linesOf, query, type ReadContext } from './read.ts';
+import { linesOf, query } from './query.ts';
+import type { ReadContext } from './read.ts';
 import { createParameters } from './where.ts';
 
 /** One row of counts, and of durations as integers, so that no order of the additions can show. */

@@ -1,6 +1,7 @@
 import { LIST, listValue, UBIGINT } from '@duckdb/node-api';
 import { traceIdText } from '../rows/ids.ts';
-import { query, type ReadContext } from './read.ts';
+import { query } from './query.ts';
+import type { ReadContext } from './read.ts';
 
 /** A span that a read found, and where. */
 export interface FoundSpan {

@@ -1,7 +1,8 @@
 import type { ParsedShardRead } from '../../shared/read/contract.ts';
 import { rowLine } from '../../shared/read/ndjson.ts';
 import { countedSpans, inSlots } from './counted.ts';
-import { linesOf, query, type ReadContext } from './read.ts';
+import { linesOf, query } from './query.ts';
+import type { ReadContext } from './read.ts';
 import { createParameters } from './where.ts';
 
 /** The distinct traces of some slots: what other shards may have as well cannot be added up as counts. */

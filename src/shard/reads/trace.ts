@@ -3,7 +3,8 @@ import { nanosKey, rowLine } from '../../shared/read/ndjson.ts';
 import { spanIdText } from '../rows/ids.ts';
 import { columnList, sourcesOf, storedRow } from '../rows/row-kind.ts';
 import { SPAN_ROWS } from '../rows/span-row.ts';
-import { linesOf, query, type ReadContext } from './read.ts';
+import { linesOf, query } from './query.ts';
+import type { ReadContext } from './read.ts';
 import { createParameters, traceIdOf } from './where.ts';
 
 /** Every span of a trace, oldest first, each in its last commit. */

@@ -1,6 +1,6 @@
 import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api';
 import { rowLine } from '../../shared/read/ndjson.ts';
-import { type QueryRows, query } from '../reads/read.ts';
+import { type QueryRows, query } from '../reads/query.ts';
 import type { Source } from '../store/tables.ts';
 
 /** How the rows of one table are read from DuckDB and shown by the read API. */

@@ -1,5 +1,5 @@
 import type { DuckDBBlobValue, DuckDBConnection } from '@duckdb/node-api';
-import { query } from '../reads/read.ts';
+import { query } from '../reads/query.ts';
 import { createParameters, type Parameters } from '../reads/where.ts';
 
 /** Each look-up goes through the hashes of all blobs, so it is for many. */

@@ -1,6 +1,7 @@
 import type { DuckDBValue } from '@duckdb/node-api';
 import { inSlice, type TimeSlice } from '../reads/newest.ts';
-import { type QueryRows, query, type ReadContext } from '../reads/read.ts';
+import { type QueryRows, query } from '../reads/query.ts';
+import type { ReadContext } from '../reads/read.ts';
 import { allOf, createParameters, type Parameters } from '../reads/where.ts';
 import { LOG_ROWS } from '../rows/log-row.ts';
 import { columnList, textBytes } from '../rows/row-kind.ts';

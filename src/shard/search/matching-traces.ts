@@ -1,4 +1,5 @@
-import { query, type ReadContext } from '../reads/read.ts';
+import { query } from '../reads/query.ts';
+import type { ReadContext } from '../reads/read.ts';
 import { allOf, createParameters, type Parameters } from '../reads/where.ts';
 import { traceIdText } from '../rows/ids.ts';
 import { blobTexts } from './blob-texts.ts';

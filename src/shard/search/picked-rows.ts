@@ -1,5 +1,5 @@
 import type { PageSizer } from '../reads/page-sizer.ts';
-import { columnSum, type QueryRows } from '../reads/read.ts';
+import { columnSum, type QueryRows } from '../reads/query.ts';
 
 /** Some rows of a result, by their positions in ascending order. */
 export interface PickedRows {

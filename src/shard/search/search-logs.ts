@@ -1,5 +1,6 @@
 import { newestSlices, type TimeSlice, type Wanted } from '../reads/newest.ts';
-import type { QueryRows, ReadContext } from '../reads/read.ts';
+import type { QueryRows } from '../reads/query.ts';
+import type { ReadContext } from '../reads/read.ts';
 import type { Parameters } from '../reads/where.ts';
 import { LOG_ROWS } from '../rows/log-row.ts';
 import { type Body, type BodySearch, bodyCondition, matchingBodies } from './body-filter.ts';

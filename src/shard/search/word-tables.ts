@@ -1,4 +1,5 @@
-import { query, type ReadContext } from '../reads/read.ts';
+import { query } from '../reads/query.ts';
+import type { ReadContext } from '../reads/read.ts';
 import { createParameters, type Parameters } from '../reads/where.ts';
 import { ANY_WORD } from '../words.ts';
 import type { TextQuery } from './text-query.ts';

@@ -1,6 +1,6 @@
 import { DuckDBInstance } from '@duckdb/node-api';
 import { expect, it } from 'vitest';
-import { query } from '../../../src/shard/reads/read.ts';
+import { query } from '../../../src/shard/reads/query.ts';
 import { createParameters } from '../../../src/shard/reads/where.ts';
 import { mayHold } from '../../../src/shard/search/superset.ts';
 import { parseTextQuery } from '../../../src/shard/search/text-query.ts';

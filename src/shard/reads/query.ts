@@ -1,0 +1,52 @@
+import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api';
+import type { Parameters } from './where.ts';
+
+/** The result of a query, whole: DuckDB's streams end on an error as they end on success, `run` rejects. */
+export interface QueryRows {
+  readonly count: number;
+  rows(): Iterable<DuckDBValue[]>;
+  column(index: number): Iterable<DuckDBValue>;
+}
+
+export async function query(
+  connection: DuckDBConnection,
+  sql: string,
+  parameters?: Pick<Parameters, 'values' | 'types'>,
+): Promise<QueryRows> {
+  const result = await connection.run(sql, parameters?.values, parameters?.types);
+  return {
+    count: result.rowCount,
+    *rows() {
+      for (let index = 0; index < result.chunkCount; index++) yield* result.getChunk(index).getRows();
+    },
+    *column(column) {
+      for (let index = 0; index < result.chunkCount; index++)
+        yield* result.getChunk(index).getColumnValues(column);
+    },
+  };
+}
+
+/** Results of the same columns, one after the other. */
+export function joinRows(results: readonly QueryRows[]): QueryRows {
+  return {
+    count: results.reduce((sum, { count }) => sum + count, 0),
+    *rows() {
+      for (const result of results) yield* result.rows();
+    },
+    *column(index) {
+      for (const result of results) yield* result.column(index);
+    },
+  };
+}
+
+/** Rows as lines, each rendered when it is asked for. */
+export function* linesOf(result: QueryRows, line: (row: DuckDBValue[]) => string): Generator<string> {
+  for (const row of result.rows()) yield line(row);
+}
+
+/** Sum of a column of whole numbers. */
+export function columnSum(result: QueryRows, index: number): number {
+  let sum = 0;
+  for (const value of result.column(index)) sum += Number(value);
+  return sum;
+}
