@@ -1,6 +1,7 @@
 import express, { type ErrorRequestHandler, type Express, type Request, type Response } from 'express';
 import type { Logger } from 'pino';
 import type { ShardReadName } from '../shared/read/contract.ts';
+import { readBlob } from './read-blob.ts';
 import type { Readiness } from './readiness.ts';
 import { logsRead } from './reads/logs.ts';
 import { metricsRead } from './reads/metrics.ts';
@@ -35,6 +36,7 @@ export function createApp(deps: AppDeps): Express {
   getRead(servicesRead);
   getRead(logsRead);
   getRead(metricsRead);
+  get('/api/v1/blobs/:sha256', (request, response) => answerBlob(deps, { request, response }));
   get('/healthz', (_request, response) => {
     response.type('text').send('ok');
   });
@@ -61,6 +63,20 @@ async function answerRead<N extends ShardReadName>(
   const answer = await runRead(read, deps, { query, signal: gone.signal });
   if (gone.signal.aborted) return;
   response.status(answer.status).set(answer.headers).type('json').send(answer.body);
+}
+
+async function answerBlob(
+  deps: ReadDeps,
+  { request, response }: { readonly request: Request; readonly response: Response },
+): Promise<void> {
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  const sha256 = String(request.params.sha256);
+  const { status, headers, body } = await readBlob(deps, { sha256, signal: gone.signal });
+  if (gone.signal.aborted) return;
+  response.status(status).set(headers);
+  if (Buffer.isBuffer(body)) response.type('application/octet-stream').send(body);
+  else response.json(body);
 }
 
 function searchOf(url: string): URLSearchParams {

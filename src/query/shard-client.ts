@@ -1,6 +1,7 @@
 import { type Dispatcher, Pool } from 'undici';
 import { type Component, once } from '../shared/lifecycle.ts';
 import { readPath, type ShardReadName, type ShardReadRequest } from '../shared/read/contract.ts';
+import { blobPath } from '../shared/read/writes.ts';
 import type { ShardSpec } from '../shared/topology/topology.ts';
 import type { RowPart } from './merge/row-part.ts';
 import { readRowBody } from './row-body.ts';
@@ -30,6 +31,8 @@ export interface ShardClient extends Component {
     read: ShardRead<N>,
     signal: AbortSignal,
   ): Promise<CallOutcome<RowPart>>;
+  /** The bytes of a blob; `undefined` when the shard does not have it. They are not held against its hash. */
+  blob(shard: ShardSpec, sha256: string, signal: AbortSignal): Promise<CallOutcome<Buffer | undefined>>;
   /** Answered when the shard says that it is ready for reads. */
   ready(shard: ShardSpec, signal: AbortSignal): Promise<CallOutcome<'ready'>>;
 }
@@ -64,7 +67,9 @@ export function createShardClient({ maxAnswerBytes }: ShardClientOptions): Shard
   async function send<T>(
     shard: ShardSpec,
     request: Request & { readonly signal: AbortSignal },
+    /** Given what is answered with 200, and with 404 where that is an answer. */
     accept: (response: Response) => Promise<CallOutcome<T>>,
+    mayBeMissing = false,
   ): Promise<CallOutcome<T>> {
     if (shard.kind === 'tael') return TAEL_UNSUPPORTED;
     const { origin, pathname } = new URL(shard.read);
@@ -76,7 +81,8 @@ export function createShardClient({ maxAnswerBytes }: ShardClientOptions): Shard
       return { kind: 'unreachable', reason: `connection failed (${codeOf(error)})` };
     }
     try {
-      return response.statusCode === 200 ? await accept(response) : await refused(response);
+      const isAnswer = response.statusCode === 200 || (mayBeMissing && response.statusCode === 404);
+      return isAnswer ? await accept(response) : await refused(response);
     } catch (error) {
       return { kind: 'failed', reason: `answer was cut off (${codeOf(error)})` };
     }
@@ -99,6 +105,15 @@ export function createShardClient({ maxAnswerBytes }: ShardClientOptions): Shard
         if (body.truncated) return { kind: 'cut', value, reason: `gave its first ${body.rows} rows only` };
         return { kind: 'answered', value };
       });
+    },
+    blob(shard, sha256, signal) {
+      const get = { path: blobPath(sha256), method: 'GET', signal } as const;
+      const accept = async ({ statusCode, body }: Response): Promise<CallOutcome<Buffer | undefined>> => {
+        if (statusCode === 200) return { kind: 'answered', value: Buffer.from(await body.arrayBuffer()) };
+        await body.dump();
+        return { kind: 'answered', value: undefined };
+      };
+      return send(shard, get, accept, true);
     },
     ready(shard, signal) {
       return send(shard, { path: '/readyz', method: 'GET', signal }, async response => {

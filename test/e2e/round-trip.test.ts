@@ -76,7 +76,8 @@ describe.each(Object.keys(SYSTEMS))('%s', name => {
       const expected = recordsOf('traces', jsonOf(JsonTraceSerializer.serializeRequest(exported.spans)));
       expect(expected).toHaveLength(3 * TRACES);
       const rows = await rowsOf(`traces?service=${service}&limit=1000`, 'spans', expected.length);
-      expect(sorted(rows.map(RECORD_OF.traces))).toEqual(sorted(expected));
+      const blobs = await blobsOf(system.api, rows);
+      expect(sorted(rows.map(row => RECORD_OF.traces(row, blobs)))).toEqual(sorted(expected));
     });
 
     it('gets back every trace whole, by its id', async () => {
@@ -90,7 +91,7 @@ describe.each(Object.keys(SYSTEMS))('%s', name => {
       const expected = recordsOf('logs', jsonOf(JsonLogsSerializer.serializeRequest(exported.logs)));
       expect(expected).toHaveLength(2 * TRACES);
       const rows = await rowsOf(`logs?service=${service}&limit=1000`, 'logs', expected.length);
-      expect(sorted(rows.map(RECORD_OF.logs))).toEqual(sorted(expected));
+      expect(sorted(rows.map(row => RECORD_OF.logs(row)))).toEqual(sorted(expected));
     });
 
     it('gets back every metric point with every field equal', async () => {
@@ -99,7 +100,7 @@ describe.each(Object.keys(SYSTEMS))('%s', name => {
       );
       expect(expected.length).toBeGreaterThan(6);
       const rows = await rowsOf(`metrics?service=${service}&limit=1000`, 'metrics', expected.length);
-      expect(sorted(rows.map(RECORD_OF.metrics))).toEqual(sorted(expected));
+      expect(sorted(rows.map(row => RECORD_OF.metrics(row)))).toEqual(sorted(expected));
     });
 
     it('is listed among the services with its exact counts', async () => {
@@ -109,6 +110,19 @@ describe.each(Object.keys(SYSTEMS))('%s', name => {
     });
   });
 });
+
+/** The prompts and completions that spans name, as the read API gives them out. */
+async function blobsOf(api: string, spans: readonly Json[]): Promise<ReadonlyMap<unknown, string>> {
+  const hashes = spans.flatMap(({ llm }) => {
+    const { prompt_sha256, completion_sha256 } = (llm ?? {}) as Json;
+    return [prompt_sha256, completion_sha256].filter(hash => hash !== undefined);
+  });
+  const blobs = new Map<unknown, string>();
+  for (const hash of new Set(hashes)) {
+    blobs.set(hash, await (await fetch(`${api}/api/v1/blobs/${String(hash)}`)).text());
+  }
+  return blobs;
+}
 
 function jsonOf(bytes: Uint8Array | undefined): Json {
   return JSON.parse(Buffer.from(bytes ?? []).toString()) as Json;

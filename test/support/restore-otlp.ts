@@ -7,7 +7,9 @@ import { DATA_MEMBERS, logRecordOf, metricOf, spanOf } from './otlp-from-row.ts'
  * was exported: every record with the resource and the scope around it.
  */
 export const RECORD_OF = {
-  traces: (row: Json) => withSurroundings(spanOf(row as unknown as SpanRow), row),
+  /** Prompts and completions are named by hash; `blobs` has their texts. */
+  traces: (row: Json, blobs?: ReadonlyMap<unknown, string>) =>
+    withSurroundings(spanOf(row as unknown as SpanRow, blobs), row),
   logs: (row: Json) => withSurroundings(logRecordOf(row as unknown as LogRow), row),
   metrics: (row: Json) => withSurroundings(metricOf(row as unknown as MetricRow), row),
 } as const;

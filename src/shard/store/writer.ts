@@ -196,8 +196,11 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
   };
 }
 
+/** As queries fail, and as appenders do. */
+const OUT_OF_MEMORY = /^Out of Memory Error|could not allocate block/;
+
 function isOutOfMemory(error: unknown): boolean {
-  return error instanceof Error && error.message.startsWith('Out of Memory Error');
+  return error instanceof Error && OUT_OF_MEMORY.test(error.message);
 }
 
 function outcomeOf(attempt: Attempt, batch: RecordBatch): WriteOutcome {

@@ -1,0 +1,55 @@
+import { createHash } from 'node:crypto';
+import { SHA256_FORM } from '../shared/read/writes.ts';
+import { completenessHeaders, completenessOf, nameMissing } from './completeness.ts';
+import { fanOut } from './fan-out.ts';
+import type { ReadDeps } from './run-read.ts';
+import type { CallOutcome, ShardClient } from './shard-client.ts';
+
+export interface BlobAnswer {
+  readonly status: 200 | 400 | 404 | 503;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Buffer | { readonly error: string };
+}
+
+type BlobDeps = Pick<ReadDeps, 'topology' | 'timeoutMs'> & { readonly client: Pick<ShardClient, 'blob'> };
+
+/**
+ * `GET /api/v1/blobs/{sha256}` (contract §1.6, D22, G3): whichever shard has bytes of that hash first. Not found is
+ * 404 only when every shard said so.
+ */
+export async function readBlob(
+  { client, topology, timeoutMs }: BlobDeps,
+  { sha256, signal }: { readonly sha256: string; readonly signal: AbortSignal },
+): Promise<BlobAnswer> {
+  if (!SHA256_FORM.test(sha256)) {
+    const error = `sha256 ${JSON.stringify(sha256)}: expected 64 lower-case hex digits`;
+    return { status: 400, headers: {}, body: { error } };
+  }
+  let found: Buffer | undefined;
+  const enough = new AbortController();
+  const slots = await fanOut({
+    shards: topology().shards,
+    call: async (shard, callSignal) => {
+      const outcome = checked(await client.blob(shard, sha256, callSignal), sha256);
+      if (outcome.kind === 'answered' && outcome.value !== undefined) {
+        found = outcome.value;
+        enough.abort();
+      }
+      return outcome;
+    },
+    timeoutMs,
+    signal: AbortSignal.any([signal, enough.signal]),
+    failFast: false,
+  });
+  if (found !== undefined) return { status: 200, headers: {}, body: found };
+  const shards = completenessOf(slots);
+  if (shards.failed.length === 0) return { status: 404, headers: {}, body: { error: 'blob not found' } };
+  const error = `blob not found, but not every shard answered: ${nameMissing(shards)}`;
+  return { status: 503, headers: completenessHeaders(shards), body: { error } };
+}
+
+function checked(outcome: CallOutcome<Buffer | undefined>, sha256: string): CallOutcome<Buffer | undefined> {
+  if (outcome.kind !== 'answered' || outcome.value === undefined) return outcome;
+  const hash = createHash('sha256').update(outcome.value).digest('hex');
+  return hash === sha256 ? outcome : { kind: 'failed', reason: `gave bytes whose hash is ${hash}` };
+}

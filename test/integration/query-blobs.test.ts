@@ -1,0 +1,57 @@
+import { createHash } from 'node:crypto';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { blobPath } from '../../src/shared/read/writes.ts';
+import { type QueryHarness, startQuery } from '../support/query-harness.ts';
+import { shardSpec } from '../support/stub-shard.ts';
+import { startTestShard, type TestShard } from '../support/test-shard.ts';
+
+const TEXT = 'a rationale';
+const SHA256 = createHash('sha256').update(TEXT).digest('hex');
+
+let shards: TestShard[];
+let query: QueryHarness;
+beforeEach(async () => {
+  shards = await Promise.all([startTestShard(), startTestShard()]);
+  const specs = shards.map((shard, index) => shardSpec(`s${index}`, Number(new URL(shard.readUrl).port)));
+  query = await startQuery(specs, { timeoutMs: 10_000 });
+});
+afterEach(async () => {
+  await query.stop();
+  await Promise.all(shards.map(shard => shard.remove()));
+});
+
+const put = (shard: TestShard | undefined) =>
+  fetch(`${shard?.readUrl}${blobPath(SHA256)}`, { method: 'PUT', body: TEXT });
+const ask = (sha256: string) => fetch(`${query.origin}/api/v1/blobs/${sha256}`);
+
+it('G3: a blob is found on whichever shard has it', async () => {
+  await put(shards[1]);
+  const response = await ask(SHA256);
+  expect([response.status, await response.text()]).toEqual([200, TEXT]);
+  expect(response.headers.get('content-type')).toMatch(/^application\/octet-stream/);
+});
+
+it('a blob that no shard has is 404, and 503 while one that may have it is missing', async () => {
+  const missing = await ask(SHA256);
+  expect([missing.status, await missing.json()]).toEqual([404, { error: 'blob not found' }]);
+  await shards.pop()?.remove();
+  const unsure = await ask(SHA256);
+  expect(unsure.status).toBe(503);
+  expect(unsure.headers.get('otelfan-missing-shards')).toBe('s1');
+  expect(((await unsure.json()) as { error: string }).error).toMatch(/not every shard answered: s1/);
+});
+
+it('a blob that one shard has is given out although another is down', async () => {
+  await put(shards[0]);
+  await shards.pop()?.remove();
+  expect((await ask(SHA256)).status).toBe(200);
+});
+
+it.each(['..%2f..%2fsecret', SHA256.toUpperCase(), SHA256.slice(1), '%e2%82%ac'])(
+  'D22: %s is no hash and is refused',
+  async sha256 => {
+    const response = await ask(sha256);
+    expect(response.status).toBe(400);
+    expect(((await response.json()) as { error: string }).error).toMatch(/expected 64 lower-case hex digits/);
+  },
+);
