@@ -130,9 +130,10 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
       return { kind: 'stored', commit, freshBatches };
     } catch (error) {
       logger.error({ err: error, batches: group.length }, 'storing batches failed');
+      // Storing goes before asking; reconnecting takes memory too.
+      const isFreed = isOutOfMemory(error) && (await options.freeMemory?.());
       const isFatal = await reconnect(error);
-      // Storing goes before asking.
-      if (!isFatal && isOutOfMemory(error) && (await options.freeMemory?.())) return commit(group);
+      if (isFreed && !isFatal) return commit(group);
       return { kind: 'failed', reason: firstLine(error), isFatal };
     }
   }
