@@ -5,7 +5,7 @@ import { columnList, sourcesOf, storedRow } from '../rows/row-kind.ts';
 import { SPAN_ROWS } from '../rows/span-row.ts';
 import { linesOf, query } from './query.ts';
 import type { ReadContext } from './read.ts';
-import { createParameters, traceIdOf } from './where.ts';
+import { traceIdOf } from './where.ts';
 
 /** Every span of a trace, oldest first, each in its last commit. */
 export async function readTrace(
@@ -17,15 +17,13 @@ export async function readTrace(
   const { commitNos, repeats } = await commitsOf(context, request.traceId);
   if (commitNos.length === 0) return [];
   const { connection, mostRows } = context;
-  const parameters = createParameters();
-  // Literal numbers let DuckDB skip what other commits stored.
+  // Numbers as literals: DuckDB plans them faster than parameters, and skips what other commits stored.
   const result = await query(
     connection,
     `SELECT ${columnList(SPAN_ROWS)} FROM store.spans
-     WHERE commit_no IN (${commitNos.join(', ')}) AND trace_id = ${parameters.traceId(traceId)}
+     WHERE commit_no IN (${commitNos.join(', ')}) AND trace_id = ${traceId}::UHUGEINT
      ${repeats || commitNos.length > 1 ? LAST_OF_SPAN : ''}
      ORDER BY start_ns, span_id LIMIT ${mostRows}`,
-    parameters,
   );
   const sources = await sourcesOf(connection, SPAN_ROWS, [result]);
   return linesOf(result, row => {
@@ -46,13 +44,11 @@ interface TraceCommits {
 
 async function commitsOf({ connection, hash, asOf }: ReadContext, traceId: string): Promise<TraceCommits> {
   const key = hash.hash64(Buffer.from(traceId, 'hex'));
-  const parameters = createParameters();
   const result = await query(
     connection,
-    `SELECT DISTINCT commit_no, repeats FROM store.trace_commits
-     WHERE trace_key = ${parameters.unsigned(key.toString())} AND commit_no <= ${asOf}`,
-    parameters,
+    `SELECT commit_no, repeats FROM store.trace_commits
+     WHERE trace_key = ${key}::UBIGINT AND commit_no <= ${asOf}`,
   );
   const repeats = [...result.column(1)].includes(true);
-  return { commitNos: [...result.column(0)] as bigint[], repeats };
+  return { commitNos: [...new Set(result.column(0) as Iterable<bigint>)], repeats };
 }
