@@ -98,12 +98,12 @@ function createWalk(functions: ReadonlySet<string>): (part: unknown, place: Plac
     const names = new Set(outer);
     for (const { key, value } of commonTables(node)) {
       yield* walk(value, { names: new Set(names), depth });
-      names.add(key.toLowerCase());
+      names.add(lower(key));
     }
     const isRecursive = node.type === 'RECURSIVE_CTE_NODE';
     yield* walkMembers(node, { names, depth }, isRecursive ? ['cte_map', 'right'] : ['cte_map']);
     if (!isRecursive) return;
-    yield* walk(node.right, { names: new Set([...names, String(node.cte_name).toLowerCase()]), depth });
+    yield* walk(node.right, { names: new Set([...names, lower(node.cte_name)]), depth });
   }
 
   function* walkTableFunction(part: Json, place: Place): Refusals {
@@ -117,14 +117,14 @@ function createWalk(functions: ReadonlySet<string>): (part: unknown, place: Plac
 }
 
 function* functionRefusals(call: Json, allowed: ReadonlySet<string>): Refusals {
-  const name = String(call.function_name).toLowerCase();
+  const name = lower(call.function_name);
   const isPlain = (call.schema === '' || call.schema === 'main') && call.catalog === '';
   if (!isPlain || !allowed.has(name)) yield `function ${name} is not allowed`;
 }
 
 function* tableRefusals(table: Json, { names }: Place): Refusals {
-  const name = String(table.table_name).toLowerCase();
-  const schema = String(table.schema_name).toLowerCase();
+  const name = lower(table.table_name);
+  const schema = lower(table.schema_name);
   const isPlain = table.catalog_name === '' && (table.at_clause ?? null) === null;
   const isView = (schema === '' || schema === 'main') && VIEWS.some(view => view === name);
   const isCommonTable = schema === '' && names.has(name);
@@ -146,6 +146,11 @@ function commonTables(node: Json): readonly CommonTable[] {
 
 function isObject(value: unknown): value is Json {
   return typeof value === 'object' && value !== null;
+}
+
+/** In ASCII letters alone, as DuckDB compares names: a Kelvin sign is no k. */
+function lower(name: unknown): string {
+  return String(name).replaceAll(/[A-Z]+/g, letters => letters.toLowerCase());
 }
 
 function words(name: string): string {

@@ -19,7 +19,7 @@ export async function parseQuery(
 ): Promise<Parsed> {
   // DuckDB's parser ends at one, and what it does not see cannot be checked.
   if (query.includes('\0')) return refused('the query has a NUL character');
-  const text = query.replace(/[;\s]+$/, '');
+  const text = withoutEnd(query);
   // On its own first: its errors are about the text as it was written, and it cannot break out of the brackets.
   const alone = await statementOf(connection, text);
   if (alone.kind === 'refused') return alone;
@@ -28,6 +28,13 @@ export async function parseQuery(
   if (statement.kind === 'refused') return statement;
   const reason = refusalOf(statement.tree, functions);
   return reason === undefined ? { kind: 'allowed', sql } : refused(reason);
+}
+
+/** Without semicolons at its end. Backwards: an expression for it is tried anew at every run of them. */
+function withoutEnd(query: string): string {
+  let end = query.length;
+  while (end > 0 && /[;\s]/.test(query.charAt(end - 1))) end--;
+  return query.slice(0, end);
 }
 
 type Statement =

@@ -118,6 +118,7 @@ const HOSTILE: readonly (readonly [query: string, refusal: RegExp])[] = [
   ["SELECT count(*) FILTER (WHERE EXISTS (FROM read_text('FILE')))", /is not allowed/],
   ["FROM range((SELECT size FROM read_text('FILE')))", /is not allowed/],
   ["FROM (PIVOT read_text('FILE') ON filename USING count(*))", /only a SELECT|is not allowed/],
+  ['WITH "duc\u212Adb_databases" AS (SELECT 1) FROM duckdb_databases', /^table duckdb_databases/],
   ['SELECT * FROM store.spans', /^table store.spans is not one of/],
   ['SELECT * FROM "store"."blobs"', /^table store.blobs/],
   ['SELECT * FROM shard.store.blobs', /^table shard.store.blobs/],
@@ -215,6 +216,12 @@ describe('D23: SQL reads nothing but the views', () => {
   beforeAll(async () => {
     file = join(site.dataDir, 'secret.csv');
     await writeFile(file, `${SECRET}\n${SECRET}\n`);
+  });
+
+  it('refuses a long run of semicolons at once', async () => {
+    const start = performance.now();
+    expect(await site.refusal(`${';'.repeat(99_000)}x`)).toMatch(/^Parser Error/);
+    expect(performance.now() - start).toBeLessThan(2000);
   });
 
   it.each(HOSTILE)('%j is refused', async (query, refusal) => {
