@@ -39,9 +39,11 @@ export function createServiceTotals({ segmentSpans = SEGMENT_SPANS } = {}): Serv
   let kept: Totals = { asOf: 0n, segments: [] };
   return {
     async at(context) {
+      // Reads overlap: what is checked and what is gone on from have to be one and the same.
+      const last = kept;
       const floor = await floorCommit(context);
-      const isUsable = context.asOf >= kept.asOf && !(await hasReplaced(context, kept.asOf));
-      const start = isUsable ? kept : { asOf: floor, segments: [] };
+      const isUsable = context.asOf >= last.asOf && !(await hasReplaced(context, last.asOf));
+      const start = isUsable ? last : { asOf: floor, segments: [] };
       const counting = { ...context, segmentSpans };
       const totals = await grown(counting, await cut(counting, start, floor));
       if (totals.asOf >= kept.asOf) kept = totals;
@@ -85,7 +87,8 @@ async function cut(context: Counting, { asOf, segments }: Totals, floor: bigint)
 
 /** With the commits that came. Traces that go on in them are no longer counted where they were last before. */
 async function grown(context: Counting, { asOf, segments }: Totals): Promise<Totals> {
-  if (context.asOf === asOf) return { asOf, segments };
+  // Retention may have moved the floor beyond the commit that is read at, when no spans were deleted.
+  if (context.asOf <= asOf) return { asOf, segments };
   const added = { after: asOf, upTo: context.asOf };
   const [first] = segments;
   const shared =
