@@ -2,7 +2,7 @@ import type { ParsedShardRead } from '../../shared/read/contract.ts';
 import { renderLines } from '../rows/row-kind.ts';
 import { SPAN_ROWS } from '../rows/span-row.ts';
 import { matchingTraces } from '../search/matching-traces.ts';
-import { addPicked, joinPicked, type PickedRows } from '../search/picked-rows.ts';
+import { addPicked, joinPicked, onlyPicked, type PickedRows } from '../search/picked-rows.ts';
 import { parseTextQuery, type TextQuery } from '../search/text-query.ts';
 import { ALL_TIME, newestSlices, type Wanted } from './newest.ts';
 import type { ReadContext } from './read.ts';
@@ -23,7 +23,7 @@ export async function readSpans(
   const parts: PickedRows[] = [];
   let found = 0;
   for await (const part of search.text === undefined ? newest(context, search) : withText(context, search)) {
-    parts.push(part);
+    parts.push(onlyPicked(part));
     found += part.positions.length;
     if (found >= limit) break;
   }

@@ -1,3 +1,4 @@
+import type { DuckDBValue } from '@duckdb/node-api';
 import type { PageSizer } from '../reads/page-sizer.ts';
 import { columnSum, type QueryRows } from '../reads/query.ts';
 
@@ -5,6 +6,26 @@ import { columnSum, type QueryRows } from '../reads/query.ts';
 export interface PickedRows {
   readonly result: QueryRows;
   readonly positions: readonly number[];
+}
+
+/**
+ * The picked rows without the others, which a search that finds little would pile up: what DuckDB holds for a result
+ * is there until the last reference to it is gone.
+ */
+export function onlyPicked(page: PickedRows): PickedRows {
+  const { result, positions } = page;
+  if (2 * positions.length > result.count) return page;
+  const rows = [...at(new Set(positions), result.rows())];
+  return {
+    result: {
+      count: rows.length,
+      rows: () => rows,
+      *column(index) {
+        for (const row of rows) yield row[index] as DuckDBValue;
+      },
+    },
+    positions: [...rows.keys()],
+  };
 }
 
 /** Counts the picked rows of a page, as far as its column of text bytes tells. */

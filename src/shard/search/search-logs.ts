@@ -5,7 +5,7 @@ import type { Parameters } from '../reads/where.ts';
 import { LOG_ROWS } from '../rows/log-row.ts';
 import { type Body, type BodySearch, bodyCondition, matchingBodies } from './body-filter.ts';
 import { LOG_TEXT_BYTES, type LogPageEnd, logPageEnd, readLogPage } from './log-page.ts';
-import { addPicked, joinPicked, type PickedRows } from './picked-rows.ts';
+import { addPicked, joinPicked, onlyPicked, type PickedRows } from './picked-rows.ts';
 import { commitsWithWords } from './word-tables.ts';
 
 export interface LogSearch {
@@ -24,7 +24,7 @@ export async function searchLogs(context: ReadContext, search: LogSearch): Promi
   let left = search.wanted.limit;
   if (left === 0 || search.body.text?.words.length === 0) return joinPicked([], 0);
   for await (const page of searchedPages(context, search)) {
-    parts.push(page);
+    parts.push(onlyPicked(page));
     left -= page.positions.length;
     if (left <= 0) break;
   }
