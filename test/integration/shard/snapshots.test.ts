@@ -186,6 +186,12 @@ describe('after retention', () => {
     expect(await isGone('logs', { asOf: '9', fromNs: '301', limit: 1 })).toBe(false);
   });
 
+  it('it is gone for a text, which may have been in a span of the trace from before the window', async () => {
+    expect(await isGone('spans', { asOf: '9', fromNs: '501', limit: 1 })).toBe(false);
+    expect(await isGone('spans', { asOf: '9', fromNs: '501', limit: 1, text: 'a' })).toBe(true);
+    expect(await isGone('spans', { asOf: '15', fromNs: '501', limit: 1, text: 'a' })).toBe(false);
+  });
+
   it('one from after the last deletion stays', async () => {
     expect(await isGone('spanTotals', { asOf: '14' })).toBe(true);
     expect(await isGone('spanTotals', { asOf: '15' })).toBe(false);
