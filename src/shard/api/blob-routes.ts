@@ -7,7 +7,7 @@ import type { Database } from '../store/database.ts';
 import { emptyRecords } from '../store/tables.ts';
 import type { Writer } from '../store/writer.ts';
 import { readBytes, sendError, sendJson, sendNotStored } from './bodies.ts';
-import type { Route } from './route.ts';
+import { dropWhenStalled, type Route } from './route.ts';
 
 const PATH = /^blobs\/([^/]+)$/;
 
@@ -52,6 +52,7 @@ export function createBlobRoute(database: Database): Route {
       const bytes = await readBlob(database, sha256);
       if (bytes === undefined) return sendError(response, { status: 404, message: 'blob not found' });
       if (sha256Hex(bytes) !== sha256) throw new Error(`stored blob ${sha256} has another hash`);
+      dropWhenStalled(response);
       response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': bytes.length });
       response.end(bytes);
       await finished(response);

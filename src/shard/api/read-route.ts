@@ -6,11 +6,13 @@ import { type Parsed, parseRead, parseSnapshot, type SnapshotCall } from '../rea
 import type { Reader } from '../reads/reader.ts';
 import type { Slots } from '../reads/slots.ts';
 import { readJson, sendError, sendJson } from './bodies.ts';
-import { callerGone, type Exchange, type Route } from './route.ts';
+import { callerGone, dropWhenStalled, type Exchange, type Route } from './route.ts';
 
 export interface ReadRouteDeps {
   readonly reader: Reader;
   readonly slots: Slots;
+  /** How long a caller may take none of its answer; see {@link dropWhenStalled}. */
+  readonly stallMs?: number;
 }
 
 const MAX_BODY_BYTES = 1024 * 1024;
@@ -30,7 +32,7 @@ export function createReadRoutes(deps: ReadRouteDeps): readonly Route[] {
 }
 
 async function answer(
-  { reader, slots }: ReadRouteDeps,
+  { reader, slots, stallMs }: ReadRouteDeps,
   { request, response }: Exchange,
   parse: (body: unknown) => Parsed<SnapshotCall>,
 ): Promise<void> {
@@ -42,7 +44,7 @@ async function answer(
   // A turn lasts until the answer is sent: it is held in memory as long.
   const gone = callerGone(response);
   const isDone = await slots.run(async () => {
-    await sendRead(reader, { call: call.value, gone, response });
+    await sendRead(reader, { call: call.value, gone, response, stallMs });
     return true;
   }, gone);
   if (isDone === undefined) sendError(response, { status: 503, message: 'too many reads wait already' });
@@ -52,15 +54,17 @@ interface ReadExchange {
   readonly call: SnapshotCall;
   readonly gone: AbortSignal;
   readonly response: ServerResponse;
+  readonly stallMs: number | undefined;
 }
 
 /** The queries are done before the status is sent, so that their failure can still be told. */
-async function sendRead(reader: Reader, { call, gone, response }: ReadExchange): Promise<void> {
+async function sendRead(reader: Reader, { call, gone, response, stallMs }: ReadExchange): Promise<void> {
   const answer = await reader.read(call, gone);
   if (answer.kind === 'gone') {
     const refusal: SnapshotGone = { error: answer.reason, kind: 'snapshot-gone' };
     return sendJson(response, JSON.stringify(refusal), 410);
   }
+  dropWhenStalled(response, stallMs);
   response.writeHead(200, { 'content-type': 'application/x-ndjson' });
   await pipeline(Readable.from(pieces(answer.lines)), response);
 }

@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createReadRoutes } from '../../../src/shard/api/read-route.ts';
@@ -6,7 +7,7 @@ import { parseRead } from '../../../src/shard/reads/call.ts';
 import { createReader } from '../../../src/shard/reads/reader.ts';
 import { createSlots } from '../../../src/shard/reads/slots.ts';
 import type { HttpListener } from '../../../src/shared/http-listener.ts';
-import type { ShardReadRequest } from '../../../src/shared/read/contract.ts';
+import { readPath, type ShardReadRequest } from '../../../src/shared/read/contract.ts';
 import { createHash } from '../../../src/shared/topology/hash.ts';
 import { tracesOf } from '../../support/otlp-samples.ts';
 import { openReaders, type ReadTestShard } from '../../support/read-shards.ts';
@@ -115,7 +116,8 @@ describe('reads in turn', () => {
   const callers: AbortController[] = [];
   beforeAll(async () => {
     [shard] = (await openReaders(1)) as [ReadTestShard];
-    await shard.connection.run(`INSERT INTO store.spans
+    await shard.connection.run(`INSERT INTO store.sources VALUES (1, '{}', '{}');
+      INSERT INTO store.spans
       SELECT i, 0, i, 0, 'shop', 'op', i, i, 'unset', 'internal', '{}', NULL, NULL, NULL, 1, 1, NULL
       FROM range(1, 200001) t(i);
       INSERT INTO store.commits (commit_no, stored_at_ms, spans, logs, metrics) VALUES (1, 0, 200000, 0, 0)`);
@@ -123,7 +125,7 @@ describe('reads in turn', () => {
     server = await createReadServer({
       host: '127.0.0.1',
       port: 0,
-      routes: createReadRoutes({ reader: shard.reader, slots }),
+      routes: createReadRoutes({ reader: shard.reader, slots, stallMs: 1000 }),
       notReadyReason: () => undefined,
       logger: pino({ level: 'silent' }),
     });
@@ -166,5 +168,17 @@ describe('reads in turn', () => {
     await expect.poll(probe).toBe('waits');
     running.abort();
     await expect.poll(probe).toBe(200);
+  });
+
+  it('make room when a caller takes nothing of its answer', async () => {
+    const body = JSON.stringify({ limit: 200_000 });
+    const silent = connect(server.port, '127.0.0.1').pause();
+    silent.on('error', () => {});
+    silent.write(
+      `POST ${readPath('spans')} HTTP/1.1\r\nhost: shard\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    );
+    await expect.poll(probe).toBe('waits');
+    await expect.poll(probe, { timeout: 20_000 }).toBe(200);
+    silent.destroy();
   });
 });
