@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { SHA256_FORM } from '../shared/read/writes.ts';
+import { BLOB_NOT_FOUND, SHA256_FORM } from '../shared/read/writes.ts';
 import { completenessHeaders, completenessOf, nameMissing } from './completeness.ts';
 import { fanOut } from './fan-out.ts';
 import type { ReadDeps } from './run-read.ts';
@@ -43,8 +43,8 @@ export async function readBlob(
   });
   if (found !== undefined) return { status: 200, headers: {}, body: found };
   const shards = completenessOf(slots);
-  if (shards.failed.length === 0) return { status: 404, headers: {}, body: { error: 'blob not found' } };
-  const error = `blob not found, but not every shard answered: ${nameMissing(shards)}`;
+  if (shards.failed.length === 0) return { status: 404, headers: {}, body: { error: BLOB_NOT_FOUND } };
+  const error = `${BLOB_NOT_FOUND}, but not every shard answered: ${nameMissing(shards)}`;
   return { status: 503, headers: completenessHeaders(shards), body: { error } };
 }
 

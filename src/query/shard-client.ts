@@ -1,7 +1,7 @@
 import { type Dispatcher, Pool } from 'undici';
 import { type Component, once } from '../shared/lifecycle.ts';
 import { readPath, type ShardReadName, type ShardReadRequest } from '../shared/read/contract.ts';
-import { blobPath } from '../shared/read/writes.ts';
+import { BLOB_NOT_FOUND, blobPath } from '../shared/read/writes.ts';
 import type { ShardSpec } from '../shared/topology/topology.ts';
 import type { RowPart } from './merge/row-part.ts';
 import { readRowBody } from './row-body.ts';
@@ -67,9 +67,9 @@ export function createShardClient({ maxAnswerBytes }: ShardClientOptions): Shard
   async function send<T>(
     shard: ShardSpec,
     request: Request & { readonly signal: AbortSignal },
-    /** Given what is answered with 200, and with 404 where that is an answer. */
     accept: (response: Response) => Promise<CallOutcome<T>>,
-    mayBeMissing = false,
+    /** What a 404 with this error says. */
+    missing?: { readonly error: string; readonly outcome: CallOutcome<T> },
   ): Promise<CallOutcome<T>> {
     if (shard.kind === 'tael') return TAEL_UNSUPPORTED;
     const { origin, pathname } = new URL(shard.read);
@@ -81,8 +81,10 @@ export function createShardClient({ maxAnswerBytes }: ShardClientOptions): Shard
       return { kind: 'unreachable', reason: `connection failed (${codeOf(error)})` };
     }
     try {
-      const isAnswer = response.statusCode === 200 || (mayBeMissing && response.statusCode === 404);
-      return isAnswer ? await accept(response) : await refused(response);
+      if (response.statusCode === 200) return await accept(response);
+      const text = await readStart(response.body);
+      const isMissing = response.statusCode === 404 && errorMember(text) === missing?.error;
+      return isMissing && missing !== undefined ? missing.outcome : refused(response.statusCode, text);
     } catch (error) {
       return { kind: 'failed', reason: `answer was cut off (${codeOf(error)})` };
     }
@@ -108,12 +110,12 @@ export function createShardClient({ maxAnswerBytes }: ShardClientOptions): Shard
     },
     blob(shard, sha256, signal) {
       const get = { path: blobPath(sha256), method: 'GET', signal } as const;
-      const accept = async ({ statusCode, body }: Response): Promise<CallOutcome<Buffer | undefined>> => {
-        if (statusCode === 200) return { kind: 'answered', value: Buffer.from(await body.arrayBuffer()) };
-        await body.dump();
-        return { kind: 'answered', value: undefined };
-      };
-      return send(shard, get, accept, true);
+      const accept = async ({ body }: Response): Promise<CallOutcome<Buffer | undefined>> => ({
+        kind: 'answered',
+        value: Buffer.from(await body.arrayBuffer()),
+      });
+      const outcome = { kind: 'answered', value: undefined } as const;
+      return send(shard, get, accept, { error: BLOB_NOT_FOUND, outcome });
     },
     ready(shard, signal) {
       return send(shard, { path: '/readyz', method: 'GET', signal }, async response => {
@@ -128,8 +130,7 @@ export function createShardClient({ maxAnswerBytes }: ShardClientOptions): Shard
 }
 
 /** A shard explains itself as `{"error": "…"}`; whatever else it sends is quoted as it is. */
-async function refused({ statusCode, body }: Response): Promise<CallOutcome<never>> {
-  const text = await readStart(body);
+function refused(statusCode: number, text: string): CallOutcome<never> {
   const reason = (errorMember(text) ?? text).slice(0, MAX_REASON_CHARS);
   return {
     kind: 'failed',

@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { blobPath } from '../../src/shared/read/writes.ts';
 import { type QueryHarness, startQuery } from '../support/query-harness.ts';
@@ -39,6 +41,20 @@ it('a blob that no shard has is 404, and 503 while one that may have it is missi
   expect(unsure.status).toBe(503);
   expect(unsure.headers.get('otelfan-missing-shards')).toBe('s1');
   expect(((await unsure.json()) as { error: string }).error).toMatch(/not every shard answered: s1/);
+});
+
+it('a 404 that is not about the blob is no answer', async () => {
+  const server = createServer((_request, response) =>
+    response.writeHead(404).end('{"error":"nothing here"}'),
+  );
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+  const other = await startQuery([shardSpec('s0', (server.address() as AddressInfo).port)], {
+    timeoutMs: 10_000,
+  });
+  const response = await fetch(`${other.origin}/api/v1/blobs/${SHA256}`);
+  expect([response.status, response.headers.get('otelfan-missing-shards')]).toEqual([503, 's0']);
+  await other.stop();
+  server.close();
 });
 
 it('a blob that one shard has is given out although another is down', async () => {

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { finished } from 'node:stream/promises';
-import { MAX_BLOB_BYTES, SHA256_FORM, type StoredBlob } from '../../shared/read/writes.ts';
+import { BLOB_NOT_FOUND, MAX_BLOB_BYTES, SHA256_FORM, type StoredBlob } from '../../shared/read/writes.ts';
 import type { Clock } from '../../shared/time.ts';
 import { readBlob, sha256Hex } from '../store/blobs.ts';
 import type { Database } from '../store/database.ts';
@@ -50,7 +50,7 @@ export function createBlobRoute(database: Database): Route {
     async handle({ response, name: sha256 }) {
       if (!SHA256_FORM.test(sha256)) return sendNotAHash(response, sha256);
       const bytes = await readBlob(database, sha256);
-      if (bytes === undefined) return sendError(response, { status: 404, message: 'blob not found' });
+      if (bytes === undefined) return sendError(response, { status: 404, message: BLOB_NOT_FOUND });
       if (sha256Hex(bytes) !== sha256) throw new Error(`stored blob ${sha256} has another hash`);
       dropWhenStalled(response);
       response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': bytes.length });

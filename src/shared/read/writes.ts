@@ -11,10 +11,14 @@ import { READ_API_VERSION } from './contract.ts';
  * Blobs: `PUT /internal/v1/blobs/<sha256>` with the raw bytes, at most {@link MAX_BLOB_BYTES}, is answered 200 with
  * {@link StoredBlob} once they are committed and synced; 400 when they have another hash. They are pinned for the
  * eval retention, counted from the last PUT. `GET` of the same path answers with the bytes of any blob of the shard,
- * uploaded or taken out of a span or a log record, after comparing them with the hash; 404 when it does not have it.
+ * uploaded or taken out of a span or a log record, after comparing them with the hash; 404 with the error {@link BLOB_NOT_FOUND}
+ * when it does not have it.
  */
 export const MAX_WRITE_BYTES = 4 * 1024 * 1024;
 export const MAX_BLOB_BYTES = 2 * 1024 * 1024;
+
+/** Tells that a blob is not there from a 404 of whoever else may answer at the address. */
+export const BLOB_NOT_FOUND = 'blob not found';
 
 export const SHA256_FORM = /^[0-9a-f]{64}$/;
 
