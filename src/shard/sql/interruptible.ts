@@ -1,7 +1,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 
 export interface Interruption {
-  /** Ends the work. An interrupt that finds a query still waiting for a thread is lost, so it is repeated. */
+  /** Ends the work, and does nothing once it has ended. An interrupt that finds a query still waiting for a thread is lost, so it is repeated. */
   interrupt(): void;
   /** The work, whichever way it ends. Must be awaited. */
   readonly done: Promise<void>;
@@ -19,15 +19,17 @@ export function interruptible(
 ): Interruption {
   let repeat: NodeJS.Timeout | undefined;
   let patience: NodeJS.Timeout | undefined;
+  let isSettled = false;
   return {
     interrupt() {
-      if (repeat !== undefined) return;
+      if (isSettled || repeat !== undefined) return;
       connection.interrupt();
       repeat = setInterval(() => connection.interrupt(), INTERRUPT_EVERY_MS);
       patience = setTimeout(onStuck, patienceMs);
     },
     done: (async () => {
       await work.catch(() => undefined);
+      isSettled = true;
       clearInterval(repeat);
       clearTimeout(patience);
     })(),
