@@ -101,12 +101,11 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
 }
 
 async function openMigrated(path: string, options: DatabaseOptions): Promise<DuckDBInstance> {
-  const { maxSpillBytes = 0 } = options;
-  const instance = await openInstance(path, options, { max_temp_directory_size: `${maxSpillBytes}B` });
+  const instance = await openInstance(path, options);
   try {
     await withConnection(instance, async connection => {
       await migrate(connection, path);
-      await lockDown(connection);
+      await lockDown(connection, options);
     });
     return instance;
   } catch (error) {
