@@ -2,10 +2,18 @@ import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import type { Component } from '../../shared/lifecycle.ts';
 import { once } from '../../shared/lifecycle.ts';
 import { holdDataFolder, sizeOf, walOf } from './data-folder.ts';
-import { firstLine, type InstanceOptions, openInstance, withConnection } from './instance.ts';
+import {
+  type Connectable,
+  firstLine,
+  type InstanceOptions,
+  openInstance,
+  withConnection,
+} from './instance.ts';
 import { lockDown } from './lock-down.ts';
 import { migrate } from './migrations.ts';
+import { createOpenConnections } from './open-connections.ts';
 import { storeSize } from './store-size.ts';
+import { UnusableDataError } from './unusable-data-error.ts';
 
 export interface DatabaseOptions extends InstanceOptions {
   /** Created when missing. */
@@ -31,7 +39,8 @@ export interface Database extends Component {
   reusableBytes(): Promise<number>;
   /**
    * Opens the file anew when DuckDB has given the instance up: a checkpoint that fails on a full disk invalidates it,
-   * for reads too, until then. False when the instance is fine and nothing was done.
+   * for reads too, until then. Reads that run are ended. False when the instance was not given up and nothing was
+   * done, though it may lack memory.
    * @throws UnusableDataError when it cannot be opened; the next call tries again
    */
   reopenIfInvalidated(): Promise<boolean>;
@@ -43,6 +52,9 @@ interface Opening {
   /** Size of the WAL that was replayed: what had not reached the database file when the shard ended. */
   readonly replayedBytes: number;
 }
+
+const CLOSE_WITHIN_MS = 5_000;
+const INVALIDATED = /database has been invalidated/;
 
 /** The database was given up by DuckDB and could not be opened again yet. */
 export class DatabaseDownError extends Error {
@@ -58,24 +70,31 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     const replayedBytes = await sizeOf(walOf(path));
     let instance: DuckDBInstance | undefined = await openMigrated(path, options);
     let downReason = '';
+    const connections = createOpenConnections();
+    const connect = async () => {
+      if (instance === undefined) throw new DatabaseDownError(downReason);
+      return connections.connect(instance);
+    };
     return {
       path,
       opening: { tookMs: Math.round(performance.now() - startMs), replayedBytes },
-      async connect() {
-        if (instance === undefined) throw new DatabaseDownError(downReason);
-        return instance.connect();
-      },
-      answers: () => answers(instance),
+      connect,
+      answers: () => answers({ connect }),
       async reusableBytes() {
         if (instance === undefined) return 0;
-        return withConnection(instance, async connection => (await storeSize(connection)).freeBytes);
+        return withConnection({ connect }, async connection => (await storeSize(connection)).freeBytes);
       },
       async reopenIfInvalidated() {
-        // A twin of an instance that still works would overwrite what that one writes.
-        if (await answers(instance)) return false;
+        if (instance !== undefined && !(await isInvalidated({ connect }))) return false;
         instance?.closeSync();
         instance = undefined;
+        downReason = 'the database is being opened again';
         try {
+          // An instance lives until its last connection is closed, and then writes its state to the file and deletes
+          // the WAL, with whatever a second instance has committed to it.
+          if (!(await connections.closed(CLOSE_WITHIN_MS))) {
+            throw new UnusableDataError(`${path} cannot be opened again: reads of it do not end`);
+          }
           instance = await openMigrated(path, options);
         } catch (error) {
           downReason = firstLine(error);
@@ -114,12 +133,21 @@ async function openMigrated(path: string, options: DatabaseOptions): Promise<Duc
   }
 }
 
-async function answers(instance: DuckDBInstance | undefined): Promise<boolean> {
-  if (instance === undefined) return false;
+async function answers(database: Connectable): Promise<boolean> {
   try {
-    await withConnection(instance, connection => connection.run('SELECT last_commit FROM store.shard_state'));
+    await withConnection(database, connection => connection.run('SELECT last_commit FROM store.shard_state'));
     return true;
   } catch {
     return false;
+  }
+}
+
+/** Other failures, a lack of memory for one, pass while the instance lives. */
+async function isInvalidated(database: Connectable): Promise<boolean> {
+  try {
+    await withConnection(database, connection => connection.run('SELECT 1'));
+    return false;
+  } catch (error) {
+    return INVALIDATED.test(String(error));
   }
 }

@@ -39,8 +39,10 @@ export async function openInstance(
   }
 }
 
+export type Connectable = Pick<DuckDBInstance, 'connect'>;
+
 export async function withConnection<T>(
-  instance: DuckDBInstance,
+  instance: Connectable,
   work: (connection: DuckDBConnection) => Promise<T>,
 ): Promise<T> {
   const connection = await instance.connect();

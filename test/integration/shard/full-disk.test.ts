@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { createShard, type Shard } from '../../../src/shard/create-shard.ts';
 import { UnusableDataError } from '../../../src/shard/store/unusable-data-error.ts';
 import { traceId, tracesOf } from '../../support/otlp-samples.ts';
-import { openTestStore, spanRecord } from '../../support/shard-store.ts';
+import { logRecord, openTestStore, spanRecord } from '../../support/shard-store.ts';
 import { mountSmallDisk, type SmallDisk } from '../../support/small-disk.ts';
 import { deliver, otlpBytes, post, read, startTestShard, testOptions } from '../../support/test-shard.ts';
 
@@ -112,6 +112,40 @@ describe('a shard whose disk runs full', () => {
       await store.close();
       await store.open();
       expect(await store.count('spans')).toBe(15_001);
+    } finally {
+      await store.close();
+    }
+  });
+
+  it('opens its database again only when the last read has let go of it, which would undo later commits', async context => {
+    const mounted = await mountSmallDisk(64);
+    if (typeof mounted === 'string') return context.skip(mounted);
+    disk = mounted;
+    const store = await openTestStore({ dataDir: join(disk.path, 'data') });
+    try {
+      await store.maintenance.stop();
+      const body = () => Array.from({ length: 4000 }, () => Math.random().toString(36)).join('');
+      for (let commit = 0; commit < 100; commit++) await store.store({ logs: [logRecord(body())] });
+      const reading = await store.database.connect();
+      const { bavail, bsize } = await statfs(disk.path);
+      await disk.takeRoom(bavail * bsize - MIB / 4);
+      let isSettled = false;
+      const checkpoint = store.writer
+        .exclusively(async connection => ({ result: await connection.run('CHECKPOINT') }))
+        .catch(String)
+        .finally(() => {
+          isSettled = true;
+        });
+      await expect.poll(() => store.count('logs').catch(String)).toContain('being opened again');
+      await disk.freeRoom();
+      expect(isSettled).toBe(false);
+      reading.closeSync();
+      expect(await checkpoint).toMatch(/No space left/);
+      store.advance(1000);
+      await store.store({ logs: [logRecord('after')] });
+      await store.close();
+      await store.open();
+      expect(await store.count('logs')).toBe(101);
     } finally {
       await store.close();
     }

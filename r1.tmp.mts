@@ -1,0 +1,24 @@
+import { mkdtemp, cp } from 'node:fs/promises';
+import fs from 'node:fs';
+import { DuckDBInstance } from '@duckdb/node-api';
+const dataDir = await mkdtemp('/tmp/r1-oom-');
+const path = dataDir + '/x.duckdb';
+const ls = () => fs.readdirSync(dataDir).map(f => f + ':' + fs.statSync(dataDir+'/'+f).size).join(' ');
+const a = await DuckDBInstance.create(path);
+const reader = await a.connect();
+await reader.run('create table t(i int)'); await reader.run('insert into t values (1)');
+console.log(ls());
+a.closeSync();
+console.log('closed', ls());
+const b = await DuckDBInstance.create(path);
+const w = await b.connect();
+await w.run('insert into t values (2)');
+console.log('twin wrote', ls());
+reader.closeSync();
+if (globalThis.gc) gc();
+console.log('old gone', ls());
+await w.run('insert into t values (3)');
+console.log('twin wrote', ls(), (await w.runAndReadAll('from t')).getRows());
+await cp(dataDir, dataDir + '-copy', { recursive: true });
+try { const i2 = await DuckDBInstance.create(dataDir + '-copy/x.duckdb'); const c = await i2.connect(); console.log('after kill', (await c.runAndReadAll('from t')).getRows()); } catch (e) { console.log('after kill', e.message.slice(0,200)); }
+process.exit(0);
