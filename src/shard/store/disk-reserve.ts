@@ -39,6 +39,11 @@ export function createDiskReserve(options: DiskReserveOptions): DiskReserve {
     return { diskBytes: bavail * bsize, walBytes };
   }
 
+  /** None while the database cannot say: it may have been given up, and opening it again waits for this answer. */
+  function reusableBytes(): Promise<number> {
+    return database.reusableBytes().catch(() => 0);
+  }
+
   return {
     async refusal() {
       const ageMs = clock.now() - roomSeenAtMs;
@@ -47,7 +52,7 @@ export function createDiskReserve(options: DiskReserveOptions): DiskReserve {
       // The next checkpoint may write as much as the WAL holds before it can drop it.
       let freeBytes = diskBytes - walBytes;
       if (freeBytes < minFreeBytes && diskBytes >= minFreeBytes * WAL_SHARE) {
-        freeBytes += await database.reusableBytes();
+        freeBytes += await reusableBytes();
       }
       if (freeBytes < minFreeBytes) {
         return (
@@ -60,7 +65,7 @@ export function createDiskReserve(options: DiskReserveOptions): DiskReserve {
     },
     async mayCheckpoint() {
       const { diskBytes, walBytes } = await look();
-      return diskBytes + (await database.reusableBytes()) >= walBytes + minFreeBytes * CHECKPOINT_SHARE;
+      return diskBytes + (await reusableBytes()) >= walBytes + minFreeBytes * CHECKPOINT_SHARE;
     },
   };
 }

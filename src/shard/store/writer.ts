@@ -9,6 +9,7 @@ import {
   lastCommitNo,
   openStore,
   type RecordBatch,
+  type Store,
 } from './commit.ts';
 import type { Database } from './database.ts';
 import { firstLine } from './instance.ts';
@@ -78,7 +79,7 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
     batchMemoryMs,
     refusal = () => Promise.resolve(undefined),
   } = options;
-  let store = await openStore(await database.connect());
+  let store = await connectStore(database);
   const listeners: ((commit: Commit) => void)[] = [];
   const waiting: Waiting[] = [];
   let running: Promise<void> | undefined;
@@ -118,9 +119,9 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
   }
 
   async function commit(group: readonly Waiting[]): Promise<Attempt> {
-    const reason = await refusal();
-    if (reason !== undefined) return { kind: 'failed', reason, isFatal: true };
     try {
+      const reason = await refusal();
+      if (reason !== undefined) return { kind: 'failed', reason, isFatal: true };
       const { commit, freshBatches } = await commitBatches(
         store,
         group.map(({ batch }) => batch),
@@ -145,7 +146,7 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
       store.connection.closeSync();
       const isReopened = await database.reopenIfInvalidated();
       if (isReopened) logger.warn('database reopened after a fatal error');
-      store = await openStore(await database.connect());
+      store = await connectStore(database);
       if (isReopened) fatalFailure ??= firstLine(cause);
       return isReopened;
     } catch (error) {
@@ -195,6 +196,17 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
       store.connection.closeSync();
     }),
   };
+}
+
+async function connectStore(database: Pick<Database, 'connect'>): Promise<Store> {
+  const connection = await database.connect();
+  try {
+    return await openStore(connection);
+  } catch (error) {
+    // Left open, it would keep the database from being opened again.
+    connection.closeSync();
+    throw error;
+  }
 }
 
 /** As queries fail, and as appenders do. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createShard, type Shard } from '../../../src/shard/create-shard.ts';
+import { createDiskReserve } from '../../../src/shard/store/disk-reserve.ts';
 import { UnusableDataError } from '../../../src/shard/store/unusable-data-error.ts';
 import { traceId, tracesOf } from '../../support/otlp-samples.ts';
 import { logRecord, openTestStore, spanRecord } from '../../support/shard-store.ts';
@@ -148,6 +149,22 @@ describe('a shard whose disk runs full', () => {
       expect(await store.count('logs')).toBe(101);
     } finally {
       await store.close();
+    }
+  });
+
+  it('can tell how short the disk is although DuckDB gave the database up', async () => {
+    const store = await openTestStore();
+    try {
+      const { bavail, bsize } = await statfs(store.dataDir);
+      const reserve = createDiskReserve({
+        database: { path: store.database.path, reusableBytes: () => Promise.reject(new Error('given up')) },
+        minFreeBytes: Math.floor(bavail * bsize * 1.5),
+        clock: { now: () => 0 },
+      });
+      expect(await reserve.refusal()).toContain('shard.minFreeBytes');
+      expect(await reserve.mayCheckpoint()).toBe(true);
+    } finally {
+      await store.remove();
     }
   });
 

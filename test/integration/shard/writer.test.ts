@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { DuckDBAppender } from '@duckdb/node-api';
+import type { DuckDBAppender, DuckDBConnection } from '@duckdb/node-api';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { commitBatches, openStore, type RecordBatch } from '../../../src/shard/store/commit.ts';
@@ -196,6 +196,46 @@ describe('the writer', () => {
     reason = undefined;
     expect((await writer.write(batchOf('b1', [SPAN]))).kind).toBe('stored');
     expect(await count('store.spans')).toBe(1);
+  });
+
+  it('answers that nothing was stored when it cannot even find out whether there is a reason, and goes on', async () => {
+    let isBroken = true;
+    await writer.stop();
+    await openWriter(database, () =>
+      isBroken ? Promise.reject(new Error('the disk does not answer')) : Promise.resolve(undefined),
+    );
+    expect(await writer.write(batchOf('b1', [SPAN]))).toEqual({
+      kind: 'failed',
+      reason: 'the disk does not answer',
+    });
+    isBroken = false;
+    expect((await writer.write(batchOf('b1', [SPAN]))).kind).toBe('stored');
+  });
+
+  it('leaves no connection open when it cannot connect again, which would keep the file open', async () => {
+    const opened: DuckDBConnection[] = [];
+    const closed: DuckDBConnection[] = [];
+    let isFailing = false;
+    const connect = async () => {
+      const connection = await database.connect();
+      const close = connection.closeSync.bind(connection);
+      connection.closeSync = () => {
+        closed.push(connection);
+        close();
+      };
+      if (isFailing) connection.runAndReadAll = () => Promise.reject(new Error('no memory'));
+      opened.push(connection);
+      return connection;
+    };
+    await writer.stop();
+    await openWriter({ ...database, connect });
+    isFailing = true;
+    expect((await writer.write(badBatch('bad'))).kind).toBe('failed');
+    expect(opened).toHaveLength(2);
+    expect(closed).toEqual(opened);
+    isFailing = false;
+    await writer.write(batchOf('b1', [SPAN]));
+    expect((await writer.write(batchOf('b1', [SPAN]))).kind).toBe('stored');
   });
 
   it('numbers commits on from those that other work made', async () => {
