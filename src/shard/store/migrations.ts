@@ -69,7 +69,7 @@ const MIGRATIONS: readonly string[] = [
   CREATE TABLE store.log_words (word VARCHAR NOT NULL, commit_no UBIGINT NOT NULL);
   CREATE TABLE store.blobs (
     hash_key UHUGEINT NOT NULL, sha256 VARCHAR NOT NULL, content BLOB NOT NULL,
-    last_commit UBIGINT NOT NULL, pinned_until_ms BIGINT
+    size_bytes UINTEGER NOT NULL, last_commit UBIGINT NOT NULL, pinned_until_ms BIGINT
   );
   CREATE TABLE store.comments (
     id VARCHAR NOT NULL, trace_id VARCHAR NOT NULL, span_id VARCHAR,

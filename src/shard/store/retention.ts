@@ -6,7 +6,7 @@ import { inTransaction } from './transaction.ts';
 export interface RetentionLimits {
   /** Since the commit that stored a record. */
   readonly maxAgeMs: number;
-  /** Of the blocks that hold data. */
+  /** Of the blocks that hold data, pinned blobs apart: they stay whatever is deleted for them. */
   readonly maxBytes: number;
   /** Comments are kept at least so long: people wrote them, and they are few. */
   readonly evalAgeMs: number;
@@ -39,7 +39,7 @@ export async function retentionStep(
   nowMs: number,
 ): Promise<RetentionStep> {
   const oldest = await oldestCommits(connection);
-  const excessRows = await rowsOverSize(connection, limits.maxBytes);
+  const excessRows = await rowsOverSize(connection, limits.maxBytes, nowMs);
   let rows = 0;
   let commits = 0;
   for (const commit of oldest) {
@@ -70,10 +70,19 @@ async function oldestCommits(connection: DuckDBConnection): Promise<CommitRows[]
 }
 
 /** How many rows of average size to delete for the data to fit. */
-async function rowsOverSize(connection: DuckDBConnection, maxBytes: number): Promise<number> {
+async function rowsOverSize(connection: DuckDBConnection, maxBytes: number, nowMs: number): Promise<number> {
   const { liveBytes, liveRows } = await storeSize(connection);
   if (liveBytes <= maxBytes) return 0;
-  return Math.ceil((liveRows * (liveBytes - maxBytes)) / liveBytes);
+  const deletableBytes = liveBytes - (await pinnedBytes(connection, nowMs));
+  if (deletableBytes <= maxBytes) return 0;
+  return Math.ceil((liveRows * (deletableBytes - maxBytes)) / deletableBytes);
+}
+
+async function pinnedBytes(connection: DuckDBConnection, nowMs: number): Promise<number> {
+  const result = await connection.runAndReadAll(
+    `SELECT sum(size_bytes) FROM store.blobs WHERE pinned_until_ms > ${nowMs}`,
+  );
+  return Number(result.getRows()[0]?.[0] ?? 0);
 }
 
 interface Deletion {

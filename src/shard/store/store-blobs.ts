@@ -27,13 +27,14 @@ export async function storeBlobs(
 function blobsTable(commitNo: bigint): AppendedTable<Blob> {
   return {
     table: 'blobs',
-    columnCount: 5,
+    columnCount: 6,
     write(columns, at, blob) {
       columns[0]?.setItem(at, hashKey(blob.sha256));
       columns[1]?.setItem(at, blob.sha256);
       columns[2]?.setItem(at, blobValue(blob.content));
-      columns[3]?.setItem(at, commitNo);
-      columns[4]?.setItem(at, pinOf(blob));
+      columns[3]?.setItem(at, blob.content.length);
+      columns[4]?.setItem(at, commitNo);
+      columns[5]?.setItem(at, pinOf(blob));
     },
   };
 }

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { sizeOf, walOf } from '../../../src/shard/store/data-folder.ts';
@@ -142,6 +143,24 @@ describe('retention by bytes', () => {
     expect(await store.count('spans')).toBeGreaterThan(100_000);
     // What retention frees is what the next rounds fill.
     expect(fileBytes.at(-1)).toBeLessThan(3 * MOST_BYTES);
+  });
+
+  it('deletes no record for the room that pinned blobs take, which would not give it back', async () => {
+    store = await openTestStore();
+    const limits = { maxAgeMs: 30 * DAY_MS, maxBytes: 4_000_000, evalAgeMs: 365 * DAY_MS };
+    const step = () =>
+      store.writer.exclusively(async connection => {
+        await connection.run('CHECKPOINT');
+        return { result: await retentionStep(connection, limits, store.nowMs()) };
+      });
+    for (let upload = 0; upload < 4; upload++) {
+      await store.store({ blobs: [blobOf(randomBytes(2_000_000), store.nowMs() + 60_000)] });
+    }
+    await store.store({ logs: [logRecord('fresh')] });
+    expect(await step()).toEqual({ commits: 0, rows: 0 });
+    store.advance(60_000);
+    expect(await step()).toMatchObject({ rows: 1 });
+    expect(await store.count('blobs')).toBe(0);
   });
 });
 
