@@ -87,5 +87,5 @@ const ROWS = `
     FROM range(20) t(i);
   INSERT INTO store.comments VALUES ('c1', '0af7', NULL, 'ada', 'slow', 1700000000000000000, 1);
   INSERT INTO store.log_words VALUES ('${SECRET}', 1);
-  INSERT INTO store.blobs (hash_key, sha256, content, last_commit) VALUES (1, '${SECRET}', '${SECRET}'::BLOB, 1);
+  INSERT INTO store.blobs (hash_key, sha256, content, size_bytes, last_commit) VALUES (1, '${SECRET}', '${SECRET}'::BLOB, 1, 1);
 `;
