@@ -17,7 +17,8 @@ interface Flag {
 
 export type Flags = Readonly<Record<string, Flag>>;
 
-export const SERVE_FLAGS = {
+/** Where the configuration is, and the data folder. */
+export const CONFIG_FLAGS = {
   config: { type: 'string', placeholder: 'FILE', about: 'YAML configuration (or OTELFAN_CONFIG)' },
   'data-dir': {
     type: 'string',
@@ -25,6 +26,10 @@ export const SERVE_FLAGS = {
     about: 'where data is stored (default ./data)',
     sets: 'dataDir',
   },
+} as const satisfies Flags;
+
+export const SERVE_FLAGS = {
+  ...CONFIG_FLAGS,
   'log-level': {
     type: 'string',
     placeholder: 'LEVEL',

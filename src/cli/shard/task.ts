@@ -5,7 +5,7 @@ import type { Config } from '../../shared/config/schema.ts';
 import { shardId } from '../../shared/config/schema.ts';
 import { shardFolder } from '../compose/components.ts';
 import { EXIT, UserError } from '../exit-codes.ts';
-import { configFrom, type Flags, type ParsedFlags, parseFlags } from '../flags.ts';
+import { CONFIG_FLAGS, configFrom, type Flags, type ParsedFlags, parseFlags } from '../flags.ts';
 import type { Io } from '../io.ts';
 
 /** What the tasks on a stopped shard's data have in common. */
@@ -16,13 +16,7 @@ export const DATA_FLAGS = {
     about: 'only this shard (default: every one in the data folder); may be repeated',
     multiple: true,
   },
-  config: { type: 'string', placeholder: 'FILE', about: 'YAML configuration (or OTELFAN_CONFIG)' },
-  'data-dir': {
-    type: 'string',
-    placeholder: 'DIR',
-    about: 'where data is stored (default ./data)',
-    sets: 'dataDir',
-  },
+  ...CONFIG_FLAGS,
   json: { type: 'boolean', about: 'one JSON object per shard; a pipe always gets JSON' },
   help: { type: 'boolean', about: 'show this text' },
 } as const satisfies Flags;
