@@ -2,6 +2,7 @@ import type { DuckDBConnection } from '@duckdb/node-api';
 import type { ParsedShardRead, ShardReadName } from '../../shared/read/contract.ts';
 import type { Hash } from '../../shared/topology/hash.ts';
 import type { Database } from '../store/database.ts';
+import { keepInterrupting } from '../store/interrupt.ts';
 import type { SnapshotCall } from './call.ts';
 import { type AnswerCaps, capped } from './capped.ts';
 import { readComments } from './comments.ts';
@@ -101,25 +102,22 @@ function* chained<T>(parts: readonly Iterable<T>[]): Generator<T> {
   for (const part of parts) yield* part;
 }
 
-const INTERRUPT_EVERY_MS = 50;
-
-/** An interrupt that finds the query still waiting for a thread is lost, so it is repeated until the query settles. */
+/** Ends the work when the signal is aborted. */
 async function interruptible<T>(
   connection: DuckDBConnection,
   signal: AbortSignal,
   work: () => Promise<T>,
 ): Promise<T> {
   signal.throwIfAborted();
-  let repeat: NodeJS.Timeout | undefined;
+  let stop: (() => void) | undefined;
   const interrupt = () => {
-    connection.interrupt();
-    repeat = setInterval(() => connection.interrupt(), INTERRUPT_EVERY_MS);
+    stop = keepInterrupting(connection);
   };
   signal.addEventListener('abort', interrupt, { once: true });
   try {
     return await work();
   } finally {
     signal.removeEventListener('abort', interrupt);
-    clearInterval(repeat);
+    stop?.();
   }
 }
