@@ -1,6 +1,5 @@
 import express, { type ErrorRequestHandler, type Express, type Request, type Response } from 'express';
 import type { Logger } from 'pino';
-import type { ShardReadName } from '../shared/read/contract.ts';
 import { readBlob } from './read-blob.ts';
 import type { Readiness } from './readiness.ts';
 import { logsRead } from './reads/logs.ts';
@@ -28,7 +27,7 @@ export function createApp(deps: AppDeps): Express {
   const get = (path: string, handler: (request: Request, response: Response) => Promise<void> | void) => {
     app.route(path).get(handler).all(refuseMethod);
   };
-  const getRead = <N extends ShardReadName>(read: Read<N>) => {
+  const getRead = (read: Read) => {
     get(read.path, (request, response) => answerRead(read, deps, { request, response }));
   };
   getRead(tracesRead);
@@ -52,8 +51,8 @@ export function createApp(deps: AppDeps): Express {
   return app;
 }
 
-async function answerRead<N extends ShardReadName>(
-  read: Read<N>,
+async function answerRead(
+  read: Read,
   deps: ReadDeps,
   { request, response }: { readonly request: Request; readonly response: Response },
 ): Promise<void> {

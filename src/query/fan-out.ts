@@ -6,6 +6,8 @@ export interface FanOutOptions<T> {
   readonly call: (shard: ShardSpec, signal: AbortSignal) => Promise<CallOutcome<T>>;
   /** One deadline for all shards, the repeat of a call included. */
   readonly timeoutMs: number;
+  /** When the time began to run, on the clock of `performance.now()`; absent for now. */
+  readonly startMs?: number;
   /** Aborted when nobody waits for the answer any more. */
   readonly signal: AbortSignal;
   /** Give up the other shards when one has failed: the answer cannot be used anyway. */
@@ -17,6 +19,8 @@ export type Slot<T> = { readonly shardId: string; readonly elapsedMs: number } &
   | { readonly kind: 'answered'; readonly value: T }
   | { readonly kind: 'cut'; readonly value: T; readonly reason: string }
   | { readonly kind: 'failed'; readonly reason: string }
+  /** The snapshot that was asked for cannot be read any more. */
+  | { readonly kind: 'gone'; readonly reason: string }
   /** Not waited for, through no fault of the shard. */
   | { readonly kind: 'abandoned'; readonly reason: string }
 );
@@ -29,6 +33,7 @@ export async function fanOut<T>({
   shards,
   call,
   timeoutMs,
+  startMs = performance.now(),
   signal,
   failFast,
 }: FanOutOptions<T>): Promise<Slot<T>[]> {
@@ -42,15 +47,15 @@ export async function fanOut<T>({
   const abandon = () => end({ kind: 'abandoned', reason: 'the request was cancelled' });
   const deadline = setTimeout(
     () => end({ kind: 'failed', reason: `no answer within ${timeoutMs} ms` }),
-    timeoutMs,
+    startMs + timeoutMs - performance.now(),
   );
   signal.addEventListener('abort', abandon, { once: true });
   if (signal.aborted) abandon();
 
   async function ask(shard: ShardSpec): Promise<Slot<T>> {
-    const startMs = performance.now();
+    const askedMs = performance.now();
     const outcome = await Promise.race([callTwice(shard, call, calls.signal), ended.promise]);
-    const slot = { shardId: shard.id, elapsedMs: Math.round(performance.now() - startMs) };
+    const slot = { shardId: shard.id, elapsedMs: Math.round(performance.now() - askedMs) };
     if (failFast && outcome.kind !== 'answered') {
       end({ kind: 'abandoned', reason: `not waited for: ${shard.id} had failed` });
     }

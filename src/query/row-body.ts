@@ -1,40 +1,75 @@
+import type { Trailer } from '../shared/read/contract.ts';
 import { parseTrailer } from '../shared/read/ndjson.ts';
 
-/** An NDJSON answer of a shard that has proved to be whole. */
-export type RowBody =
-  | { readonly kind: 'whole'; readonly lines: Buffer; readonly rows: number; readonly truncated: boolean }
+/** NDJSON answers of a shard, one after the other in one body, that have proved to be whole. */
+export type RowBodies =
+  | { readonly kind: 'whole'; readonly asOf: string; readonly bodies: readonly RowBody[] }
   | { readonly kind: 'broken'; readonly reason: string };
 
+interface RowBody {
+  /** Row lines, each with its newline. */
+  readonly lines: Buffer;
+  readonly rows: number;
+  readonly truncated: boolean;
+}
+
 const NEWLINE = 0x0a;
+/** No row line begins like this, and no row has a raw newline inside. */
+const TRAILER_START = Buffer.from('\n{"end":');
+const BARE_TRAILER_START = TRAILER_START.subarray(1);
 const BYTES_PER_MIB = 1024 * 1024;
 
 /**
- * Collects a shard's answer of at most `maxBytes` and checks its trailer. Rows are counted here but not decoded: a
- * merge needs few of them. Throws what the stream throws.
+ * Collects `count` answers of together at most `maxBytes` and checks their trailers. Rows are counted here but not
+ * decoded: a merge needs few of them. Throws what the stream throws.
  */
-export async function readRowBody(body: AsyncIterable<Buffer>, maxBytes: number): Promise<RowBody> {
+export async function readRowBodies(
+  body: AsyncIterable<Buffer>,
+  { count, maxBytes }: { readonly count: number; readonly maxBytes: number },
+): Promise<RowBodies> {
   const chunks: Buffer[] = [];
   let sizeBytes = 0;
-  let newlines = 0;
   for await (const chunk of body) {
     sizeBytes += chunk.length;
     if (sizeBytes > maxBytes) return broken(`answer is larger than ${maxBytes / BYTES_PER_MIB} MiB`);
-    newlines += countNewlines(chunk);
     chunks.push(chunk);
   }
-  return checkTrailer(Buffer.concat(chunks, sizeBytes), newlines - 1);
+  return split(Buffer.concat(chunks, sizeBytes), count);
 }
 
-function checkTrailer(body: Buffer, rows: number): RowBody {
-  if (body.at(-1) !== NEWLINE) return broken('answer ended without its trailer');
-  const trailerStart = body.lastIndexOf(NEWLINE, -2) + 1;
-  const trailer = trailerOf(body.toString('utf8', trailerStart, body.length - 1));
-  if (trailer === undefined) return broken('answer ended without its trailer');
-  if (trailer.rows !== rows) return broken(`answer has ${rows} rows but its trailer says ${trailer.rows}`);
-  return { kind: 'whole', lines: body.subarray(0, trailerStart), rows, truncated: trailer.truncated };
+function split(whole: Buffer, count: number): RowBodies {
+  const bodies: RowBody[] = [];
+  let asOf: string | undefined;
+  let start = 0;
+  while (start < whole.length) {
+    const body = bodyAt(whole, start);
+    if (body === undefined) return broken('answer ended without its trailer');
+    const { lines, trailer } = body;
+    const rows = countNewlines(lines);
+    if (trailer.rows !== rows) {
+      return broken(`answer has ${rows} rows but its trailer says ${trailer.rows}`);
+    }
+    if (asOf !== undefined && asOf !== trailer.asOf) return broken('answered at two commits');
+    asOf = trailer.asOf;
+    bodies.push({ lines, rows, truncated: trailer.truncated });
+    start = body.end;
+  }
+  if (asOf === undefined || bodies.length < count) return broken('answer ended without its trailer');
+  if (bodies.length > count) return broken(`gave ${bodies.length} answers to ${count} reads`);
+  return { kind: 'whole', asOf, bodies };
 }
 
-function trailerOf(line: string) {
+/** The rows up to the next trailer, and where what follows it begins. */
+function bodyAt(whole: Buffer, start: number) {
+  const isEmpty = whole.subarray(start, start + BARE_TRAILER_START.length).equals(BARE_TRAILER_START);
+  const newline = isEmpty ? start - 1 : whole.indexOf(TRAILER_START, start);
+  const trailerEnd = whole.indexOf(NEWLINE, newline + 1);
+  if ((!isEmpty && newline < 0) || trailerEnd < 0) return undefined;
+  const trailer = trailerOf(whole.toString('utf8', newline + 1, trailerEnd));
+  return trailer && { lines: whole.subarray(start, newline + 1), trailer, end: trailerEnd + 1 };
+}
+
+function trailerOf(line: string): Trailer | undefined {
   try {
     return parseTrailer(line) ?? undefined;
   } catch {
@@ -42,12 +77,12 @@ function trailerOf(line: string) {
   }
 }
 
-function countNewlines(chunk: Buffer): number {
+function countNewlines(lines: Buffer): number {
   let count = 0;
-  for (let at = chunk.indexOf(NEWLINE); at >= 0; at = chunk.indexOf(NEWLINE, at + 1)) count++;
+  for (let at = lines.indexOf(NEWLINE); at >= 0; at = lines.indexOf(NEWLINE, at + 1)) count++;
   return count;
 }
 
-function broken(reason: string): RowBody {
+function broken(reason: string): RowBodies {
   return { kind: 'broken', reason };
 }

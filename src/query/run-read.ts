@@ -1,13 +1,21 @@
-import type { ShardReadName } from '../shared/read/contract.ts';
 import type { Clock } from '../shared/time.ts';
 import type { Topology } from '../shared/topology/topology.ts';
 import { type Completeness, completenessHeaders, completenessOf, nameMissing } from './completeness.ts';
-import { fanOut, type Slot } from './fan-out.ts';
-import { BrokenPart, type RowPart } from './merge/row-part.ts';
+import type { Slot } from './fan-out.ts';
+import { mergeRows } from './merge/k-way.ts';
+import { BrokenPart } from './merge/row-part.ts';
 import { flag, parseParams, timeoutMs } from './params.ts';
-import type { Combined, Read, ReadQuery } from './reads/read.ts';
+import {
+  type Combined,
+  type Plan,
+  type Read,
+  type ReadQuery,
+  type RowPlan,
+  rowsMember,
+} from './reads/read.ts';
 import type { ShardClient } from './shard-client.ts';
 import type { ShardLog } from './shard-log.ts';
+import { createReadSession, type ReadSession, StartOver } from './shard-reads.ts';
 
 export interface ReadDeps {
   readonly client: ShardClient;
@@ -30,60 +38,61 @@ export interface Answer {
 const ANSWER_PARAMS = { timeout: timeoutMs, partial: flag };
 const NANOS_PER_MS = 1_000_000n;
 
-/** Parses, asks all shards, combines what they have and says what is missing. */
-export async function runRead<N extends ShardReadName>(
-  read: Read<N>,
+/** Plans, asks all shards, combines what they have and says what is missing. */
+export async function runRead(
+  read: Read,
   deps: ReadDeps,
   { query, signal }: { readonly query: ReadQuery; readonly signal: AbortSignal },
 ): Promise<Answer> {
   const answerParams = parseParams(query.search, ANSWER_PARAMS);
-  if (answerParams.kind === 'bad') return badRequest(answerParams.error);
+  if (answerParams.kind === 'bad') return refusal(400, answerParams.error);
   const nowNs = BigInt(deps.clock.now()) * NANOS_PER_MS;
-  const parsed = read.parse(query, { nowNs, maxRows: deps.maxRows });
-  if (parsed.kind === 'bad') return badRequest(parsed.error);
+  const plan = read.plan(query, { nowNs, maxRows: deps.maxRows });
+  if (plan.kind === 'bad') return refusal(400, plan.error);
 
-  const { request } = parsed;
   const { timeout = deps.timeoutMs, partial = true } = answerParams.values;
-  const slots = await fanOut({
+  const session = createReadSession({
     shards: deps.topology().shards,
-    call: (shard, callSignal) => deps.client.read(shard, { name: read.shardRead, request }, callSignal),
+    movedSlots: [],
+    client: deps.client,
     timeoutMs: Math.min(timeout, deps.timeoutMs),
     signal,
-    failFast: !partial,
+    isStrict: !partial,
   });
-  const merged = combineSlots(slots, parts => read.combine(parts, request));
-  deps.shardLog.record(merged.slots);
-  return answerOf(merged, { isStrict: !partial });
+  const combined = await combine(plan, session);
+  deps.shardLog.record(session.slots());
+  return answerOf(combined, session.slots(), { isStrict: !partial });
 }
 
-interface Merged {
-  readonly combined: Combined;
-  readonly slots: readonly Slot<RowPart>[];
-}
-
-/** A part may prove broken only when it is merged; its shard has then failed like any other. */
-function combineSlots(
-  slots: readonly Slot<RowPart>[],
-  combine: (parts: readonly RowPart[]) => Combined,
-): Merged {
-  try {
-    return { combined: combine(slots.flatMap(slot => ('value' in slot ? [slot.value] : []))), slots };
-  } catch (error) {
-    if (!(error instanceof BrokenPart)) throw error;
-    const { shardId, message: reason } = error;
-    const rest = slots.map(slot => {
-      if (slot.shardId !== shardId) return slot;
-      return { shardId, elapsedMs: slot.elapsedMs, kind: 'failed', reason } as const;
-    });
-    return combineSlots(rest, combine);
+/** A shard may prove broken only when its rows are looked at; it has then failed like any other. */
+async function combine(plan: Plan, session: ReadSession): Promise<Combined> {
+  for (;;) {
+    try {
+      return await (plan.kind === 'rows' ? mergedRows(plan, session) : plan.answer(session));
+    } catch (error) {
+      if (error instanceof BrokenPart) session.exclude(error.shardId, error.message);
+      else if (!(error instanceof StartOver)) throw error;
+    }
   }
+}
+
+async function mergedRows(plan: RowPlan, session: ReadSession): Promise<Combined> {
+  const { head, tail, member, missing } = plan;
+  const rows = mergeRows({ ...plan, parts: await session.ask(plan.shardRead, plan.request) });
+  if (rows.length === 0 && missing !== undefined) return { kind: 'not-found', what: missing };
+  const members = [head, rowsMember(member, rows), tail?.(rows.length)];
+  return { kind: 'found', members: members.filter(each => each !== undefined).join(',') };
 }
 
 /**
  * Found although shards are missing is an answer, unless the client asked for all or nothing; not found while shards
  * are missing is not known, so it is 404 only when every shard said no.
  */
-function answerOf({ combined, slots }: Merged, { isStrict }: { readonly isStrict: boolean }): Answer {
+function answerOf(
+  combined: Combined,
+  slots: readonly Slot<unknown>[],
+  { isStrict }: { readonly isStrict: boolean },
+): Answer {
   const shards = completenessOf(slots);
   const isPartial = shards.failed.length > 0;
   const refuse = (status: 404 | 503, error: string) => envelope(status, shards, errorMember(error));
@@ -92,6 +101,7 @@ function answerOf({ combined, slots }: Merged, { isStrict }: { readonly isStrict
     return refuse(503, `partial=false and not every shard answered: ${nameMissing(shards)}`);
   }
   if (!slots.some(slot => 'value' in slot)) return refuse(503, `no shard answered: ${nameMissing(shards)}`);
+  if (combined.kind === 'refused') return refusal(combined.status, combined.error);
   if (combined.kind === 'found') return envelope(200, shards, combined.members);
   if (!isPartial) return refuse(404, `${combined.what} not found`);
   return refuse(503, `${combined.what} not found, but not every shard answered: ${nameMissing(shards)}`);
@@ -106,8 +116,8 @@ function envelope(status: number, shards: Completeness, members: string): Answer
   };
 }
 
-function badRequest(error: string): Answer {
-  return { status: 400, headers: {}, body: `{${errorMember(error)}}` };
+function refusal(status: 400 | 413, error: string): Answer {
+  return { status, headers: {}, body: `{${errorMember(error)}}` };
 }
 
 function errorMember(error: string): string {

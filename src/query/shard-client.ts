@@ -1,10 +1,11 @@
 import { type Dispatcher, Pool } from 'undici';
 import { type Component, once } from '../shared/lifecycle.ts';
-import { readPath, type ShardReadName, type ShardReadRequest } from '../shared/read/contract.ts';
+import { readPath, SNAPSHOT_PATH } from '../shared/read/contract.ts';
 import { BLOB_NOT_FOUND, blobPath } from '../shared/read/writes.ts';
 import type { ShardSpec } from '../shared/topology/topology.ts';
 import type { RowPart } from './merge/row-part.ts';
-import { readRowBody } from './row-body.ts';
+import type { ShardQuery } from './reads/read.ts';
+import { readRowBodies } from './row-body.ts';
 
 /**
  * `cut` is an answer that the shard ended at a bound of its own; `unreachable` means that no answer began, so that
@@ -14,11 +15,20 @@ export type CallOutcome<T> =
   | { readonly kind: 'answered'; readonly value: T }
   | { readonly kind: 'cut'; readonly value: T; readonly reason: string }
   | { readonly kind: 'unreachable'; readonly reason: string }
+  | { readonly kind: 'gone'; readonly reason: string }
   | { readonly kind: 'failed'; readonly reason: string };
 
-interface ShardRead<N extends ShardReadName> {
-  readonly name: N;
-  readonly request: ShardReadRequest<N>;
+interface SnapshotReads {
+  /** The commit to read at; absent for the last one. */
+  readonly asOf?: string | undefined;
+  readonly reads: readonly ShardQuery[];
+}
+
+/** What one shard gave to several reads at one commit. */
+export interface SnapshotRows {
+  readonly asOf: string;
+  /** One for each read, in their order. */
+  readonly parts: readonly RowPart[];
 }
 
 /**
@@ -26,11 +36,8 @@ interface ShardRead<N extends ShardReadName> {
  * settles late: do not wait for it.
  */
 export interface ShardClient extends Component {
-  read<N extends ShardReadName>(
-    shard: ShardSpec,
-    read: ShardRead<N>,
-    signal: AbortSignal,
-  ): Promise<CallOutcome<RowPart>>;
+  /** `gone` when the snapshot that `asOf` names cannot be read any more. */
+  snapshot(shard: ShardSpec, reads: SnapshotReads, signal: AbortSignal): Promise<CallOutcome<SnapshotRows>>;
   /** The bytes of a blob; `undefined` when the shard does not have it. They are not held against its hash. */
   blob(shard: ShardSpec, sha256: string, signal: AbortSignal): Promise<CallOutcome<Buffer | undefined>>;
   /** Answered when the shard says that it is ready for reads. */
@@ -83,6 +90,7 @@ export function createShardClient({ maxAnswerBytes }: ShardClientOptions): Shard
     try {
       if (response.statusCode === 200) return await accept(response);
       const text = await readStart(response.body);
+      if (response.statusCode === 410) return { kind: 'gone', reason: errorMember(text) ?? 'snapshot gone' };
       const isMissing = response.statusCode === 404 && errorMember(text) === missing?.error;
       return isMissing && missing !== undefined ? missing.outcome : refused(response.statusCode, text);
     } catch (error) {
@@ -91,20 +99,23 @@ export function createShardClient({ maxAnswerBytes }: ShardClientOptions): Shard
   }
 
   return {
-    read(shard, { name, request }, signal) {
-      const headers = { 'content-type': 'application/json' };
+    snapshot(shard, { asOf, reads }, signal) {
+      const [only] = reads;
+      const isAlone = reads.length === 1 && only !== undefined;
       const post = {
-        path: readPath(name),
+        path: isAlone ? readPath(only.name) : SNAPSHOT_PATH,
         method: 'POST',
-        headers,
-        body: JSON.stringify(request),
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(isAlone ? { ...only.request, asOf } : { asOf, reads }),
         signal,
       } as const;
       return send(shard, post, async response => {
-        const body = await readRowBody(response.body, maxAnswerBytes);
+        const body = await readRowBodies(response.body, { count: reads.length, maxBytes: maxAnswerBytes });
         if (body.kind === 'broken') return { kind: 'failed', reason: body.reason };
-        const value = { shardId: shard.id, lines: body.lines };
-        if (body.truncated) return { kind: 'cut', value, reason: `gave its first ${body.rows} rows only` };
+        const parts = body.bodies.map(({ lines }) => ({ shardId: shard.id, lines }));
+        const value = { asOf: body.asOf, parts };
+        const cut = body.bodies.find(({ truncated }) => truncated);
+        if (cut !== undefined) return { kind: 'cut', value, reason: `gave its first ${cut.rows} rows only` };
         return { kind: 'answered', value };
       });
     },

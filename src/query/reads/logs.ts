@@ -1,16 +1,15 @@
 import { SEVERITIES } from '../../shared/read/contract.ts';
-import { mergeRows } from '../merge/k-way.ts';
 import { anyText, parseParams, rowLimit, traceIdParam, windowStart, word } from '../params.ts';
-import { type Read, rowsMember } from './read.ts';
+import type { Read, RowPlan } from './read.ts';
 
 const DEFAULT_LIMIT = 100;
 
 /** `GET /api/v1/logs`: the records that match, newest first (read API contract §1.3). */
-export const logsRead: Read<'logs'> = {
+export const logsRead: Read = {
+  name: 'logs',
   path: '/api/v1/logs',
-  shardRead: 'logs',
 
-  parse({ search }, { nowNs, maxRows }) {
+  plan({ search }, { nowNs, maxRows }) {
     const parsed = parseParams(search, {
       service: anyText,
       severity: word(SEVERITIES),
@@ -22,8 +21,10 @@ export const logsRead: Read<'logs'> = {
     });
     if (parsed.kind === 'bad') return parsed;
     const { service, severity, body_contains, text, trace_id, last, limit } = parsed.values;
+    const rows = limit ?? Math.min(DEFAULT_LIMIT, maxRows);
     return {
-      kind: 'request',
+      kind: 'rows',
+      shardRead: 'logs',
       request: {
         service,
         severity,
@@ -31,14 +32,12 @@ export const logsRead: Read<'logs'> = {
         text,
         traceId: trace_id,
         fromNs: last,
-        limit: limit ?? Math.min(DEFAULT_LIMIT, maxRows),
+        limit: rows,
       },
-    };
-  },
-
-  combine(parts, { limit }) {
-    const order = ['descending', 'descending', 'descending', 'descending', 'descending'] as const;
-    const logs = mergeRows({ parts, order, limit });
-    return { kind: 'found', members: `${rowsMember('logs', logs)},"count":${logs.length}` };
+      order: ['descending', 'descending', 'descending', 'descending', 'descending'],
+      limit: rows,
+      member: 'logs',
+      tail: rowCount => `"count":${rowCount}`,
+    } satisfies RowPlan<'logs'>;
   },
 };

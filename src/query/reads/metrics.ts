@@ -1,16 +1,15 @@
 import { METRIC_TYPES } from '../../shared/read/contract.ts';
-import { mergeRows } from '../merge/k-way.ts';
 import { anyText, parseParams, rowLimit, windowStart, word } from '../params.ts';
-import { type Read, rowsMember } from './read.ts';
+import type { Read, RowPlan } from './read.ts';
 
 const DEFAULT_LIMIT = 500;
 
 /** `GET /api/v1/metrics`: the points that match, newest first (read API contract §1.3). */
-export const metricsRead: Read<'metrics'> = {
+export const metricsRead: Read = {
+  name: 'metrics',
   path: '/api/v1/metrics',
-  shardRead: 'metrics',
 
-  parse({ search }, { nowNs, maxRows }) {
+  plan({ search }, { nowNs, maxRows }) {
     const parsed = parseParams(search, {
       service: anyText,
       name: anyText,
@@ -20,21 +19,21 @@ export const metricsRead: Read<'metrics'> = {
     });
     if (parsed.kind === 'bad') return parsed;
     const { service, name, metric_type, last, limit } = parsed.values;
+    const rows = limit ?? Math.min(DEFAULT_LIMIT, maxRows);
     return {
-      kind: 'request',
+      kind: 'rows',
+      shardRead: 'metrics',
       request: {
         service,
         name,
         metricType: metric_type,
         fromNs: last,
-        limit: limit ?? Math.min(DEFAULT_LIMIT, maxRows),
+        limit: rows,
       },
-    };
-  },
-
-  combine(parts, { limit }) {
-    const order = ['descending', 'descending', 'descending', 'descending'] as const;
-    const metrics = mergeRows({ parts, order, limit });
-    return { kind: 'found', members: `${rowsMember('metrics', metrics)},"count":${metrics.length}` };
+      order: ['descending', 'descending', 'descending', 'descending'],
+      limit: rows,
+      member: 'metrics',
+      tail: rowCount => `"count":${rowCount}`,
+    } satisfies RowPlan<'metrics'>;
   },
 };

@@ -1,16 +1,18 @@
 import type { ShardReadName, ShardReadRequest } from '../../shared/read/contract.ts';
+import type { KeyOrder } from '../merge/key-order.ts';
 import type { RowPart } from '../merge/row-part.ts';
 
 /**
- * One read of the public API, over any number of shards. `combine` gets the rows of the shards that answered and must
- * give what one shard holding all of them would: an answer depends on rows, never on the shard they came from.
+ * One read of the public API, over any number of shards. It does no I/O of its own: it says what to ask, and makes the
+ * answer out of what the shards that answered gave. That must be what one shard holding all the data would give: it
+ * depends on rows and states, never on the shard they came from.
  */
-export interface Read<N extends ShardReadName> {
+export interface Read {
+  /** Names the read in metrics, logs and cursors. */
+  readonly name: string;
   /** Express route. */
   readonly path: string;
-  readonly shardRead: N;
-  parse(query: ReadQuery, context: ReadContext): ParsedRead<ShardReadRequest<N>>;
-  combine(parts: readonly RowPart[], request: ShardReadRequest<N>): Combined;
+  plan(query: ReadQuery, context: ReadContext): Plan | BadQuery;
 }
 
 export interface ReadQuery {
@@ -20,22 +22,78 @@ export interface ReadQuery {
 }
 
 /** Pinned once per request, before the shards are asked. */
-interface ReadContext {
+export interface ReadContext {
   readonly nowNs: bigint;
   readonly maxRows: number;
 }
 
-type ParsedRead<R> =
-  | { readonly kind: 'request'; readonly request: R }
-  | { readonly kind: 'bad'; readonly error: string };
+/** The error names the parameter, its value and what is accepted; it becomes a 400. */
+interface BadQuery {
+  readonly kind: 'bad';
+  readonly error: string;
+}
+
+export type Plan = RowPlan | StatePlan;
+
+/** Rows of all shards, merged in order and passed on as the shards rendered them. */
+export interface RowPlan<N extends ShardReadName = ShardReadName> {
+  readonly kind: 'rows';
+  readonly shardRead: N;
+  readonly request: ShardReadRequest<N>;
+  readonly order: KeyOrder;
+  /** Rows of equal identity are one row, of which the first in order stays. Without it all rows stay. */
+  readonly identity?: (key: readonly string[]) => string;
+  readonly limit: number;
+  /** Name of the member that holds the rows. */
+  readonly member: string;
+  /** JSON text of members before the rows, without braces. */
+  readonly head?: string;
+  /** JSON text of members after them. */
+  readonly tail?: (rowCount: number) => string;
+  /** What is not found when there is no row; without it no rows are an answer. */
+  readonly missing?: string;
+}
+
+/** An answer computed from partial states or from whole rows, in one round or several. */
+interface StatePlan {
+  readonly kind: 'states';
+  /**
+   * May be run again, without a shard that has failed or whose rows threw {@link BrokenPart}; what the others gave is
+   * remembered. So it keeps nothing between two runs.
+   */
+  answer(shards: ShardReads): Promise<Combined>;
+}
+
+/** Asks all shards of a read. Every round sees the same snapshot of each shard, and the same shards. */
+export interface ShardReads {
+  /** What each shard that answered gave, one part a shard. */
+  ask<N extends ShardReadName>(name: N, request: ShardReadRequest<N>): Promise<readonly RowPart[]>;
+  /** Several reads in one round; one list of parts for each, in their order. */
+  askTogether<const R extends readonly ShardQuery[]>(
+    reads: R,
+  ): Promise<{ readonly [K in keyof R]: readonly RowPart[] }>;
+  /** Slots whose traces may lie on several of the shards, because they moved; pairs, both ends included. */
+  readonly movedSlots: readonly (readonly [number, number])[];
+}
+
+export type ShardQuery = {
+  [N in ShardReadName]: { readonly name: N; readonly request: ShardReadRequest<N> };
+}[ShardReadName];
 
 export type Combined =
   /** JSON text of the answer's own members, without the braces. */
   | { readonly kind: 'found'; readonly members: string }
   /** `what` names the thing that no asked shard has. */
-  | { readonly kind: 'not-found'; readonly what: string };
+  | { readonly kind: 'not-found'; readonly what: string }
+  /** The question cannot be answered as it is. */
+  | { readonly kind: 'refused'; readonly status: 400 | 413; readonly error: string };
 
 /** A list member out of rows that stay as the shards rendered them. */
 export function rowsMember(name: string, rows: readonly string[]): string {
   return `"${name}":[${rows.join(',')}]`;
+}
+
+/** `{"a":1,"b":2}` as members of an answer. */
+export function membersOf(answer: Readonly<Record<string, unknown>>): string {
+  return JSON.stringify(answer).slice(1, -1);
 }

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { ServiceState } from '../../shared/read/contract.ts';
 import { compareUtf8 } from '../merge/key-order.ts';
-import { BrokenPart, type RowPart, rowsOf } from '../merge/row-part.ts';
-import type { Read } from './read.ts';
+import { statesOf } from '../merge/states.ts';
+import { type Combined, membersOf, type Read, type ShardReads } from './read.ts';
 
 const count = z.int().min(0);
 const serviceState: z.ZodType<ServiceState> = z.object({
@@ -14,31 +14,28 @@ const serviceState: z.ZodType<ServiceState> = z.object({
 });
 
 /** `GET /api/v1/services`: what each service did, over everything stored (read API contract §1.2). */
-export const servicesRead: Read<'services'> = {
+export const servicesRead: Read = {
+  name: 'services',
   path: '/api/v1/services',
-  shardRead: 'services',
-
-  parse() {
-    return { kind: 'request', request: {} };
-  },
-
-  combine(parts) {
-    const totals = new Map<string, Totals>();
-    for (const state of parts.flatMap(statesOf)) {
-      totals.set(state.service, add(totals.get(state.service) ?? ZERO, state));
-    }
-    const services = [...totals]
-      .sort(([nameA, a], [nameB, b]) => b.spans - a.spans || compareUtf8(nameA, nameB))
-      .map(([name, { spans, traces, errors, durationNs }]) => ({
-        name,
-        span_count: spans,
-        trace_count: traces,
-        avg_duration_ms: spans === 0 ? 0 : Number(durationNs) / spans / NANOS_PER_MS,
-        error_rate: spans === 0 ? 0 : errors / spans,
-      }));
-    return { kind: 'found', members: `"services":${JSON.stringify(services)}` };
-  },
+  plan: () => ({ kind: 'states', answer: answerServices }),
 };
+
+async function answerServices(shards: ShardReads): Promise<Combined> {
+  const totals = new Map<string, Totals>();
+  for (const state of statesOf(await shards.ask('services', {}), serviceState)) {
+    totals.set(state.service, add(totals.get(state.service) ?? ZERO, state));
+  }
+  const services = [...totals]
+    .sort(([nameA, a], [nameB, b]) => b.spans - a.spans || compareUtf8(nameA, nameB))
+    .map(([name, { spans, traces, errors, durationNs }]) => ({
+      name,
+      span_count: spans,
+      trace_count: traces,
+      avg_duration_ms: spans === 0 ? 0 : Number(durationNs) / spans / NANOS_PER_MS,
+      error_rate: spans === 0 ? 0 : errors / spans,
+    }));
+  return { kind: 'found', members: membersOf({ services }) };
+}
 
 const NANOS_PER_MS = 1e6;
 
@@ -59,14 +56,4 @@ function add(total: Totals, state: ServiceState): Totals {
     errors: total.errors + state.error_count,
     durationNs: total.durationNs + BigInt(state.duration_sum_ns),
   };
-}
-
-function statesOf(part: RowPart): ServiceState[] {
-  return Array.from(rowsOf(part), ({ rowJson }) => {
-    try {
-      return serviceState.parse(JSON.parse(rowJson));
-    } catch (error) {
-      throw new BrokenPart(part.shardId, 'sent a malformed service', { cause: error });
-    }
-  });
 }

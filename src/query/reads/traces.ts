@@ -1,16 +1,15 @@
 import { SPAN_STATUSES } from '../../shared/read/contract.ts';
-import { mergeRows } from '../merge/k-way.ts';
 import { anyText, milliseconds, parseParams, rowLimit, windowStart, word } from '../params.ts';
-import { type Read, rowsMember } from './read.ts';
+import type { Read, RowPlan } from './read.ts';
 
 const DEFAULT_LIMIT = 100;
 
 /** `GET /api/v1/traces`: the spans that match, newest first (read API contract §1.1). */
-export const tracesRead: Read<'spans'> = {
+export const tracesRead: Read = {
+  name: 'traces',
   path: '/api/v1/traces',
-  shardRead: 'spans',
 
-  parse({ search }, { nowNs, maxRows }) {
+  plan({ search }, { nowNs, maxRows }) {
     const parsed = parseParams(search, {
       service: anyText,
       operation: anyText,
@@ -23,8 +22,10 @@ export const tracesRead: Read<'spans'> = {
     });
     if (parsed.kind === 'bad') return parsed;
     const { service, operation, min_duration_ms, max_duration_ms, status, last, limit, text } = parsed.values;
+    const rows = limit ?? Math.min(DEFAULT_LIMIT, maxRows);
     return {
-      kind: 'request',
+      kind: 'rows',
+      shardRead: 'spans',
       request: {
         service,
         operation,
@@ -34,19 +35,13 @@ export const tracesRead: Read<'spans'> = {
         fromNs: last,
         attributes: search.getAll('attribute').flatMap(attributeOf),
         text,
-        limit: limit ?? Math.min(DEFAULT_LIMIT, maxRows),
+        limit: rows,
       },
-    };
-  },
-
-  combine(parts, { limit }) {
-    const spans = mergeRows({
-      parts,
       order: ['descending', 'descending', 'descending'],
-      limit,
       identity: ([, traceId, spanId]) => `${traceId} ${spanId}`,
-    });
-    return { kind: 'found', members: rowsMember('spans', spans) };
+      limit: rows,
+      member: 'spans',
+    } satisfies RowPlan<'spans'>;
   },
 };
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readRowBody } from '../../../src/query/row-body.ts';
+import { readRowBodies } from '../../../src/query/row-body.ts';
 import { ndjson } from '../../support/stub-shard.ts';
 
 const rows = [
@@ -7,6 +7,7 @@ const rows = [
   { key: ['1'], row: { text: 'eins' } },
 ];
 const LIMIT_BYTES = 1024 * 1024;
+const ONE = { count: 1, maxBytes: LIMIT_BYTES };
 
 async function* chunked(body: string | Buffer, chunkBytes: number): AsyncGenerator<Buffer> {
   const bytes = Buffer.from(body);
@@ -15,16 +16,17 @@ async function* chunked(body: string | Buffer, chunkBytes: number): AsyncGenerat
   }
 }
 
-describe('readRowBody', () => {
+describe('readRowBodies', () => {
   it.each([1, 2, 7, 4096])('joins an answer that comes in chunks of %d bytes', async chunkBytes => {
-    const body = await readRowBody(chunked(ndjson(rows, { truncated: true }), chunkBytes), LIMIT_BYTES);
-    expect(body).toMatchObject({ kind: 'whole', rows: 2, truncated: true });
+    const body = await readRowBodies(chunked(ndjson(rows, { truncated: true }), chunkBytes), ONE);
+    expect(body).toMatchObject({ kind: 'whole', asOf: '1', bodies: [{ rows: 2, truncated: true }] });
     const lines = ndjson(rows).split('\n').slice(0, 2).join('\n');
-    expect(body.kind === 'whole' && body.lines.toString()).toBe(`${lines}\n`);
+    expect(body.kind === 'whole' && body.bodies[0]?.lines.toString()).toBe(`${lines}\n`);
   });
 
   it('takes an answer without rows', async () => {
-    expect(await readRowBody(chunked(ndjson([]), 10), LIMIT_BYTES)).toMatchObject({ kind: 'whole', rows: 0 });
+    const body = await readRowBodies(chunked(ndjson([]), 10), ONE);
+    expect(body).toMatchObject({ kind: 'whole', bodies: [{ rows: 0 }] });
   });
 
   it.each([
@@ -38,15 +40,29 @@ describe('readRowBody', () => {
     ['lacks the last newline', ndjson(rows).slice(0, -1), 'answer ended without its trailer'],
     ['has a broken trailer', '{"end":{"rows":\n', 'answer ended without its trailer'],
     ['has a trailer without content', '{"end":null}\n', 'answer ended without its trailer'],
-    [
-      'has a trailer in its middle',
-      `${ndjson(rows)}${ndjson(rows)}`,
-      'answer has 5 rows but its trailer says 2',
-    ],
+    ['has a second answer behind it', `${ndjson(rows)}${ndjson(rows)}`, 'gave 2 answers to 1 reads'],
     ['lost a row', ndjson(rows, { rows: 3 }), 'answer has 2 rows but its trailer says 3'],
     ['is of another kind', '<html></html>\n', 'answer ended without its trailer'],
   ])('refuses an answer that %s', async (_what, body, reason) => {
-    expect(await readRowBody(chunked(body, 64), LIMIT_BYTES)).toEqual({ kind: 'broken', reason });
+    expect(await readRowBodies(chunked(body, 64), ONE)).toEqual({ kind: 'broken', reason });
+  });
+
+  it('takes several answers apart, empty ones too', async () => {
+    const whole = `${ndjson([])}${ndjson(rows)}${ndjson([])}`;
+    const body = await readRowBodies(chunked(whole, 7), { ...ONE, count: 3 });
+    expect(body).toMatchObject({ kind: 'whole', bodies: [{ rows: 0 }, { rows: 2 }, { rows: 0 }] });
+  });
+
+  it.each([
+    ['lack the last', `${ndjson(rows)}`, 'answer ended without its trailer'],
+    [
+      'are of two commits',
+      `${ndjson(rows)}${ndjson(rows).replace('"asOf":"1"', '"asOf":"2"')}`,
+      'answered at two commits',
+    ],
+  ])('refuses several answers that %s', async (_what, whole, reason) => {
+    const body = await readRowBodies(chunked(whole, 64), { ...ONE, count: 2 });
+    expect(body).toEqual({ kind: 'broken', reason });
   });
 
   it('stops reading an answer above the cap and names the cap', async () => {
@@ -57,7 +73,7 @@ describe('readRowBody', () => {
         yield await Promise.resolve(Buffer.alloc(1024));
       }
     }
-    const body = await readRowBody(endless(), LIMIT_BYTES);
+    const body = await readRowBodies(endless(), ONE);
     expect(body).toEqual({ kind: 'broken', reason: 'answer is larger than 1 MiB' });
     expect(read).toBeLessThanOrEqual(LIMIT_BYTES + 1024);
   });

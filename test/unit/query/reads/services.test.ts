@@ -4,14 +4,15 @@ import { BrokenPart, type RowPart } from '../../../../src/query/merge/row-part.t
 import { servicesRead } from '../../../../src/query/reads/services.ts';
 import type { ServiceState } from '../../../../src/shared/read/contract.ts';
 import { rowLine } from '../../../../src/shared/read/ndjson.ts';
+import { answerOf } from '../../../support/plan.ts';
 
 function part(shardId: string, states: readonly ServiceState[]): RowPart {
   const lines = states.map(state => rowLine([state.service], JSON.stringify(state)));
   return { shardId, lines: Buffer.from(lines.join('')) };
 }
 
-function combine(...parts: RowPart[]): unknown[] {
-  const combined = servicesRead.combine(parts, {});
+async function combine(...parts: RowPart[]): Promise<unknown[]> {
+  const combined = await answerOf(servicesRead, '', () => parts);
   if (combined.kind !== 'found') throw new Error('services are always found');
   return JSON.parse(`{${combined.members}}`).services;
 }
@@ -25,31 +26,35 @@ const state = (service: string, spans: number, sum = '0', errors = 0): ServiceSt
 });
 
 describe('services', () => {
-  it('have their average and error rate from the sums of all shards, not from averages', () => {
+  it('have their average and error rate from the sums of all shards, not from averages', async () => {
     const slow = state('web', 1, '900000000', 1);
     const fast = state('web', 99, '99000000', 0);
-    expect(combine(part('s0', [slow]), part('s1', [fast]))).toEqual([
+    expect(await combine(part('s0', [slow]), part('s1', [fast]))).toEqual([
       { name: 'web', span_count: 100, trace_count: 100, avg_duration_ms: 9.99, error_rate: 0.01 },
     ]);
   });
 
-  it('are ordered by spans, then by name as UTF-8', () => {
+  it('are ordered by spans, then by name as UTF-8', async () => {
     const states = [state('\uffee', 1), state('a', 1), state('big', 5), state('😀', 1)];
-    expect(combine(part('s0', states))).toMatchObject(['big', 'a', '\uffee', '😀'].map(name => ({ name })));
+    expect(await combine(part('s0', states))).toMatchObject(
+      ['big', 'a', '\uffee', '😀'].map(name => ({ name })),
+    );
   });
 
-  it('without spans have an average and an error rate of 0', () => {
-    expect(combine(part('s0', [state('idle', 0)]))).toMatchObject([{ avg_duration_ms: 0, error_rate: 0 }]);
+  it('without spans have an average and an error rate of 0', async () => {
+    expect(await combine(part('s0', [state('idle', 0)]))).toMatchObject([
+      { avg_duration_ms: 0, error_rate: 0 },
+    ]);
   });
 
-  it('do not depend on how spans are spread over shards', () => {
+  it('do not depend on how spans are spread over shards', async () => {
     const span = fc.record({
       service: fc.constantFrom('a', 'b', 'c'),
       durationNs: fc.bigInt(-(2n ** 62n), 2n ** 62n),
       shard: fc.nat(3),
     });
-    fc.assert(
-      fc.property(fc.array(span, { maxLength: 40 }), spans => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(span, { maxLength: 40 }), async spans => {
         const spread = [0, 1, 2, 3].map(shard =>
           part(
             `s${shard}`,
@@ -62,16 +67,16 @@ describe('services', () => {
           's0',
           spans.map(each => state(each.service, 1, String(each.durationNs))),
         );
-        expect(combine(...spread)).toEqual(combine(whole));
+        expect(await combine(...spread)).toEqual(await combine(whole));
       }),
     );
   });
 
   it.each(['{"service":"a"}', '{"service":"a","span_count":1.5}', 'null', 'nonsense'])(
     'blame the shard that sends %s',
-    rowJson => {
+    async rowJson => {
       const broken = { shardId: 's1', lines: Buffer.from(rowLine(['a'], rowJson)) };
-      expect(() => combine(part('s0', []), broken)).toThrow(BrokenPart);
+      await expect(combine(part('s0', []), broken)).rejects.toThrow(BrokenPart);
     },
   );
 });
