@@ -97,7 +97,11 @@ async function answerRows(plan: RowPlan, asked: Asked): Promise<Answer> {
       return answerOf(combined, slots, { isStrict });
     }
     case 'gone':
-      return envelope(410, completenessOf(outcome.slots), errorMember(`the cursor cannot go on: ${outcome.reason}`));
+      return envelope(
+        410,
+        completenessOf(outcome.slots),
+        errorMember(`the cursor cannot go on: ${outcome.reason}`),
+      );
     case 'too-large':
       return refusal(413, tooLarge(plan));
   }
@@ -115,5 +119,7 @@ const BYTES_PER_MIB = 1024 * 1024;
 
 function tooLarge({ isPaged = false }: RowPlan): string {
   const most = `partial=false holds at most ${MAX_HELD_BYTES / BYTES_PER_MIB} MiB of rows, and there are more`;
-  return isPaged ? `${most}: lower limit or last, or leave partial=false out` : `${most}: leave partial=false out`;
+  return isPaged
+    ? `${most}: lower limit or last, or leave partial=false out`
+    : `${most}: leave partial=false out`;
 }
