@@ -115,7 +115,6 @@ export async function openTestStore(options: StoreOptions = {}): Promise<TestSto
         reserve,
         limits: { maxAgeMs: 30 * DAY_MS, maxBytes: 2 ** 40, evalAgeMs: 365 * DAY_MS, ...limits },
         ...times,
-        ...threshold,
         clock,
         logger,
         lookEveryMs: 20,

@@ -44,7 +44,7 @@ interface Exclusive<T> {
 }
 
 export interface WriterOptions {
-  readonly database: Pick<Database, 'connect' | 'reopenIfInvalidated'>;
+  readonly database: Pick<Database, 'connectAtOnce' | 'reopenIfInvalidated'>;
   /** Why nothing can be stored now, asked before each transaction; `undefined` when it can. */
   readonly refusal?: () => Promise<string | undefined>;
   readonly clock: Clock;
@@ -198,8 +198,8 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
   };
 }
 
-async function connectStore(database: Pick<Database, 'connect'>): Promise<Store> {
-  const connection = await database.connect();
+async function connectStore(database: Pick<Database, 'connectAtOnce'>): Promise<Store> {
+  const connection = await database.connectAtOnce();
   try {
     return await openStore(connection);
   } catch (error) {

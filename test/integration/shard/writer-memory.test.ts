@@ -35,7 +35,7 @@ afterEach(async () => {
 async function startWriter(freeMemory: () => Promise<boolean>): Promise<void> {
   writer = await createWriter({
     database: {
-      connect: () => instance.connect(),
+      connectAtOnce: () => instance.connect(),
       reopenIfInvalidated: () => Promise.resolve(false),
     },
     clock: { now: () => 1_700_000_000_000 },

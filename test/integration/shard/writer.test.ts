@@ -216,7 +216,7 @@ describe('the writer', () => {
     const opened: DuckDBConnection[] = [];
     const closed: DuckDBConnection[] = [];
     let isFailing = false;
-    const connect = async () => {
+    const connectAtOnce = async () => {
       const connection = await database.connect();
       const close = connection.closeSync.bind(connection);
       connection.closeSync = () => {
@@ -228,7 +228,7 @@ describe('the writer', () => {
       return connection;
     };
     await writer.stop();
-    await openWriter({ ...database, connect });
+    await openWriter({ ...database, connectAtOnce });
     isFailing = true;
     expect((await writer.write(badBatch('bad'))).kind).toBe('failed');
     expect(opened).toHaveLength(2);
