@@ -79,7 +79,7 @@ export async function openTestStore(options: StoreOptions = {}): Promise<TestSto
         slices: [{ exportId: undefined, records: { ...emptyRecords(), ...records } }],
       };
       const outcome = await writer.write(batch);
-      if (outcome.kind === 'failed') throw new Error(outcome.reason);
+      if (outcome.kind !== 'stored') throw new Error(outcome.reason);
     },
     async values(sql) {
       const connection = await database.connect();
