@@ -1,4 +1,5 @@
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import { remedyOf } from './shortage.ts';
 import { UnusableDataError } from './unusable-data-error.ts';
 
 export interface InstanceOptions {
@@ -19,7 +20,7 @@ export function checkpointBytesOf({ memoryLimitBytes, checkpointBytes }: Instanc
 /**
  * Opens a DuckDB file whose folder this process holds, replaying its WAL.
  * @param changes settings that differ for this use
- * @throws UnusableDataError when the file is damaged or cannot be read
+ * @throws UnusableDataError when the file is damaged or cannot be read, or memory or room on the disk is short
  */
 export async function openInstance(
   path: string,
@@ -39,10 +40,10 @@ export async function openInstance(
       ...changes,
     });
   } catch (error) {
-    throw new UnusableDataError(
-      `cannot open the shard's data in ${path}: ${firstLine(error)}; restore the folder from a copy, or move it away to start empty`,
-      { cause: error },
-    );
+    const remedy = remedyOf(error) ?? 'restore the folder from a copy, or move it away to start empty';
+    throw new UnusableDataError(`cannot open the shard's data in ${path}: ${firstLine(error)}; ${remedy}`, {
+      cause: error,
+    });
   }
 }
 

@@ -13,6 +13,7 @@ import {
 } from './commit.ts';
 import type { Database } from './database.ts';
 import { firstLine } from './instance.ts';
+import { isOutOfMemory } from './shortage.ts';
 import { rowCount } from './tables.ts';
 
 type WriteOutcome =
@@ -236,13 +237,6 @@ async function connectStore(database: Pick<Database, 'connectAtOnce'>): Promise<
     connection.closeSync();
     throw error;
   }
-}
-
-/** As queries fail, as appenders do, and as both and COMMIT do when no more of the memory may be put on the disk. */
-const OUT_OF_MEMORY = /^Out of Memory Error|could not allocate block|failed to offload data block/;
-
-function isOutOfMemory(error: unknown): boolean {
-  return error instanceof Error && OUT_OF_MEMORY.test(error.message);
 }
 
 function outcomeOf(attempt: Attempt, batch: RecordBatch): WriteOutcome {
