@@ -24,7 +24,7 @@ export interface StubShard {
   stop(): Promise<void>;
 }
 
-type Behaviour = (response: ServerResponse, request: IncomingMessage) => void;
+type Behaviour = (response: ServerResponse, request: IncomingMessage, body?: unknown) => void;
 
 /** A shard over a real socket that speaks the internal read contract, well or badly. */
 export async function startStubShard(id: string, behave: Behaviour, ready = true): Promise<StubShard> {
@@ -38,8 +38,9 @@ export async function startStubShard(id: string, behave: Behaviour, ready = true
     response.once('close', () => {
       if (!response.writableFinished) cancelled.resolve();
     });
-    reads.push({ path: request.url ?? '', body: JSON.parse(await text(request)) });
-    behave(response, request);
+    const body: unknown = JSON.parse(await text(request));
+    reads.push({ path: request.url ?? '', body });
+    behave(response, request, body);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
