@@ -13,7 +13,7 @@ export function shardReads(give: Give, movedSlots: ShardReads['movedSlots'] = []
     movedSlots,
     ask: (name, request) => Promise.resolve(give({ name, request } as ShardQuery)),
     askTogether: (async (reads: readonly ShardQuery[]) =>
-      Promise.all(reads.map(read => give(read)))) as ShardReads['askTogether'],
+      Promise.all(reads.map(read => Promise.resolve(give(read))))) as ShardReads['askTogether'],
   };
 }
 
