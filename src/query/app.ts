@@ -13,10 +13,13 @@ import { summaryRead } from './reads/summary.ts';
 import { traceRead } from './reads/trace.ts';
 import { tracesRead } from './reads/traces.ts';
 import { type ReadDeps, runRead } from './run-read.ts';
+import { sendAnswer } from './send-answer.ts';
 
 export interface AppDeps extends ReadDeps {
   readonly readiness: () => Promise<Readiness>;
   readonly logger: Logger;
+  /** How long a client may take nothing of its answer; see {@link dropWhenStalled}. */
+  readonly stallMs?: number | undefined;
 }
 
 /** The routes of the read API. Every error is JSON. */
@@ -62,7 +65,7 @@ export function createApp(deps: AppDeps): Express {
 
 async function answerRead(
   read: Read,
-  deps: ReadDeps,
+  deps: AppDeps,
   { request, response }: { readonly request: Request; readonly response: Response },
 ): Promise<void> {
   const gone = new AbortController();
@@ -70,7 +73,7 @@ async function answerRead(
   const query = { path: request.params as Record<string, string>, search: searchOf(request.url) };
   const answer = await runRead(read, deps, { query, signal: gone.signal });
   if (gone.signal.aborted) return;
-  response.status(answer.status).set(answer.headers).type('json').send(answer.body);
+  await sendAnswer(answer, response, deps.stallMs);
 }
 
 async function answerBlob(
