@@ -35,7 +35,9 @@ async function comment(readUrl: string | undefined, number: number): Promise<voi
   expect(status).toBe(200);
 }
 
-const COMPLETENESS = /,"partial":false,"shards":\{"total":\d,"ok":\d,"failed":\[\]\}\}$/;
+/** A cursor names the shards. */
+const COMPLETENESS =
+  /(,"next_cursor":"[^"]+")?,"partial":false,"shards":\{"total":\d,"ok":\d,"failed":\[\]\}\}$/;
 
 describe('three shards answer exactly like one', () => {
   it.each([
@@ -61,6 +63,21 @@ describe('three shards answer exactly like one', () => {
     expect(split.text.replace(COMPLETENESS, '')).toBe(whole.text.replace(COMPLETENESS, ''));
     expect((await three.query.get(path)).text).toBe(split.text);
   });
+});
+
+it('comments can be paged through, each of them once', async () => {
+  const found: unknown[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await three.query.get(
+      `/api/v1/comments?limit=3${cursor === undefined ? '' : `&cursor=${cursor}`}`,
+    );
+    const { comments, next_cursor } = page.body as { comments: unknown[]; next_cursor?: string };
+    found.push(...comments);
+    cursor = next_cursor;
+  } while (cursor !== undefined);
+  expect(found).toHaveLength(20);
+  expect(found).toEqual((await three.query.get('/api/v1/comments')).body.comments);
 });
 
 it('anomalies are the services that fail more often or are slower than over six hours', async () => {

@@ -70,11 +70,7 @@ function pageFor({ limit, isUnique = false, search = '' }: Asked): Page {
   return page;
 }
 
-async function ask(
-  shards: readonly MemoryShard[],
-  asked: Asked,
-  maxHeldBytes?: number,
-): Promise<RowsOutcome> {
+async function ask(shards: readonly MemoryShard[], asked: Asked, maxHeldBytes?: number): Promise<RowsOutcome> {
   return runRows({
     page: pageFor(asked),
     shards: shards.map(({ id }) => shardSpec(id, 1)),
@@ -104,10 +100,7 @@ async function answerOf(outcome: RowsOutcome): Promise<Answer> {
 /** Written on its own terms: what a single shard with all the rows would give. */
 function wholeOf(shards: readonly MemoryShard[], isUnique = false): unknown[] {
   const seen = new Set<string>();
-  return sortRows(
-    shards.flatMap(({ rows }) => rows),
-    ORDER,
-  )
+  return sortRows(shards.flatMap(({ rows }) => rows), ORDER)
     .filter(({ key }) => {
       const id = key.slice(1).join();
       return !isUnique || (!seen.has(id) && seen.add(id));
@@ -157,11 +150,7 @@ describe('rows that stream in', () => {
     await fc.assert(
       fc.asyncProperty(shardsArbitrary, fc.integer({ min: 1, max: 1500 }), async (shards, bytes) => {
         const id = `s${shards.length}`;
-        const broken = {
-          rows: failing.rows ?? [],
-          id,
-          fault: { kind: 'breaks', afterBytes: bytes },
-        } as const;
+        const broken = { rows: failing.rows ?? [], id, fault: { kind: 'breaks', afterBytes: bytes } } as const;
         const outcome = await ask([...shards, broken], { limit: 1000 }, 1);
         const { rows, missing } = await answerOf(outcome);
         const given = rows.map(each => JSON.stringify(each));

@@ -31,7 +31,8 @@ interface PageRequest {
 /** Sorted as a shard sorts: by key, and rows of equal key by what they say. */
 export function sortRows(rows: readonly MemoryRow[], order: KeyOrder): MemoryRow[] {
   return rows.toSorted(
-    (a, b) => compareKeys(a.key, b.key, order) || Buffer.compare(Buffer.from(b.json), Buffer.from(a.json)),
+    (a, b) =>
+      compareKeys(a.key, b.key, order) || Buffer.compare(Buffer.from(b.json), Buffer.from(a.json)),
   );
 }
 

@@ -51,5 +51,5 @@ export async function membersOf(
   if (plan.kind !== 'states') throw new Error(`${read.name} has no states: ${JSON.stringify(plan)}`);
   const combined = await plan.answer(shards);
   if (combined.kind !== 'found') throw new Error(JSON.stringify(combined));
-  return combined.members;
+  return String(combined.members);
 }

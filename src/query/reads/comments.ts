@@ -48,6 +48,7 @@ export const commentsRead: Read = {
       order: ['descending', 'descending'],
       identity,
       limit,
+      isPaged: true,
       member: 'comments',
       tail: rowCount => `"count":${rowCount}`,
     } satisfies RowPlan<'comments'>;

@@ -102,7 +102,11 @@ async function hold(page: Page, all: readonly ShardRows[], maxBytes: number): Pr
   }
 }
 
-async function* piecesOf(page: Page, all: readonly ShardRows[], gathered: Gatherer): AsyncGenerator<Buffer> {
+async function* piecesOf(
+  page: Page,
+  all: readonly ShardRows[],
+  gathered: Gatherer,
+): AsyncGenerator<Buffer> {
   try {
     yield opening(page);
     yield* slices(gathered.take());
