@@ -194,3 +194,17 @@ describe('without one of its shards', () => {
     },
   );
 });
+
+it('shards that may not tell all that they have are left out, and named', async () => {
+  const terse = await startCluster(2, {}, { maxAnswerRows: 20 });
+  try {
+    await load(data, terse.shards);
+    for (const path of ['/api/v1/summary?last=1d', '/api/v1/anomalies?last=4h&baseline=8h']) {
+      const { status, body } = await terse.query.get(path);
+      expect(status).toBe(200);
+      expect(body).toMatchObject({ partial: true, shards: { total: 2, ok: 0 } });
+    }
+  } finally {
+    await terse.stop();
+  }
+});

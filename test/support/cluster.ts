@@ -1,4 +1,5 @@
 import type { QueryOptions } from '../../src/query/create-query.ts';
+import type { ShardOptions } from '../../src/shard/create-shard.ts';
 import { type QueryHarness, startQuery } from './query-harness.ts';
 import { shardSpec } from './stub-shard.ts';
 import { startTestShard, type TestShard } from './test-shard.ts';
@@ -13,8 +14,9 @@ export interface Cluster {
 export async function startCluster(
   shardCount: number,
   options: Partial<QueryOptions> = {},
+  shardOptions: Partial<ShardOptions> = {},
 ): Promise<Cluster> {
-  const shards = await Promise.all(Array.from({ length: shardCount }, () => startTestShard()));
+  const shards = await Promise.all(Array.from({ length: shardCount }, () => startTestShard(shardOptions)));
   const specs = shards.map(({ readUrl }, index) => shardSpec(`s${index}`, Number(new URL(readUrl).port)));
   const query = await startQuery(specs, { timeoutMs: 20_000, ...options });
   return {
