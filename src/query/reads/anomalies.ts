@@ -106,14 +106,17 @@ function nameAndCount({ names: [service = ''], count }: Group): [string, number]
   return [service, count];
 }
 
+/** Two buckets per power of two: few for so many services, and yet too narrow to hold a rise by half. */
+const P95 = { p: 0.95, scale: 1 };
+
 /** Bucket counts rule out most services already; only the percentiles of the others are looked for to the end. */
 function* latencyAnomalies(
   windows: Both<Window>,
   services: readonly string[],
 ): Rounds<(Anomaly | undefined)[]> {
   const [current, baseline] = yield* together(
-    searchServices(windows.current, services, 0.95),
-    searchServices(windows.baseline, services, 0.95),
+    searchServices(windows.current, services, P95),
+    searchServices(windows.baseline, services, P95),
   );
   const suspects = services.filter(service => canBeSlower(current.get(service), baseline.get(service)));
   const [currentP95, baselineP95] = yield* together(

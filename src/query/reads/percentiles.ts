@@ -21,7 +21,7 @@ export interface Search {
   readonly held: ReadonlyMap<string, number>;
 }
 
-/** Buckets per power of two are 2^scale: few when there is a list of them for every service. */
+/** Buckets per power of two are 2^scale. */
 const SCALE = { overall: 6, byService: 3 };
 
 /** The percentiles of all durations of a window, in nanoseconds; `undefined` when there are none. */
@@ -40,18 +40,19 @@ export function* servicePercentiles(
   services: readonly string[],
   p: number,
 ): Rounds<ReadonlyMap<string, bigint>> {
-  return yield* settleByService(window, yield* searchServices(window, services, p));
+  const searches = yield* searchServices(window, services, { p, scale: SCALE.byService });
+  return yield* settleByService(window, searches);
 }
 
 /** The first round only: where the percentiles must be. */
 export function* searchServices(
   window: Window,
   services: readonly string[],
-  p: number,
+  { p, scale }: { readonly p: number; readonly scale: number },
 ): Rounds<ReadonlyMap<string, Search>> {
   const searches = new Map<string, Search>();
   for (const piece of piecesOf(services, SERVICES_AT_ONCE)) {
-    const request = { ...window, services: piece, byService: true, scale: SCALE.byService };
+    const request = { ...window, services: piece, byService: true, scale };
     const buckets = shardStatesOf(yield* ask('durationBuckets', request), durationBucket);
     for (const [service, ofService] of Map.groupBy(buckets, ({ state }) => state.service ?? '')) {
       searches.set(service, searchIn(ofService, p, service));
