@@ -19,6 +19,8 @@ export interface QueryOptions {
   readonly timeoutMs: number;
   /** Largest `limit` of a read. */
   readonly maxRows: number;
+  /** Groups (services, operations, names) of one shard that an aggregate may look at. */
+  readonly maxGroups: number;
   /** Shards that must be ready for `/readyz` to be 200. */
   readonly readyQuorum: number;
   /** How long a client may take nothing of its answer. */

@@ -19,6 +19,7 @@ export interface ReadDeps {
   /** Deadline of a read; a request can only lower it. */
   readonly timeoutMs: number;
   readonly maxRows: number;
+  readonly maxGroups: number;
 }
 
 /** Parameters of every read: how long to wait, and whether an incomplete answer will do. */
@@ -34,7 +35,7 @@ export async function runRead(
   const answerParams = parseParams(query.search, ANSWER_PARAMS);
   if (answerParams.kind === 'bad') return refusal(400, answerParams.error);
   const nowNs = BigInt(deps.clock.now()) * NANOS_PER_MS;
-  const plan = read.plan(query, { nowNs, maxRows: deps.maxRows });
+  const plan = read.plan(query, { nowNs, maxRows: deps.maxRows, maxGroups: deps.maxGroups });
   if (plan.kind === 'bad') return refusal(400, plan.error);
 
   const { timeout = deps.timeoutMs, partial = true } = answerParams.values;

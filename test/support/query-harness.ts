@@ -37,6 +37,7 @@ export async function startQuery(
     topology: () => topology,
     timeoutMs: 400,
     maxRows: 1000,
+    maxGroups: 1000,
     readyQuorum: 1,
     logger: pino({ level: 'silent' }),
     clock: { now: () => 1_700_000_000_000 },

@@ -25,7 +25,7 @@ export interface StubShard {
   stop(): Promise<void>;
 }
 
-type Behaviour = (response: ServerResponse, request: IncomingMessage) => void;
+type Behaviour = (response: ServerResponse, request: IncomingMessage, body?: unknown) => void;
 
 /** A shard over a real socket that speaks the internal read contract, well or badly. */
 export async function startStubShard(id: string, behave: Behaviour, ready = true): Promise<StubShard> {
@@ -40,8 +40,9 @@ export async function startStubShard(id: string, behave: Behaviour, ready = true
       if (!response.writableFinished) cancelled.resolve();
     });
     response.setHeader(AS_OF_HEADER, '1');
-    reads.push({ path: request.url ?? '', body: JSON.parse(await text(request)) });
-    behave(response, request);
+    const body: unknown = JSON.parse(await text(request));
+    reads.push({ path: request.url ?? '', body });
+    behave(response, request, body);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -26,6 +26,7 @@ export async function startQuery(
       topology: topology.current,
       timeoutMs: query.timeout,
       maxRows: query.maxRows,
+      maxGroups: query.maxGroups,
       readyQuorum: query.readyQuorum,
       logger,
       clock: systemClock,

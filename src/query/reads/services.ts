@@ -1,28 +1,26 @@
-import { z } from 'zod';
 import type { ServiceState } from '../../shared/read/contract.ts';
+import { milliseconds, ratio } from '../merge/figures.ts';
 import { compareUtf8 } from '../merge/key-order.ts';
-import { statesOf } from '../merge/states.ts';
+import { serviceState, statesOf } from '../merge/states.ts';
+import { distinctTraces, slotsCountedById } from './distinct-traces.ts';
 import { type Combined, membersOf, type Read, type ShardReads } from './read.ts';
-
-const count = z.int().min(0);
-const serviceState: z.ZodType<ServiceState> = z.object({
-  service: z.string(),
-  span_count: count,
-  trace_count: count,
-  error_count: count,
-  duration_sum_ns: z.string().regex(/^-?\d{1,39}$/),
-});
+import { ask, type Rounds, runRounds, together } from './rounds.ts';
 
 /** `GET /api/v1/services`: what each service did, over everything stored (read API contract §1.2). */
 export const servicesRead: Read = {
   name: 'services',
   path: '/api/v1/services',
-  plan: () => ({ kind: 'states', answer: answerServices }),
+  plan: () => ({ kind: 'states', answer: shards => runRounds(shards, answerServices(shards.movedSlots)) }),
 };
 
-async function answerServices(shards: ShardReads): Promise<Combined> {
+function* answerServices(movedSlots: ShardReads['movedSlots']): Rounds<Combined> {
+  const slots = slotsCountedById(movedSlots);
+  const [parts, movedTraces] = yield* together(
+    ask('services', { slotsElsewhere: slots }),
+    distinctTraces({ slots, byService: true }),
+  );
   const totals = new Map<string, Totals>();
-  for (const state of statesOf(await shards.ask('services', {}), serviceState)) {
+  for (const state of statesOf(parts, serviceState)) {
     totals.set(state.service, add(totals.get(state.service) ?? ZERO, state));
   }
   const services = [...totals]
@@ -30,14 +28,12 @@ async function answerServices(shards: ShardReads): Promise<Combined> {
     .map(([name, { spans, traces, errors, durationNs }]) => ({
       name,
       span_count: spans,
-      trace_count: traces,
-      avg_duration_ms: spans === 0 ? 0 : Number(durationNs) / spans / NANOS_PER_MS,
-      error_rate: spans === 0 ? 0 : errors / spans,
+      trace_count: traces + (movedTraces.get(name) ?? 0),
+      avg_duration_ms: ratio(milliseconds(durationNs), spans),
+      error_rate: ratio(errors, spans),
     }));
   return { kind: 'found', members: membersOf({ services }) };
 }
-
-const NANOS_PER_MS = 1e6;
 
 /** Integers only, so that the order of the additions cannot show in the answer. */
 interface Totals {

@@ -178,6 +178,9 @@ export const configSchema = z.strictObject({
       maxRows: wholeNumber({ min: 1, max: 4_294_967_295, fallback: 100_000 }).describe(
         'Largest `limit` of a read.',
       ),
+      maxGroups: wholeNumber({ min: 100, max: 1_000_000, fallback: 20_000 }).describe(
+        'Most services, failing operations or metric names of one shard that a summary or anomalies may have to look at.',
+      ),
       readyQuorum: wholeNumber({ min: 1, max: 10_000, fallback: 1 }).describe(
         'Shards that must be ready for `/readyz` to be 200.',
       ),
