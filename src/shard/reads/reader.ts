@@ -3,6 +3,7 @@ import type { ParsedShardRead, ShardReadName } from '../../shared/read/contract.
 import type { Hash } from '../../shared/topology/hash.ts';
 import type { Database } from '../store/database.ts';
 import { keepInterrupting } from '../store/interrupt.ts';
+import { createAnswerRoom } from './answer-room.ts';
 import type { SnapshotCall } from './call.ts';
 import { type AnswerCaps, capped } from './capped.ts';
 import { readComments } from './comments.ts';
@@ -12,7 +13,6 @@ import { readGroupCounts } from './group-counts.ts';
 import { readHoldings } from './holdings.ts';
 import { readLogs } from './logs.ts';
 import { readMetrics } from './metrics.ts';
-import { createPageSizer } from './page-sizer.ts';
 import type { ReadContext, ShardRead } from './read.ts';
 import { createServiceTotals } from './service-totals.ts';
 import { readServices } from './services.ts';
@@ -82,10 +82,10 @@ async function readAll(
   const { asOf } = snapshot;
   const answers: Iterable<string>[] = [];
   for (const each of call.calls) {
-    const pages = createPageSizer(caps.maxBytes);
-    const context = { connection, hash, serviceTotals, asOf, mostRows: caps.maxRows + 1, pages };
+    const room = createAnswerRoom(caps.maxBytes);
+    const context = { connection, hash, serviceTotals, asOf, mostRows: caps.maxRows + 1, room };
     const lines = await dispatch(context, each);
-    answers.push(capped(lines, { asOf, caps, isCut: pages.isCut() }));
+    answers.push(capped(lines, { asOf, caps, isCut: room.isCut() }));
   }
   await connection.run('COMMIT');
   return { kind: 'read', lines: chained(answers) };

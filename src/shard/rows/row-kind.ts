@@ -19,11 +19,6 @@ export interface RowKind<Stored> {
 
 type Selected = Pick<RowKind<unknown>, 'columns'>;
 
-/** SQL for the bytes of a row's texts, which are what makes rows large. */
-export function textBytes({ texts }: Pick<RowKind<unknown>, 'texts'>): string {
-  return texts.map(column => `coalesce(strlen(${column}), 0)`).join(' + ');
-}
-
 export function columnList(kind: Selected): string {
   return kind.columns.join(', ');
 }
