@@ -39,6 +39,19 @@ export function joinRows(results: readonly QueryRows[]): QueryRows {
   };
 }
 
+/** Those of the rows at some positions. */
+export function pickRows(result: QueryRows, positions: ReadonlySet<number>): QueryRows {
+  function* picked<T>(values: Iterable<T>): Generator<T> {
+    let position = 0;
+    for (const value of values) if (positions.has(position++)) yield value;
+  }
+  return {
+    count: positions.size,
+    rows: () => picked(result.rows()),
+    column: index => picked(result.column(index)),
+  };
+}
+
 /** Rows as lines, each rendered when it is asked for. */
 export function* linesOf(result: QueryRows, line: (row: DuckDBValue[]) => string): Generator<string> {
   for (const row of result.rows()) yield line(row);

@@ -11,7 +11,7 @@ export interface Selection {
 }
 
 /** Rows that are read at once. */
-const MOST_ROWS_AT_ONCE = 1000;
+export const MOST_ROWS_AT_ONCE = 1000;
 /** Most bytes of a row's texts for it to be read among so many. */
 const SMALL_BYTES = 8 * 1024;
 /** What texts may take at once, unless those of one row alone are larger. */
@@ -78,12 +78,12 @@ export async function firstRows(
 }
 
 /** SQL for the bytes of a row's texts, which are what makes rows large. */
-function textBytes({ texts }: Pick<Selection, 'texts'>): string {
+export function textBytes({ texts }: Pick<Selection, 'texts'>): string {
   return texts.map(column => `coalesce(strlen(${column}), 0)`).join(' + ');
 }
 
 /** SQL for the columns, where {@link textBytes} is `text_bytes`, with texts of small rows only. */
-function smallColumns({ columns, texts }: Selection): string {
+export function smallColumns({ columns, texts }: Selection): string {
   return columns
     .map(column =>
       texts.includes(column)
@@ -94,7 +94,7 @@ function smallColumns({ columns, texts }: Selection): string {
 }
 
 /** Whether none of the rows that {@link smallColumns} were selected of is without its texts. */
-function isComplete(rows: QueryRows, selection: Selection): boolean {
+export function isComplete(rows: QueryRows, selection: Selection): boolean {
   return textSizes(rows, selection).every(sizeBytes => sizeBytes <= SMALL_BYTES);
 }
 

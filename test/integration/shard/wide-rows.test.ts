@@ -72,6 +72,8 @@ describe('rows that together are larger than the memory of DuckDB', () => {
     ['logs', { limit: 100_000 }, NEWEST],
     ['logs', { limit: 100_000, bodyContains: 'aaaa' }, NEWEST.filter(([i]) => (i as number) % 26 === 0)],
     ['metrics', { limit: 100_000, oldestFirst: true }, OLDEST],
+    ['trace', { traceId: TRACE }, OLDEST],
+    ['comments', { limit: 100_000 }, OLDEST],
   ])('are read whole and in their order: %s %o', async (name, request, expected) => {
     expect(await rowsOf(name, request)).toEqual(expected);
   });
