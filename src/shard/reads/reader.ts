@@ -1,5 +1,5 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
-import type { ParsedShardRead, ShardReadName } from '../../shared/read/contract.ts';
+import { type ParsedShardRead, SHARD_READS, type ShardReadName } from '../../shared/read/contract.ts';
 import type { Hash } from '../../shared/topology/hash.ts';
 import type { Database } from '../store/database.ts';
 import { keepInterrupting } from '../store/interrupt.ts';
@@ -41,6 +41,8 @@ const READS: { readonly [N in ShardReadName]: ShardRead<N> } = {
 export interface Reader {
   /** Aborting the signal ends a running query and rejects. */
   read(call: SnapshotCall, signal: AbortSignal): Promise<ReadAnswer>;
+  /** Counts what `services` goes on from. Reads of services wait for it: they would count the same beside it. */
+  warmUp(signal: AbortSignal): Promise<void>;
 }
 
 type ReadAnswer =
@@ -56,19 +58,34 @@ export interface ReaderDeps {
 
 export function createReader(deps: ReaderDeps): Reader {
   const serviceTotals = createServiceTotals();
+  let warming: Promise<unknown> = Promise.resolve();
+  const read: Reader['read'] = async (call, signal) => {
+    const connection = await deps.database.connect();
+    try {
+      return await interruptible(connection, signal, () =>
+        readAll(connection, call, { ...deps, serviceTotals }),
+      );
+    } finally {
+      connection.closeSync();
+    }
+  };
   return {
     async read(call, signal) {
-      const connection = await deps.database.connect();
-      try {
-        return await interruptible(connection, signal, () =>
-          readAll(connection, call, { ...deps, serviceTotals }),
-        );
-      } finally {
-        connection.closeSync();
-      }
+      if (call.calls.some(({ name }) => name === 'services')) await warming;
+      return read(call, signal);
+    },
+    async warmUp(signal) {
+      const counted = read(SERVICES, signal);
+      warming = counted.catch(() => undefined);
+      await counted;
     },
   };
 }
+
+const SERVICES: SnapshotCall = {
+  asOf: undefined,
+  calls: [{ name: 'services', request: SHARD_READS.services.parse({}) }],
+};
 
 /** Commit number and rows come from one transaction, so that they agree. */
 async function readAll(
