@@ -3,7 +3,7 @@ import { nanosKey, rowLine } from '../../shared/read/ndjson.ts';
 import { commentRowJson } from '../rows/comment-row.ts';
 import { linesOf } from './query.ts';
 import type { ReadContext } from './read.ts';
-import { type KeySearch, keyPages, type RowOrder, rowIdsIn } from './row-keys.ts';
+import { type KeySearch, keyPages, placesIn, type RowOrder } from './row-keys.ts';
 import { when } from './where.ts';
 import { firstRows, type Selection } from './wide-rows.ts';
 
@@ -22,6 +22,7 @@ const COMMENTS: Selection = {
   table: 'comments',
   columns: ['id', 'trace_id', 'span_id', 'author', 'body', 'created_ns'],
   texts: ['author', 'body'],
+  time: 'created_ns',
 };
 
 /** Comments on some traces or on all, in the order of their times. */
@@ -30,7 +31,7 @@ export async function readComments(
   request: ParsedShardRead<'comments'>,
 ): Promise<Iterable<string>> {
   const limit = Math.min(request.limit, context.mostRows);
-  const pages = rowIdsIn(keyPages(context.connection, search(context, request, limit)));
+  const pages = placesIn(keyPages(context.connection, search(context, request, limit)));
   const result = await firstRows(context, COMMENTS, { pages, limit });
   return linesOf(result, row => {
     const [id, traceId, spanId, author, body, createdNs] = row as Columns;

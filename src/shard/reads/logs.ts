@@ -6,7 +6,7 @@ import { NEWEST_LOGS_FIRST } from '../search/log-order.ts';
 import { searchLogs } from '../search/search-logs.ts';
 import { newestSlices, slicedKeys, type Wanted } from './newest.ts';
 import type { ReadContext } from './read.ts';
-import { type Conditions, rowIdsIn } from './row-keys.ts';
+import { type Conditions, placesIn } from './row-keys.ts';
 import { fromKey, hexLiteral, type Parameters, timeWindow, traceIdOf, when } from './where.ts';
 import { firstRows } from './wide-rows.ts';
 
@@ -28,7 +28,7 @@ export async function readLogs(
 
 function newest(context: ReadContext, wanted: Wanted, conditions: Conditions) {
   const search = { order: NEWEST_LOGS_FIRST, conditions, rows: wanted.limit };
-  return rowIdsIn(slicedKeys(context, newestSlices(context, wanted), search));
+  return placesIn(slicedKeys(context, newestSlices(context, wanted), search));
 }
 
 function filters(

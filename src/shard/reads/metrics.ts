@@ -4,7 +4,7 @@ import { renderLines } from '../rows/row-kind.ts';
 import { hasAttributes } from './attributes.ts';
 import { newestSlices, slicedKeys } from './newest.ts';
 import type { ReadContext } from './read.ts';
-import { type KeySearch, keyPages, type RowOrder, rowIdsIn } from './row-keys.ts';
+import { type KeySearch, keyPages, placesIn, type RowOrder } from './row-keys.ts';
 import { fromKey, hexLiteral, timeWindow, when } from './where.ts';
 import { firstRows } from './wide-rows.ts';
 
@@ -32,7 +32,7 @@ export async function readMetrics(
   const keys = request.oldestFirst
     ? keyPages(context.connection, search)
     : slicedKeys(context, newestSlices(context, wanted), search);
-  const rows = await firstRows(context, METRIC_ROWS, { pages: rowIdsIn(keys), limit });
+  const rows = await firstRows(context, METRIC_ROWS, { pages: placesIn(keys), limit });
   return renderLines(context.connection, METRIC_ROWS, rows);
 }
 

@@ -16,7 +16,7 @@ import { readMetrics } from './metrics.ts';
 import type { ReadContext, ShardRead } from './read.ts';
 import { createServiceTotals } from './service-totals.ts';
 import { readServices } from './services.ts';
-import { takeSnapshot } from './snapshot.ts';
+import { beginSnapshot } from './snapshot.ts';
 import { readSpanTotals } from './span-totals.ts';
 import { readSpans } from './spans.ts';
 import { readTrace } from './trace.ts';
@@ -93,8 +93,7 @@ async function readAll(
   call: SnapshotCall,
   { hash, caps, serviceTotals }: ReaderDeps & Pick<ReadContext, 'serviceTotals'>,
 ): Promise<ReadAnswer> {
-  await connection.run('BEGIN TRANSACTION READ ONLY');
-  const snapshot = await takeSnapshot(connection, call);
+  const snapshot = await beginSnapshot(connection, call);
   if (snapshot.kind === 'gone') return snapshot;
   const { asOf } = snapshot;
   const answers: Iterable<string>[] = [];
@@ -104,7 +103,6 @@ async function readAll(
     const lines = await dispatch(context, each);
     answers.push(capped(lines, { asOf, caps, isCut: room.isCut() }));
   }
-  await connection.run('COMMIT');
   return { kind: 'read', lines: chained(answers) };
 }
 

@@ -1,6 +1,7 @@
 import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api';
 import { query } from './query.ts';
 import { allOf, createParameters, type Parameters } from './where.ts';
+import type { RowPlace } from './wide-rows.ts';
 
 /** A total order of a table's rows: their time or start first and `row_id`, which is DuckDB's, last. */
 export interface RowOrder {
@@ -67,12 +68,14 @@ export async function* keyPages(
   }
 }
 
-export async function* rowIdsIn(pages: AsyncIterable<readonly RowKey[]>): AsyncGenerator<readonly bigint[]> {
-  for await (const keys of pages) yield keys.map(rowIdOf);
+export async function* placesIn(
+  pages: AsyncIterable<readonly RowKey[]>,
+): AsyncGenerator<readonly RowPlace[]> {
+  for await (const keys of pages) yield keys.map(placeOf);
 }
 
-export function rowIdOf(key: RowKey): bigint {
-  return key.at(-1) as bigint;
+export function placeOf(key: RowKey): RowPlace {
+  return { timeNs: key[0] as bigint, rowId: key.at(-1) as bigint };
 }
 
 function rowsOf({ order, commits }: KeySearch): string {

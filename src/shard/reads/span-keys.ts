@@ -7,6 +7,7 @@ import type { ReadContext } from './read.ts';
 import type { KeySearch, RowKey, RowOrder } from './row-keys.ts';
 import type { FoundSpan } from './superseded.ts';
 import { fromKey, hexLiteral, type Parameters, timeWindow, when, within } from './where.ts';
+import type { RowPlace } from './wide-rows.ts';
 
 const NEWEST_FIRST: RowOrder = {
   table: 'spans',
@@ -47,12 +48,12 @@ export function newestSpans(
   };
 }
 
-export function foundSpan(key: RowKey): FoundSpan {
-  const [, traceId, spanId, commitNo, rowId] = key as readonly bigint[] as SpanKey;
-  return { traceId, spanId, commitNo, rowId };
+export function foundSpan(key: RowKey): FoundSpan & RowPlace {
+  const [timeNs, traceId, spanId, commitNo, rowId] = key as readonly bigint[] as SpanKey;
+  return { timeNs, traceId, spanId, commitNo, rowId };
 }
 
-type SpanKey = readonly [startNs: bigint, traceId: bigint, spanId: bigint, commitNo: bigint, rowId: bigint];
+type SpanKey = readonly [timeNs: bigint, traceId: bigint, spanId: bigint, commitNo: bigint, rowId: bigint];
 
 function filters(request: ParsedShardRead<'spans'>, parameters: Parameters): readonly (string | undefined)[] {
   return [

@@ -8,7 +8,7 @@ import type { ReadContext } from './read.ts';
 import { keyPages, type RowKey, readKeys } from './row-keys.ts';
 import { foundSpan, newestSpans, type SpanSearch } from './span-keys.ts';
 import { supersededOf } from './superseded.ts';
-import { firstRows } from './wide-rows.ts';
+import { firstRows, type RowPlace } from './wide-rows.ts';
 
 /** Spans, newest first, each in its last commit. Only spans that were found are checked for a later commit. */
 export async function readSpans(
@@ -34,7 +34,7 @@ interface Search {
 
 type Place = Omit<SpanSearch, 'request'>;
 
-async function* newest(context: ReadContext, search: Search): AsyncGenerator<readonly bigint[]> {
+async function* newest(context: ReadContext, search: Search): AsyncGenerator<readonly RowPlace[]> {
   for await (const slice of newestSlices(context, search.wanted)) {
     yield* pagesFrom(context, search, { slice, rows: search.wanted.limit });
   }
@@ -43,7 +43,7 @@ async function* newest(context: ReadContext, search: Search): AsyncGenerator<rea
 /** For a common word the newest spans are enough; only when they are not, the word table is asked, which is large. */
 const FIRST_LOOK_ROWS = 2000;
 
-async function* withText(context: ReadContext, search: Search): AsyncGenerator<readonly bigint[]> {
+async function* withText(context: ReadContext, search: Search): AsyncGenerator<readonly RowPlace[]> {
   const { request, text, wanted } = search;
   if (text?.words.length === 0) return;
   let rest: Omit<Place, 'rows'> = { slice: ALL_TIME };
@@ -65,7 +65,7 @@ async function* pagesFrom(
   context: ReadContext,
   search: Search,
   place: Place,
-): AsyncGenerator<readonly bigint[]> {
+): AsyncGenerator<readonly RowPlace[]> {
   const spans = newestSpans(context, { ...place, request: search.request });
   for await (const keys of keyPages(context.connection, spans)) yield await shown(context, search, keys);
 }
@@ -75,15 +75,15 @@ async function shown(
   context: ReadContext,
   { text }: Search,
   keys: readonly RowKey[],
-): Promise<readonly bigint[]> {
+): Promise<readonly RowPlace[]> {
   const spans = keys.map(foundSpan);
   const superseded = await supersededOf(context, spans);
   const current = spans.filter(({ rowId }) => !superseded.has(rowId));
-  if (text === undefined) return current.map(({ rowId }) => rowId);
+  if (text === undefined) return current;
   const matching = await matchingTraces(
     context,
     current.map(({ traceId }) => traceId),
     text,
   );
-  return current.filter(({ traceId }) => matching.has(traceId)).map(({ rowId }) => rowId);
+  return current.filter(({ traceId }) => matching.has(traceId));
 }

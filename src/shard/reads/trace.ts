@@ -5,6 +5,7 @@ import { columnList, sourcesOf, storedRow } from '../rows/row-kind.ts';
 import { SPAN_ROWS } from '../rows/span-row.ts';
 import { linesOf, pickRows, type QueryRows, query } from './query.ts';
 import type { ReadContext } from './read.ts';
+import { placeOf } from './row-keys.ts';
 import { traceIdOf } from './where.ts';
 import { answerRows, isComplete, MOST_ROWS_AT_ONCE, smallColumns, textBytes } from './wide-rows.ts';
 
@@ -60,10 +61,10 @@ function lastOfEach(rows: QueryRows): ReadonlyMap<bigint, number> {
 async function manySpans(context: ReadContext, spans: string): Promise<QueryRows> {
   const keys = await query(
     context.connection,
-    `SELECT rowid FROM ${spans} QUALIFY row_number() OVER (PARTITION BY span_id ORDER BY rowid DESC) = 1
+    `SELECT start_ns, rowid FROM ${spans} QUALIFY row_number() OVER (PARTITION BY span_id ORDER BY rowid DESC) = 1
      ${OLDEST_FIRST} LIMIT ${context.mostRows}`,
   );
-  return answerRows(context, SPAN_ROWS, [...keys.column(0)] as bigint[]);
+  return answerRows(context, SPAN_ROWS, Array.from(keys.rows(), placeOf));
 }
 
 /** The commits that stored spans of a trace, and perhaps some of another trace with the same hash. */
@@ -71,8 +72,7 @@ async function commitsOf({ connection, hash, asOf }: ReadContext, traceId: strin
   const key = hash.hash64(Buffer.from(traceId, 'hex'));
   const result = await query(
     connection,
-    `SELECT DISTINCT commit_no FROM store.trace_commits
-     WHERE trace_key = ${key}::UBIGINT AND commit_no <= ${asOf}`,
+    `SELECT commit_no FROM store.trace_commits WHERE trace_key = ${key}::UBIGINT AND commit_no <= ${asOf}`,
   );
-  return [...result.column(0)] as bigint[];
+  return [...new Set(result.column(0) as Iterable<bigint>)];
 }

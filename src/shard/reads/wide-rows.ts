@@ -8,6 +8,15 @@ export interface Selection {
   readonly columns: readonly string[];
   /** Those of them that can be long. */
   readonly texts: readonly string[];
+  /** What rows are ordered by first, in about the order that they lie in. */
+  readonly time: string;
+}
+
+/** Where a row is. */
+export interface RowPlace {
+  readonly rowId: bigint;
+  /** In the column `time` of the {@link Selection}. */
+  readonly timeNs: bigint;
 }
 
 /** Rows that are read at once. */
@@ -20,25 +29,25 @@ const MOST_BYTES_AT_ONCE = MOST_ROWS_AT_ONCE * SMALL_BYTES;
 const ROW_BYTES = 200;
 
 /**
- * Rows by where they are, and in that order; after the selected columns comes the size of the texts. In pieces:
+ * Rows by where they are, in that order, which is one of their times; after the selected columns comes the size of the texts. In pieces:
  * DuckDB does not count the result of a query against its memory limit, so no result may be large because rows are
  * many or long.
  */
 export async function* wideRows(
   connection: DuckDBConnection,
   selection: Selection,
-  rowIds: readonly bigint[],
+  places: readonly RowPlace[],
 ): AsyncGenerator<QueryRows> {
-  for (let at = 0; at < rowIds.length; at += MOST_ROWS_AT_ONCE) {
-    const some = rowIds.slice(at, at + MOST_ROWS_AT_ONCE);
-    const rows = await readRows(connection, selection, { rowIds: some, columns: smallColumns(selection) });
+  for (let at = 0; at < places.length; at += MOST_ROWS_AT_ONCE) {
+    const some = places.slice(at, at + MOST_ROWS_AT_ONCE);
+    const rows = await readRows(connection, selection, { places: some, columns: smallColumns(selection) });
     if (isComplete(rows, selection)) {
       yield rows;
       continue;
     }
     const columns = selection.columns.join(', ');
     for (const group of groupsOf(some, textSizes(rows, selection))) {
-      yield await readRows(connection, selection, { rowIds: group, columns });
+      yield await readRows(connection, selection, { places: group, columns });
     }
   }
 }
@@ -47,11 +56,11 @@ export async function* wideRows(
 export async function answerRows(
   { connection, room }: ReadContext,
   selection: Selection,
-  rowIds: readonly bigint[],
+  places: readonly RowPlace[],
 ): Promise<QueryRows> {
   const found: QueryRows[] = [];
-  const pieces = wideRows(connection, selection, rowIds);
-  for (let left = rowIds.length; left > 0 && !room.isUsedUp(); ) {
+  const pieces = wideRows(connection, selection, places);
+  for (let left = places.length; left > 0 && !room.isUsedUp(); ) {
     const rows = (await pieces.next()).value as QueryRows;
     found.push(rows);
     left -= rows.count;
@@ -64,16 +73,22 @@ export async function answerRows(
 export async function firstRows(
   context: ReadContext,
   selection: Selection,
-  { pages, limit }: { readonly pages: AsyncIterable<readonly bigint[]>; readonly limit: number },
+  { pages, limit }: { readonly pages: AsyncIterable<readonly RowPlace[]>; readonly limit: number },
 ): Promise<QueryRows> {
   const found: QueryRows[] = [];
+  let unread: readonly RowPlace[] = [];
   let left = limit;
-  for await (const rowIds of pages) {
-    const rows = await answerRows(context, selection, rowIds.slice(0, left));
-    found.push(rows);
-    left -= rows.count;
-    if (left === 0 || context.room.isCut()) break;
+  for await (const places of pages) {
+    unread = [...unread, ...places.slice(0, left)];
+    left = Math.max(0, left - places.length);
+    if (left === 0) break;
+    // What pages that found little have is read at once.
+    if (unread.length < MOST_ROWS_AT_ONCE) continue;
+    found.push(await answerRows(context, selection, unread));
+    unread = [];
+    if (context.room.isCut()) break;
   }
+  found.push(await answerRows(context, selection, unread));
   return joinRows(found);
 }
 
@@ -103,37 +118,42 @@ function textSizes(rows: QueryRows, { columns }: Selection): readonly number[] {
 }
 
 interface Rows {
-  readonly rowIds: readonly bigint[];
+  readonly places: readonly RowPlace[];
   readonly columns: string;
 }
 
-/** Joined, because DuckDB then skips what is not among them; a list in the SQL text takes a hundred times as long. */
+/**
+ * Joined, because DuckDB then skips what is not among them; a list in the SQL text takes a hundred times as long. The
+ * times let it skip whole row groups.
+ */
 function readRows(
   connection: DuckDBConnection,
   selection: Selection,
-  { rowIds, columns }: Rows,
+  { places, columns }: Rows,
 ): Promise<QueryRows> {
+  const times = [places[0]?.timeNs ?? 0n, places.at(-1)?.timeNs ?? 0n].sort((a, b) => (a < b ? -1 : 1));
   return query(
     connection,
     `SELECT ${columns}, text_bytes FROM (
        SELECT ${selection.columns.join(', ')}, ${textBytes(selection)} AS text_bytes, place
        FROM store.${selection.table}
        JOIN (SELECT unnest($1) AS row_id, generate_subscripts($1, 1) AS place) ON rowid = row_id
+       WHERE ${selection.time} BETWEEN ${times.join(' AND ')}
      ) ORDER BY place`,
-    { values: [listValue(rowIds)], types: [LIST(BIGINT)] },
+    { values: [listValue(places.map(({ rowId }) => rowId))], types: [LIST(BIGINT)] },
   );
 }
 
-function* groupsOf(rowIds: readonly bigint[], sizes: readonly number[]): Generator<readonly bigint[]> {
+function* groupsOf(places: readonly RowPlace[], sizes: readonly number[]): Generator<readonly RowPlace[]> {
   let start = 0;
   let groupBytes = 0;
   for (const [index, sizeBytes] of sizes.entries()) {
     if (index > start && groupBytes + sizeBytes > MOST_BYTES_AT_ONCE) {
-      yield rowIds.slice(start, index);
+      yield places.slice(start, index);
       start = index;
       groupBytes = 0;
     }
     groupBytes += sizeBytes;
   }
-  yield rowIds.slice(start);
+  yield places.slice(start);
 }

@@ -10,6 +10,8 @@ export interface RowKind<Stored> {
   readonly columns: readonly string[];
   /** Those of them that can be long. */
   readonly texts: readonly string[];
+  /** What rows are ordered by first. */
+  readonly time: string;
   stored(values: readonly DuckDBValue[], source: Source): Stored;
   /** The sort key of the read contract. */
   key(stored: Stored): readonly string[];

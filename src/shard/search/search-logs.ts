@@ -1,7 +1,7 @@
 import { inSlice, newestSlices, type TimeSlice, type Wanted } from '../reads/newest.ts';
 import type { ReadContext } from '../reads/read.ts';
-import { type Conditions, type KeySearch, keyPages, type RowKey, rowIdOf } from '../reads/row-keys.ts';
-import { type Selection, wideRows } from '../reads/wide-rows.ts';
+import { type Conditions, type KeySearch, keyPages, placeOf, type RowKey } from '../reads/row-keys.ts';
+import { type RowPlace, type Selection, wideRows } from '../reads/wide-rows.ts';
 import { type Body, type BodySearch, bodyCondition, matchingBodies } from './body-filter.ts';
 import { NEWEST_LOGS_FIRST } from './log-order.ts';
 import { commitsWithWords } from './word-tables.ts';
@@ -23,7 +23,7 @@ const MAX_COMMITS = 200;
 export async function* searchLogs(
   context: ReadContext,
   search: LogSearch,
-): AsyncGenerator<readonly bigint[]> {
+): AsyncGenerator<readonly RowPlace[]> {
   const { text } = search.body;
   if (text?.words.length === 0) return;
   for await (const slice of newestSlices(context, search.wanted)) {
@@ -57,18 +57,23 @@ function candidates(
   };
 }
 
-const BODIES: Selection = { table: 'logs', columns: ['body', 'body_sha256'], texts: ['body'] };
+const BODIES: Selection = {
+  table: 'logs',
+  columns: ['body', 'body_sha256'],
+  texts: ['body'],
+  time: 'time_ns',
+};
 
 /** What does. */
 async function matching(
   { connection }: ReadContext,
   keys: readonly RowKey[],
   search: BodySearch,
-): Promise<readonly bigint[]> {
-  const rowIds = keys.map(rowIdOf);
-  const found: bigint[] = [];
+): Promise<readonly RowPlace[]> {
+  const places = keys.map(placeOf);
+  const found: RowPlace[] = [];
   let start = 0;
-  for await (const piece of wideRows(connection, BODIES, rowIds)) {
+  for await (const piece of wideRows(connection, BODIES, places)) {
     const bodies = Array.from(
       piece.rows() as Iterable<[string, string | null]>,
       ([body, sha256]): Body => ({
@@ -77,7 +82,7 @@ async function matching(
       }),
     );
     for (const position of await matchingBodies(connection, bodies, search))
-      found.push(rowIds[start + position] as bigint);
+      found.push(places[start + position] as RowPlace);
     start += piece.count;
   }
   return found;
