@@ -16,7 +16,7 @@ export interface WatchedReader {
   read<N extends ShardReadName>(name: N, request: ShardReadRequest<N>): Promise<readonly string[]>;
 }
 
-export async function watchedReader({ database }: TestStore): Promise<WatchedReader> {
+export async function watchedReader({ database }: Pick<TestStore, 'database'>): Promise<WatchedReader> {
   const connect = async () => watch(await database.connect());
   const caps = { maxRows: 1000, maxBytes: 1_000_000 };
   const reader = createReader({ database: { ...database, connect }, hash: await createHash(), caps });

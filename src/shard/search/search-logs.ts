@@ -26,25 +26,46 @@ export async function* searchLogs(
 ): AsyncGenerator<readonly RowPlace[]> {
   const { text } = search.body;
   if (text?.words.length === 0) return;
+  let isCommon = false;
   for await (const slice of newestSlices(context, search.wanted)) {
     const isNewest = slice.untilNs === undefined;
-    const fromNs = slice.afterNs ?? BigInt(search.wanted.fromNs ?? 0);
-    const commits =
-      text === undefined || isNewest ? undefined : await commitsWithWords(context, text, fromNs);
-    const isRare = commits !== undefined && commits.length <= MAX_COMMITS;
-    const keys = keyPages(context.connection, candidates(search, slice, isRare ? commits : undefined));
-    for await (const page of keys) yield await matching(context, page, search.body);
+    if (text === undefined || isNewest) {
+      yield* matchingPages(context, search, { slice });
+      continue;
+    }
+    if (!isCommon) {
+      // At once for all slices that are left: of a word that is nowhere this is all there is to do.
+      const commits = await commitsWithWords(context, text, BigInt(search.wanted.fromNs ?? 0));
+      const rest = { afterNs: undefined, untilNs: slice.untilNs };
+      if (commits.length <= MAX_COMMITS)
+        return yield* matchingPages(context, search, { slice: rest, commits });
+      isCommon = true;
+    }
+    const commits = await commitsWithWords(context, text, slice.afterNs ?? BigInt(search.wanted.fromNs ?? 0));
+    const isRare = commits.length <= MAX_COMMITS;
+    yield* matchingPages(context, search, isRare ? { slice, commits } : { slice });
   }
+}
+
+interface Place {
+  readonly slice: TimeSlice;
+  /** The commits to look at; all when left out. */
+  readonly commits?: readonly bigint[];
+}
+
+async function* matchingPages(
+  context: ReadContext,
+  search: LogSearch,
+  place: Place,
+): AsyncGenerator<readonly RowPlace[]> {
+  const keys = keyPages(context.connection, candidates(search, place));
+  for await (const page of keys) yield await matching(context, page, search.body);
 }
 
 const MIN_PAGE_ROWS = 200;
 
 /** What may match. */
-function candidates(
-  { body, conditions, wanted }: LogSearch,
-  slice: TimeSlice,
-  commits: readonly bigint[] | undefined,
-): KeySearch {
+function candidates({ body, conditions, wanted }: LogSearch, { slice, commits }: Place): KeySearch {
   return {
     order: NEWEST_LOGS_FIRST,
     rows: Math.max(wanted.limit, MIN_PAGE_ROWS),
