@@ -1,8 +1,9 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
-import type { ParsedShardRead, ShardReadName } from '../../shared/read/contract.ts';
+import { type ParsedShardRead, SHARD_READS, type ShardReadName } from '../../shared/read/contract.ts';
 import type { Hash } from '../../shared/topology/hash.ts';
 import type { Database } from '../store/database.ts';
 import { keepInterrupting } from '../store/interrupt.ts';
+import { createAnswerRoom } from './answer-room.ts';
 import type { SnapshotCall } from './call.ts';
 import { type AnswerCaps, capped } from './capped.ts';
 import { readComments } from './comments.ts';
@@ -12,11 +13,10 @@ import { readGroupCounts } from './group-counts.ts';
 import { readHoldings } from './holdings.ts';
 import { readLogs } from './logs.ts';
 import { readMetrics } from './metrics.ts';
-import { createPageSizer } from './page-sizer.ts';
 import type { ReadContext, ShardRead } from './read.ts';
 import { createServiceTotals } from './service-totals.ts';
 import { readServices } from './services.ts';
-import { takeSnapshot } from './snapshot.ts';
+import { beginSnapshot } from './snapshot.ts';
 import { readSpanTotals } from './span-totals.ts';
 import { readSpans } from './spans.ts';
 import { readTrace } from './trace.ts';
@@ -41,6 +41,8 @@ const READS: { readonly [N in ShardReadName]: ShardRead<N> } = {
 export interface Reader {
   /** Aborting the signal ends a running query and rejects. */
   read(call: SnapshotCall, signal: AbortSignal): Promise<ReadAnswer>;
+  /** Counts what `services` goes on from. Reads of services wait for it: they would count the same beside it. */
+  warmUp(signal: AbortSignal): Promise<void>;
 }
 
 type ReadAnswer =
@@ -56,19 +58,34 @@ export interface ReaderDeps {
 
 export function createReader(deps: ReaderDeps): Reader {
   const serviceTotals = createServiceTotals();
+  let warming: Promise<unknown> = Promise.resolve();
+  const read: Reader['read'] = async (call, signal) => {
+    const connection = await deps.database.connect();
+    try {
+      return await interruptible(connection, signal, () =>
+        readAll(connection, call, { ...deps, serviceTotals }),
+      );
+    } finally {
+      connection.closeSync();
+    }
+  };
   return {
     async read(call, signal) {
-      const connection = await deps.database.connect();
-      try {
-        return await interruptible(connection, signal, () =>
-          readAll(connection, call, { ...deps, serviceTotals }),
-        );
-      } finally {
-        connection.closeSync();
-      }
+      if (call.calls.some(({ name }) => name === 'services')) await warming;
+      return read(call, signal);
+    },
+    async warmUp(signal) {
+      const counted = read(SERVICES, signal);
+      warming = counted.catch(() => undefined);
+      await counted;
     },
   };
 }
+
+const SERVICES: SnapshotCall = {
+  asOf: undefined,
+  calls: [{ name: 'services', request: SHARD_READS.services.parse({}) }],
+};
 
 /** Commit number and rows come from one transaction, so that they agree. */
 async function readAll(
@@ -76,18 +93,16 @@ async function readAll(
   call: SnapshotCall,
   { hash, caps, serviceTotals }: ReaderDeps & Pick<ReadContext, 'serviceTotals'>,
 ): Promise<ReadAnswer> {
-  await connection.run('BEGIN TRANSACTION READ ONLY');
-  const snapshot = await takeSnapshot(connection, call);
+  const snapshot = await beginSnapshot(connection, call);
   if (snapshot.kind === 'gone') return snapshot;
   const { asOf } = snapshot;
   const answers: Iterable<string>[] = [];
   for (const each of call.calls) {
-    const pages = createPageSizer(caps.maxBytes);
-    const context = { connection, hash, serviceTotals, asOf, mostRows: caps.maxRows + 1, pages };
+    const room = createAnswerRoom(caps.maxBytes);
+    const context = { connection, hash, serviceTotals, asOf, mostRows: caps.maxRows + 1, room };
     const lines = await dispatch(context, each);
-    answers.push(capped(lines, { asOf, caps, isCut: pages.isCut() }));
+    answers.push(capped(lines, { asOf, caps, isCut: room.isCut() }));
   }
-  await connection.run('COMMIT');
   return { kind: 'read', asOf, lines: chained(answers) };
 }
 

@@ -206,7 +206,7 @@ export const configSchema = z.strictObject({
         .strictObject({
           maxAge: duration('30d').describe('How long after they were stored records are deleted.'),
           maxBytes: size('50GiB').describe(
-            "Size of the shard's data, pinned uploads apart, above which its oldest records are deleted.",
+            "Size of the shard's records, above which the oldest are deleted; pinned uploads, comments and remembered ids do not count.",
           ),
           evalAge: duration('365d').describe(
             'How long uploaded blobs and comments are kept, whatever becomes of what they belong to.',
