@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { DuckDBConnection } from '@duckdb/node-api';
-import { type AppendedTable, appendRows } from './append.ts';
+import type { AppendedTable, Appender } from './append.ts';
+import { bigint, uhugeint } from './columns.ts';
 
 /*
  * Ids that repeats are recognised by, looked up first and then appended: one connection does all the writing, so nobody
@@ -21,7 +22,7 @@ interface Remembering {
 
 /** Remembers ids in the running transaction; the ones that were not known. */
 export async function rememberIds(
-  connection: DuckDBConnection,
+  { connection, appender }: { readonly connection: DuckDBConnection; readonly appender: Appender },
   table: SeenIds,
   { ids, nowMs, expiredMs }: Remembering,
 ): Promise<Set<string>> {
@@ -33,20 +34,13 @@ export async function rememberIds(
     `SELECT id FROM store.${table} WHERE id IN (${literals}) AND stored_at_ms > ${expiredMs}`,
   );
   for (const [number] of known.getRows()) fresh.delete(number as bigint);
-  await appendRows(connection, idTable(table, nowMs), [...fresh.keys()]);
+  await appender.append(idTable(table, nowMs), [...fresh.keys()]);
   return new Set(fresh.values());
 }
 
 function idTable(table: SeenIds, nowMs: number): AppendedTable<bigint> {
   const storedAtMs = BigInt(nowMs);
-  return {
-    table,
-    columnCount: 2,
-    write(columns, at, number) {
-      columns[0]?.setItem(at, number);
-      columns[1]?.setItem(at, storedAtMs);
-    },
-  };
+  return { table, columns: [uhugeint(number => number), bigint(() => storedAtMs)] };
 }
 
 /** Deletes the ids that were stored at that time or before. */
