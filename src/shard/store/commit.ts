@@ -3,7 +3,7 @@ import { type AppendedTable, type Appender, createAppender } from './append.ts';
 import { appendRecords } from './append-records.ts';
 import { bigint, ubigint, uinteger } from './columns.ts';
 import { replaceSpans } from './replace-spans.ts';
-import { rememberIds } from './seen-ids.ts';
+import { loadSeenIds, type Remembered, type SeenIds } from './seen-ids.ts';
 import { loadSources, type ResolvedSources, type Sources } from './sources.ts';
 import { latestStart, SPAN_WORDS, SpanList } from './span-list.ts';
 import { storeBlobs } from './store-blobs.ts';
@@ -50,6 +50,8 @@ export interface CommitResult {
 export interface Store {
   readonly connection: DuckDBConnection;
   readonly appender: Appender;
+  readonly batchIds: SeenIds;
+  readonly exportIds: SeenIds;
   readonly sources: Sources;
   /** The number of the last commit; goes up with each. */
   readonly last: { commitNo: bigint };
@@ -62,6 +64,8 @@ export async function openStore(connection: DuckDBConnection): Promise<Store> {
   return {
     connection,
     appender: createAppender(connection),
+    batchIds: await loadSeenIds(connection, 'batch_ids'),
+    exportIds: await loadSeenIds(connection, 'export_ids'),
     sources: await loadSources(connection),
     begin: await connection.prepare('BEGIN'),
     last: { commitNo: await lastCommitNo(connection) },
@@ -87,14 +91,17 @@ export async function commitBatches(
   const { connection } = store;
   await store.begin.run();
   try {
-    const freshBatches = await rememberBatches(store, batches, time);
-    const slices = await rememberExports(
-      store,
-      freshBatches.flatMap(batch => batch.slices),
-      time,
+    const ids = await rememberBatches(store, batches, time);
+    const freshBatches = batches.filter(batch => batch.id === undefined || ids.fresh.delete(batch.id));
+    const all = freshBatches.flatMap(batch => batch.slices);
+    const exports = await rememberExports(store, all, time);
+    const slices = all.filter(
+      ({ exportId }) => exportId === undefined || exports?.fresh.delete(exportId) !== false,
     );
     const added = await addRecords(store, slices, time.nowMs);
     await store.commit.run();
+    ids.commit();
+    exports?.commit();
     if (added === undefined) return { commit: undefined, freshBatches: new Set(freshBatches) };
     store.last.commitNo = added.commit.commitNo;
     added.sources.remember();
@@ -107,29 +114,25 @@ export async function commitBatches(
   }
 }
 
-/** The batches whose id was not known, of equal ids the first. */
-async function rememberBatches(
-  store: Store,
+/** Of batches with equal ids the first is the fresh one. */
+function rememberBatches(
+  { batchIds, appender }: Store,
   batches: readonly RecordBatch[],
   { nowMs, batchMemoryMs }: CommitTime,
-): Promise<readonly RecordBatch[]> {
+): Promise<Remembered> {
   const ids = batches.flatMap(batch => batch.id ?? []);
-  const seen = { ids, nowMs, expiredMs: nowMs - batchMemoryMs };
-  const freshIds = await rememberIds(store, 'batch_ids', seen);
-  return batches.filter(batch => batch.id === undefined || freshIds.delete(batch.id));
+  return batchIds.remember(appender, { ids, nowMs, expiredMs: nowMs - batchMemoryMs });
 }
 
-/** The slices whose export id was not seen within the window, of equal ids the first. */
+/** Of slices of equal exports the first is the fresh one. All are when no export is to be recognised. */
 async function rememberExports(
-  store: Store,
+  { exportIds, appender }: Store,
   slices: readonly SliceRecords[],
   { nowMs, repeatWindowMs }: CommitTime,
-): Promise<readonly SliceRecords[]> {
-  if (repeatWindowMs === 0) return slices;
+): Promise<Remembered | undefined> {
+  if (repeatWindowMs === 0) return undefined;
   const ids = slices.flatMap(slice => slice.exportId ?? []);
-  const seen = { ids, nowMs, expiredMs: nowMs - repeatWindowMs };
-  const freshIds = await rememberIds(store, 'export_ids', seen);
-  return slices.filter(slice => slice.exportId === undefined || freshIds.delete(slice.exportId));
+  return exportIds.remember(appender, { ids, nowMs, expiredMs: nowMs - repeatWindowMs });
 }
 
 function storedOf(
