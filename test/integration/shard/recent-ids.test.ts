@@ -6,6 +6,8 @@ let store: TestStore;
 
 beforeEach(async () => {
   store = await openTestStore();
+  // It forgets ids as old as these.
+  await store.maintenance.stop();
 });
 
 afterEach(() => store.remove());
