@@ -33,6 +33,7 @@ Flags:
   --limit N                traces, logs, metrics, comments: at most so many rows
   --last DURATION          traces, logs, metrics, summary, anomalies: 15m, 24h, 7d
   --service NAME           traces, logs, metrics, summary, anomalies
+  --cursor CURSOR          traces, logs, metrics, comments: go on behind a page, with its next_cursor
   --baseline DURATION      anomalies: the longer window to compare with (default six times --last)
   --trace ID               correlate
   --operation TEXT         traces: part of the span name
@@ -60,6 +61,7 @@ const READ_FLAGS = {
   limit: READ_FLAG,
   last: READ_FLAG,
   service: READ_FLAG,
+  cursor: READ_FLAG,
   baseline: READ_FLAG,
   trace: READ_FLAG,
   operation: READ_FLAG,
@@ -75,7 +77,7 @@ const READ_FLAGS = {
   'metric-type': READ_FLAG,
 } as const;
 
-const WINDOW = ['limit', 'last', 'service'];
+const WINDOW = ['limit', 'last', 'service', 'cursor'];
 /**
  * The filters of each read. The server ignores those that a read does not have, as its API demands; whoever types
  * one would take the unfiltered rows for filtered.
@@ -89,7 +91,7 @@ const FILTERS = new Map<string, readonly string[]>([
   ['summary', ['last', 'service']],
   ['anomalies', ['last', 'baseline', 'service']],
   ['correlate', ['trace']],
-  ['comments', ['limit']],
+  ['comments', ['limit', 'cursor']],
   ['traces/<trace id>/comments', []],
 ]);
 

@@ -98,7 +98,11 @@ async function answerRows(plan: RowPlan, asked: Asked): Promise<Answer> {
       return answerOf(combined, slots, { isStrict });
     }
     case 'gone':
-      return envelope(410, completenessOf(outcome.slots), errorMember(`the cursor cannot go on: ${outcome.reason}`));
+      return envelope(
+        410,
+        completenessOf(outcome.slots),
+        errorMember(`the cursor cannot go on: ${outcome.reason}`),
+      );
     case 'too-large':
       return refusal(413, tooLarge(plan));
   }

@@ -89,7 +89,7 @@ export function createShardClient({ maxAnswerBytes }: ShardClientOptions): Shard
   async function send<T>(
     shard: ShardSpec,
     request: Request & { readonly signal: AbortSignal },
-    accept: (response: Response) => Promise<CallOutcome<T>>,
+    accept: (response: Response) => CallOutcome<T> | Promise<CallOutcome<T>>,
     /** What a 404 with this error says. */
     missing?: { readonly error: string; readonly outcome: CallOutcome<T> },
   ): Promise<CallOutcome<T>> {
@@ -142,7 +142,7 @@ export function createShardClient({ maxAnswerBytes }: ShardClientOptions): Shard
         body: JSON.stringify({ ...request, asOf }),
         signal,
       } as const;
-      return send(shard, post, async ({ headers, body }): Promise<CallOutcome<RowStream>> => {
+      return send<RowStream>(shard, post, ({ headers, body }) => {
         // An error comes to whoever reads; without a listener it would end the process when nobody does.
         body.on('error', () => {});
         const answeredAt = headers[AS_OF_HEADER];

@@ -144,7 +144,11 @@ describe('a shard that', () => {
       const time = String(1000 - index).padStart(4, '0');
       return { key: [time, time, '', '', 'x'], row: { body: 'x'.repeat(10_000) } };
     });
-    await start(answers(rows), healthy);
+    shards = await startShards(answers(rows), healthy);
+    query = await startQuery(
+      shards.map(shard => shard.spec),
+      { timeoutMs: 20_000 },
+    );
     const { body } = await query.get('/api/v1/logs?limit=1000');
     expect(body).toMatchObject({ count: 901, partial: false });
   });

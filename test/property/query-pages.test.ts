@@ -125,7 +125,11 @@ describe('pages over real shards', () => {
           expect(page.rows).toHaveLength(limit);
           cursor = `&cursor=${page.next}`;
           // Others than those of before, for a span that is sent again is shown in its last version.
-          await send(read, service, [...later].map(record => ({ ...record, no: record.no + 10 })));
+          await send(
+            read,
+            service,
+            [...later].map(record => ({ ...record, no: record.no + 10 })),
+          );
         }
         expect(rows).toEqual(whole);
       }),
@@ -139,10 +143,18 @@ describe('pages over real shards', () => {
         const [read, records, added, limit] = given;
         topology = specs.slice(0, 2);
         const service = `t${runs++}`;
-        await send(read, service, records.map(record => ({ ...record, at: record.at + 10 })));
+        await send(
+          read,
+          service,
+          records.map(record => ({ ...record, at: record.at + 10 })),
+        );
         const first = await pageOf(read, `service=${service}&limit=${limit}`);
         if (first.next === undefined) return;
-        await send(read, service, added.map(record => ({ ...record, on: [2] })));
+        await send(
+          read,
+          service,
+          added.map(record => ({ ...record, on: [2] })),
+        );
         topology = specs;
         const rest = await pageOf(read, `service=${service}&limit=1000&cursor=${first.next}`);
         expect([...first.rows, ...rest.rows]).toEqual(await wholeOf(read, service));

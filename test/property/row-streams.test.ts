@@ -65,12 +65,16 @@ function pageFor({ limit, isUnique = false, search = '' }: Asked): Page {
     isPaged: true,
     member: 'rows',
   };
-  const page = pageOf({ readName: 'traces', plan: plan as RowPlan, search: new URLSearchParams(search) });
+  const page = pageOf({ readName: 'traces', plan, search: new URLSearchParams(search) });
   if ('kind' in page) throw new Error(page.error);
   return page;
 }
 
-async function ask(shards: readonly MemoryShard[], asked: Asked, maxHeldBytes?: number): Promise<RowsOutcome> {
+async function ask(
+  shards: readonly MemoryShard[],
+  asked: Asked,
+  maxHeldBytes?: number,
+): Promise<RowsOutcome> {
   return runRows({
     page: pageFor(asked),
     shards: shards.map(({ id }) => shardSpec(id, 1)),
@@ -100,7 +104,10 @@ async function answerOf(outcome: RowsOutcome): Promise<Answer> {
 /** Written on its own terms: what a single shard with all the rows would give. */
 function wholeOf(shards: readonly MemoryShard[], isUnique = false): unknown[] {
   const seen = new Set<string>();
-  return sortRows(shards.flatMap(({ rows }) => rows), ORDER)
+  return sortRows(
+    shards.flatMap(({ rows }) => rows),
+    ORDER,
+  )
     .filter(({ key }) => {
       const id = key.slice(1).join();
       return !isUnique || (!seen.has(id) && seen.add(id));
@@ -150,7 +157,11 @@ describe('rows that stream in', () => {
     await fc.assert(
       fc.asyncProperty(shardsArbitrary, fc.integer({ min: 1, max: 1500 }), async (shards, bytes) => {
         const id = `s${shards.length}`;
-        const broken = { rows: failing.rows ?? [], id, fault: { kind: 'breaks', afterBytes: bytes } } as const;
+        const broken = {
+          rows: failing.rows ?? [],
+          id,
+          fault: { kind: 'breaks', afterBytes: bytes },
+        } as const;
         const outcome = await ask([...shards, broken], { limit: 1000 }, 1);
         const { rows, missing } = await answerOf(outcome);
         const given = rows.map(each => JSON.stringify(each));

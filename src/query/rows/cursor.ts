@@ -14,7 +14,7 @@ export interface Cursor {
   readonly shards: ReadonlyMap<string, CursorShard>;
 }
 
-export interface CursorShard {
+interface CursorShard {
   /** The commit that every page is read at. */
   readonly asOf: string;
   /** How many of the shard's rows with the last key the pages so far have used up. */
@@ -28,13 +28,19 @@ const cursorForm = z.strictObject({
   v: z.literal(FORMAT, `expected ${FORMAT}, the format that this version reads`),
   read: z.string('expected the name of a read'),
   query: z.string('expected a fingerprint'),
-  from: z.string().regex(/^\d{1,20}$/, 'expected nanoseconds').optional(),
+  from: z
+    .string()
+    .regex(/^\d{1,20}$/, 'expected nanoseconds')
+    .optional(),
   key: z.array(z.string('expected text'), 'expected a sort key'),
   shards: z.record(
     z.string(),
     z.tuple([
       z.string('expected a commit number').regex(/^\d{1,20}$/, 'expected a commit number'),
-      z.int('expected a number of rows').min(0, 'expected a number of rows').max(MAX_GIVEN, 'expected fewer rows'),
+      z
+        .int('expected a number of rows')
+        .min(0, 'expected a number of rows')
+        .max(MAX_GIVEN, 'expected fewer rows'),
     ]),
     'expected commits by shard',
   ),
@@ -68,7 +74,10 @@ export function decodeCursor(text: string): DecodedCursor {
   }
   const { read, query, from, key, shards } = parsed.data;
   const entries = Object.entries(shards).map(([id, [asOf, given]]) => [id, { asOf, given }] as const);
-  return { kind: 'cursor', cursor: { read, fingerprint: query, fromNs: from, key, shards: new Map(entries) } };
+  return {
+    kind: 'cursor',
+    cursor: { read, fingerprint: query, fromNs: from, key, shards: new Map(entries) },
+  };
 }
 
 const ACCEPTED = 'the next_cursor of an earlier answer';

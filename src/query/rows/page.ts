@@ -39,7 +39,9 @@ export function pageOf({
   const bad = (why: string) => ({ kind: 'bad', error: badCursor(why) }) as const;
   if (cursor.read !== readName) return bad(`this one is of ${cursor.read}, not of ${readName}`);
   if (cursor.fingerprint !== fingerprint) {
-    return bad('this one is of other parameters: from page to page only limit, timeout and partial may change');
+    return bad(
+      'this one is of other parameters: from page to page only limit, timeout and partial may change',
+    );
   }
   const fault = keyFault(plan.shardRead, cursor.key);
   if (fault !== undefined) return bad(fault);

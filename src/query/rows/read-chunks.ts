@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 
-export type Chunk =
+type Chunk =
   | { readonly kind: 'bytes'; readonly bytes: Buffer }
   | { readonly kind: 'end' }
   | { readonly kind: 'broken'; readonly code: string };

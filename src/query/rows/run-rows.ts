@@ -19,7 +19,7 @@ export interface RowsOptions {
 }
 
 /** Rows of all shards as JSON text, and what became of the shards. */
-export interface RowsResult {
+interface RowsResult {
   /** The text before the rows, the rows, and what says how many there were; without braces. */
   readonly members: Buffer;
   readonly rowCount: number;
@@ -102,11 +102,7 @@ async function hold(page: Page, all: readonly ShardRows[], maxBytes: number): Pr
   }
 }
 
-async function* piecesOf(
-  page: Page,
-  all: readonly ShardRows[],
-  gathered: Gatherer,
-): AsyncGenerator<Buffer> {
+async function* piecesOf(page: Page, all: readonly ShardRows[], gathered: Gatherer): AsyncGenerator<Buffer> {
   try {
     yield opening(page);
     yield* slices(gathered.take());
@@ -165,7 +161,8 @@ function slotOf(source: ShardRows): Slot<unknown> {
       return { ...slot, ...end, value: source.asOf() };
     case 'gone':
       return { ...slot, kind: 'failed', reason: end.reason };
-    default:
+    case 'failed':
+    case 'abandoned':
       return { ...slot, ...end };
   }
 }

@@ -34,7 +34,8 @@ export interface RawRow {
 /** Splits a row line, without its newline, and decodes the key alone. Throws on anything that {@link rowLine} did not write. */
 export function parseRawRow(line: Buffer): RawRow {
   const keyEnd = line.indexOf(KEY_END);
-  const isRow = keyEnd >= 0 && line.at(-1) === CLOSING_BRACE && ROW_START.equals(line.subarray(0, ROW_START.length));
+  const isRow =
+    keyEnd >= 0 && line.at(-1) === CLOSING_BRACE && ROW_START.equals(line.subarray(0, ROW_START.length));
   if (!isRow) throw new SyntaxError(`not a row line: ${line.toString('utf8', 0, 80)}`);
   return {
     key: JSON.parse(line.toString('utf8', ROW_START.length - 1, keyEnd + 1)) as string[],
