@@ -30,10 +30,10 @@ Flags:
   --json                   JSON on a terminal too; a pipe always gets JSON
   --strict                 fail when a shard is missing instead of answering without it
   --timeout DURATION       wait less than the server would (500ms, 5s)
-  --cursor CURSOR          traces, logs, metrics: go on behind a page, with its next_cursor
   --limit N                traces, logs, metrics, comments: at most so many rows
   --last DURATION          traces, logs, metrics, summary, anomalies: 15m, 24h, 7d
   --service NAME           traces, logs, metrics, summary, anomalies
+  --cursor CURSOR          traces, logs, metrics, comments: go on behind a page, with its next_cursor
   --baseline DURATION      anomalies: the longer window to compare with (default six times --last)
   --trace ID               correlate
   --operation TEXT         traces: part of the span name
@@ -91,7 +91,7 @@ const FILTERS = new Map<string, readonly string[]>([
   ['summary', ['last', 'service']],
   ['anomalies', ['last', 'baseline', 'service']],
   ['correlate', ['trace']],
-  ['comments', ['limit']],
+  ['comments', ['limit', 'cursor']],
   ['traces/<trace id>/comments', []],
 ]);
 

@@ -141,7 +141,7 @@ describe('otelfan get', () => {
     [['summary', '--last', '1d', '--service', 'a b'], 'summary?last=1d&service=a+b'],
     [['anomalies', '--baseline=2d'], 'anomalies?baseline=2d'],
     [['correlate', '--trace', TRACE_ID], `correlate?trace=${TRACE_ID}`],
-    [['comments', '--limit', '5'], 'comments?limit=5'],
+    [['comments', '--limit', '5', '--cursor', 'abc'], 'comments?limit=5&cursor=abc'],
     [['traces/run:1/comments'], 'traces/run%3A1/comments'],
   ])('asks as told by %j', async (argv, path) => {
     expect((await ask(...argv)).asked).toEqual([`http://127.0.0.1:7701/api/v1/${path}`]);
