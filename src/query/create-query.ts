@@ -35,7 +35,7 @@ export interface QueryOptions {
 }
 
 /** Of one call of a shard. */
-export interface CallLimits {
+interface CallLimits {
   readonly connectTimeoutMs: number;
   readonly firstByteTimeoutMs: number;
   readonly idleTimeoutMs: number;

@@ -21,6 +21,9 @@ type Passed<T> =
   /** Why, with the settings that bound it. */
   | { readonly kind: 'refused'; readonly reason: string };
 
+/** For answers to those that were refused. */
+export const RETRY_LATER = { 'Retry-After': '1' };
+
 export interface GateOptions {
   readonly maxConcurrent: number;
   readonly maxWaiting: number;
@@ -28,7 +31,7 @@ export interface GateOptions {
 
 export function createGate({ maxConcurrent, maxWaiting }: GateOptions): Gate {
   const turns = createTurns({ running: maxConcurrent, waiting: maxWaiting });
-  const busy = `${maxConcurrent} queries run (query.maxConcurrent)`;
+  const busy = `too many queries: ${maxConcurrent} run (query.maxConcurrent)`;
   let running = 0;
   let waiting = 0;
 

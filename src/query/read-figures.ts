@@ -26,7 +26,7 @@ export interface ReadCost {
 }
 
 /** The sums over all calls of one shard, repeats included. */
-export interface ShardCost {
+interface ShardCost {
   readonly id: string;
   readonly calls: number;
   readonly queueMs: number;

@@ -1,10 +1,10 @@
 import type { Clock } from '../shared/time.ts';
 import type { Topology } from '../shared/topology/topology.ts';
 import { type Completeness, completenessHeaders, completenessOf, nameMissing } from './completeness.ts';
-import { shardTimeoutMs } from './deadline.ts';
+import { shardTimeoutMs, waitingTimeMs } from './deadline.ts';
 import { explained } from './explain.ts';
 import type { Slot } from './fan-out.ts';
-import type { Gate } from './gate.ts';
+import { type Gate, RETRY_LATER } from './gate.ts';
 import type { HoldingShards } from './holdings.ts';
 import { mergeRows } from './merge/k-way.ts';
 import { BrokenPart } from './merge/row-part.ts';
@@ -55,9 +55,6 @@ export interface Answer {
 /** Parameters of every read: how long to wait, whether an incomplete answer will do, and whether to tell its cost. */
 const ANSWER_PARAMS = { timeout: timeoutMs, partial: flag, explain: flag };
 const NANOS_PER_MS = 1_000_000n;
-/** Of its time, so that enough is left to answer in. */
-const WAITING_SHARE = 0.5;
-const RETRY_AFTER_S = '1';
 
 /** Plans, waits for its turn, asks all shards, combines what they have and says what is missing. */
 export async function runRead(
@@ -98,7 +95,7 @@ export async function runRead(
     deps.slowLog.record({ read: read.name, ...query, status: answer.status, cost });
     return answer;
   };
-  const passed = await deps.gate.pass(work, { signal, waitMs: limitMs * WAITING_SHARE });
+  const passed = await deps.gate.pass(work, { signal, waitMs: waitingTimeMs(limitMs) });
   return passed.kind === 'done' ? passed.value : busy(passed.reason);
 }
 
@@ -171,8 +168,7 @@ function refusal(status: 400 | 413, error: string): Answer {
 }
 
 function busy(reason: string): Answer {
-  const headers = { 'Retry-After': RETRY_AFTER_S };
-  return { status: 503, headers, body: `{${errorMember(`too many queries: ${reason}`)}}` };
+  return { status: 503, headers: RETRY_LATER, body: `{${errorMember(reason)}}` };
 }
 
 function errorMember(error: string): string {

@@ -48,7 +48,7 @@ export interface ShardResponse {
 type Take<T> = (response: ShardResponse) => Promise<T>;
 
 /** `unreachable`: no answer began, so that asking again may help. */
-export interface ExchangeFailure {
+interface ExchangeFailure {
   readonly kind: 'unreachable' | 'failed';
   readonly reason: string;
 }
@@ -108,7 +108,9 @@ export function createShardHttp(options: ShardHttpOptions): ShardHttp {
         if (origins.has(origin)) continue;
         addresses.delete(origin);
         leaving.add(pool);
-        void pool.close().then(() => leaving.delete(pool));
+        const forget = () => leaving.delete(pool);
+        // It rejects when it is stopped meanwhile.
+        void pool.close().then(forget, forget);
       }
     },
     breakerState: ({ read }) => addresses.get(new URL(read).origin)?.circuit.state() ?? 'closed',

@@ -138,7 +138,7 @@ describe('H8: a changed topology', () => {
     const row = { key: ['1', '1', '', '', name], row: { body: name } };
     let open = 0;
     const seen = new Set<unknown>();
-    const stub = await startStubShard(id, (response, request) => {
+    const stub = await startStubShard(id, (response, request, read) => {
       if (!seen.has(request.socket)) {
         seen.add(request.socket);
         open++;
@@ -146,7 +146,7 @@ describe('H8: a changed topology', () => {
           open--;
         });
       }
-      answers([row])(response, request);
+      answers([row])(response, request, read);
     });
     stopped.push(() => stub.stop());
     return { ...stub, connections: () => open };
@@ -168,10 +168,10 @@ describe('H8: a changed topology', () => {
   it('lets a call end that is in hand at the old address', async () => {
     const release = Promise.withResolvers<void>();
     const asked = Promise.withResolvers<void>();
-    const slow = await startStubShard('s0', async (response, request) => {
+    const slow = await startStubShard('s0', async (response, request, read) => {
       asked.resolve();
       await release.promise;
-      answers([{ key: ['1', '1', '', '', 'x'], row: { body: 'slow' } }])(response, request);
+      answers([{ key: ['1', '1', '', '', 'x'], row: { body: 'slow' } }])(response, request, read);
     });
     stopped.push(() => slow.stop());
     const after = await stubAt('s0', 'after');

@@ -24,7 +24,7 @@ export interface StubShard {
   stop(): Promise<void>;
 }
 
-type Behaviour = (response: ServerResponse, request: IncomingMessage) => void;
+type Behaviour = (response: ServerResponse, request: IncomingMessage, read: StubRead) => void;
 
 /** A shard over a real socket that speaks the internal read contract, well or badly. */
 export async function startStubShard(id: string, behave: Behaviour, ready = true): Promise<StubShard> {
@@ -38,8 +38,9 @@ export async function startStubShard(id: string, behave: Behaviour, ready = true
     response.once('close', () => {
       if (!response.writableFinished) cancelled.resolve();
     });
-    reads.push({ path: request.url ?? '', body: JSON.parse(await text(request)) });
-    behave(response, request);
+    const read = { path: request.url ?? '', body: JSON.parse(await text(request)) };
+    reads.push(read);
+    behave(response, request, read);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -74,8 +75,12 @@ export function ndjson(
   return lines + trailerLine({ rows: rows.length, asOf: '1', truncated: false, ...trailer });
 }
 
+/** Answers each read with the rows; of slots it has none. */
 export function answers(rows: readonly StubRow[]): Behaviour {
-  return response => {
-    response.writeHead(200, { 'content-type': 'application/x-ndjson' }).end(ndjson(rows));
+  return (response, _request, { body }) => {
+    const { reads = [{ name: 'any' }] } = (body ?? {}) as { reads?: readonly { readonly name: string }[] };
+    const noSlots = [{ key: [], row: { slots: [] } }];
+    const texts = reads.map(({ name }) => ndjson(name === 'spanSlots' ? noSlots : rows));
+    response.writeHead(200, { 'content-type': 'application/x-ndjson' }).end(texts.join(''));
   };
 }

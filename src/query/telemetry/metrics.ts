@@ -1,10 +1,4 @@
-import {
-  counter,
-  gauge,
-  type Instruments,
-  type MetricSpecs,
-  seconds,
-} from '../../shared/telemetry/metric-spec.ts';
+import { counter, gauge, type MetricSpecs, seconds } from '../../shared/telemetry/metric-spec.ts';
 
 /** Every metric of a query proxy of its own, once. */
 export const QUERY_METRICS = {
@@ -40,5 +34,3 @@ export const QUERY_METRICS = {
     { alert: 'a shard is `open` for minutes: it cannot be reached or says nothing' },
   ),
 } as const satisfies MetricSpecs;
-
-export type QueryMetrics = Instruments<typeof QUERY_METRICS>;

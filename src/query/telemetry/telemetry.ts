@@ -35,7 +35,7 @@ const MS_PER_SECOND = 1000;
 export function createQueryTelemetry(): QueryTelemetry {
   const registry = new Registry();
   const metrics = registerMetrics(QUERY_METRICS, registry);
-  const all = Registry.merge([registry, createProcessRegistry('query')]);
+  const processRegistry = createProcessRegistry('query');
 
   return {
     called({ shardId: shard, outcome, figures }) {
@@ -63,7 +63,8 @@ export function createQueryTelemetry(): QueryTelemetry {
           metrics.otelfan_query_shard_breaker_state.set({ shard: shard.id, state }, value);
         }
       }
-      return { contentType: all.contentType, text: await all.metrics() };
+      const texts = await Promise.all([registry.metrics(), processRegistry.metrics()]);
+      return { contentType: registry.contentType, text: texts.join('\n') };
     },
   };
 }
