@@ -28,6 +28,8 @@ export interface QueryOptions {
   readonly slowQueryMs: number;
   /** Shards that must be ready for `/readyz` to be 200. */
   readonly readyQuorum: number;
+  /** How long a client may take nothing of its answer. */
+  readonly stallMs?: number;
   readonly logger: Logger;
   readonly clock: Clock;
   /** Evenly from [0, 1). */

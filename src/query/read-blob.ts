@@ -27,10 +27,9 @@ export async function readBlob(deps: BlobDeps, request: BlobRequest): Promise<Bl
     const error = `sha256 ${JSON.stringify(sha256)}: expected 64 lower-case hex digits`;
     return { status: 400, headers: {}, body: { error } };
   }
-  const wait = { signal, waitMs: waitingTimeMs(deps.timeoutMs) };
-  const passed = await deps.gate.pass(() => askForBlob(deps, request), wait);
-  if (passed.kind === 'done') return passed.value;
-  return { status: 503, headers: RETRY_LATER, body: { error: passed.reason } };
+  const turn = await deps.gate.enter({ signal, waitMs: waitingTimeMs(deps.timeoutMs) });
+  if (turn.kind === 'entered') return askForBlob(deps, request);
+  return { status: 503, headers: RETRY_LATER, body: { error: turn.reason } };
 }
 
 interface BlobRequest {

@@ -2,7 +2,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type BlackHole, startBlackHole } from '../support/black-hole.ts';
 import { type QueryHarness, type StubBehaviour, startQuery, startShards } from '../support/query-harness.ts';
-import { answers, ndjson, type StubShard, shardSpec } from '../support/stub-shard.ts';
+import { answers, ndjson, type StubShard, service, shardSpec } from '../support/stub-shard.ts';
 
 const ROWS = [{ key: ['2', '2', '', '', 'b'], row: { body: 'b' } }];
 const healthy = answers(ROWS);
@@ -212,11 +212,6 @@ describe('what a shard says', () => {
       'speaks read API v2 and not v1: shard and query proxy are of different versions',
     ],
     [
-      'an answer that is too large with the setting',
-      answers([{ key: ['1', '1', '', '', 'x'], row: 'x'.repeat(5000) }]),
-      'answer is larger than query.maxShardAnswerBytes (4096 bytes)',
-    ],
-    [
       'a cut with the setting',
       says(
         `${ndjson(ROWS, { truncated: true }).replace('"truncated":true', '"truncated":true,"truncatedBy":"shard.maxAnswerRows"')}`,
@@ -224,8 +219,15 @@ describe('what a shard says', () => {
       'gave its first 1 rows only (shard.maxAnswerRows)',
     ],
   ])('is passed on: %s', async (_what, behaviour, reason) => {
-    await start({ calls: { maxAnswerBytes: 4096 } }, healthy, behaviour);
+    await start({}, healthy, behaviour);
     expect(failuresIn(await query.get('/api/v1/logs'))).toMatchObject([{ id: 's1', reason }]);
+  });
+
+  it('is passed on: an answer that is too large to be held, with the setting', async () => {
+    await start({ calls: { maxAnswerBytes: 4096 } }, answers([]), answers([service('x'.repeat(5000))]));
+    expect(failuresIn(await query.get('/api/v1/services'))).toMatchObject([
+      { id: 's1', reason: 'answer is larger than query.maxShardAnswerBytes (4096 bytes)' },
+    ]);
   });
 
   it('H6: is the answer when all find fault with the question: 400 with their words', async () => {

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { type QueryHarness, type StubBehaviour, startQuery, startShards } from '../support/query-harness.ts';
-import { answers, type StubShard } from '../support/stub-shard.ts';
+import { answers, type StubShard, service } from '../support/stub-shard.ts';
 
 const row = (body: string) => ({ key: ['2', '2', '', '', body], row: { body } });
 const healthy = answers([row('b')]);
@@ -46,7 +46,7 @@ describe('queries at once', () => {
     expect(status).toBe(503);
     expect(headers.get('retry-after')).toBe('1');
     expect(body).toEqual({
-      error: 'too many queries: 2 run (query.maxConcurrent) and 1 wait (query.maxWaiting)',
+      error: 'too many queries: 2 are in hand (query.maxConcurrent) and 1 wait (query.maxWaiting)',
     });
     expect(shards[0]?.reads).toHaveLength(2);
     release();
@@ -62,7 +62,7 @@ describe('queries at once', () => {
     const { status, headers, body } = await query.get(`/api/v1/blobs/${'0'.repeat(64)}`);
     expect(status).toBe(503);
     expect(headers.get('retry-after')).toBe('1');
-    expect(body.error).toMatch(/^too many queries: 1 run/);
+    expect(body.error).toMatch(/^too many queries: 1 are in hand/);
     release();
     await running;
   });
@@ -87,7 +87,9 @@ describe('queries at once', () => {
     await askedOf(1);
     const { status, body } = await query.get('/api/v1/logs?timeout=40ms');
     expect(status).toBe(503);
-    expect(body.error).toBe('too many queries: 1 run (query.maxConcurrent), and none ended within 20 ms');
+    expect(body.error).toBe(
+      'too many queries: 1 are in hand (query.maxConcurrent), and none ended within 20 ms',
+    );
     release();
     await running;
   });
@@ -102,9 +104,9 @@ describe('what a read may take', () => {
   });
 
   it('is bounded in bytes of all shards together', async () => {
-    const large = answers([row('x'.repeat(3000))]);
-    await start({ limits: { maxAnswerBytes: 8000 } }, large, large, large);
-    const { status, body } = await query.get('/api/v1/logs');
+    const large = answers([service('x'.repeat(3000))]);
+    await start({ limits: { maxAnswerBytes: 8000 } }, large, large);
+    const { status, body } = await query.get('/api/v1/services');
     expect(status).toBe(413);
     expect(body.error).toBe(
       "the shards' answers are larger than query.maxAnswerBytes (8000 bytes): lower the limit or narrow the window",
@@ -112,11 +114,7 @@ describe('what a read may take', () => {
   });
 
   it('is bounded in groups', async () => {
-    const state = (service: string) => ({
-      key: [service],
-      row: { service, span_count: 1, trace_count: 1, error_count: 0, duration_sum_ns: '1' },
-    });
-    await start({ limits: { maxGroups: 2 } }, answers([state('a'), state('b'), state('c')]));
+    await start({ limits: { maxGroups: 2 } }, answers(['a', 'b', 'c'].map(service)));
     const reply = await query.get('/api/v1/services');
     expect(reply.status).toBe(413);
     expect(reply.body.error).toBe(

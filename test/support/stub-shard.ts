@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { AS_OF_HEADER } from '../../src/shared/read/contract.ts';
 import { rowLine, trailerLine } from '../../src/shared/read/ndjson.ts';
 import type { ShardSpec, Topology } from '../../src/shared/topology/topology.ts';
 
@@ -38,6 +39,7 @@ export async function startStubShard(id: string, behave: Behaviour, ready = true
     response.once('close', () => {
       if (!response.writableFinished) cancelled.resolve();
     });
+    response.setHeader(AS_OF_HEADER, '1');
     const read = { path: request.url ?? '', body: JSON.parse(await text(request)) };
     reads.push(read);
     behave(response, request, read);
@@ -65,6 +67,12 @@ export function shardSpec(id: string, port: number): ShardSpec {
 /** Reads go to every shard, so nothing here owns a slot. */
 export function topologyOf(shards: readonly ShardSpec[]): Topology {
   return { version: 1, all: shards, shards, active: shards, owners: new Uint16Array(), previous: [] };
+}
+
+/** A row of the read `services`. */
+export function service(name: string): StubRow {
+  const counts = { span_count: 1, trace_count: 1, error_count: 0, duration_sum_ns: '1' };
+  return { key: [name], row: { service: name, ...counts } };
 }
 
 export function ndjson(

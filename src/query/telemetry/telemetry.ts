@@ -24,7 +24,7 @@ interface EndedRequest {
 }
 
 interface LookedUp {
-  readonly gate: Pick<Gate, 'running' | 'waiting'>;
+  readonly gate: Pick<Gate, 'inHand' | 'waiting'>;
   readonly shards: readonly ShardSpec[];
   readonly breakerState: (shard: ShardSpec) => BreakerState;
 }
@@ -53,7 +53,7 @@ export function createQueryTelemetry(): QueryTelemetry {
       if (isPartial) metrics.otelfan_query_partial_answers_total.inc({ read });
     },
     async scrape({ gate, shards, breakerState }) {
-      metrics.otelfan_query_in_flight.set(gate.running());
+      metrics.otelfan_query_in_flight.set(gate.inHand());
       metrics.otelfan_query_waiting.set(gate.waiting());
       metrics.otelfan_query_shard_breaker_state.reset();
       for (const shard of shards) {

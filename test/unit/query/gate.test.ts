@@ -1,71 +1,58 @@
 import { describe, expect, it } from 'vitest';
-import { createGate } from '../../../src/query/gate.ts';
+import { createGate, type Gate } from '../../../src/query/gate.ts';
 
-const patient = () => ({ signal: new AbortController().signal, waitMs: 60_000 });
-
-/** Work that ends when it is told to. */
-function held() {
-  const begun = Promise.withResolvers<void>();
-  const ended = Promise.withResolvers<string>();
-  const work = () => {
-    begun.resolve();
-    return ended.promise;
-  };
-  return { work, begun: begun.promise, end: ended.resolve };
+/** One that stays until it is told to leave. */
+function visit(gate: Gate, waitMs = 60_000) {
+  const stay = new AbortController();
+  return { entered: gate.enter({ signal: stay.signal, waitMs }), leave: () => stay.abort() };
 }
 
 describe('the gate', () => {
-  it('lets so many run, has so many wait, and refuses the next, naming both settings', async () => {
+  it('lets so many in, has so many wait, and refuses the next, naming both settings', async () => {
     const gate = createGate({ maxConcurrent: 1, maxWaiting: 1 });
-    const [first, second] = [held(), held()];
-    const one = gate.pass(first.work, patient());
-    const two = gate.pass(second.work, patient());
-    await first.begun;
-    expect([gate.running(), gate.waiting()]).toEqual([1, 1]);
-    expect(await gate.pass(() => Promise.resolve('third'), patient())).toEqual({
+    const first = visit(gate);
+    expect(await first.entered).toEqual({ kind: 'entered' });
+    const second = visit(gate);
+    expect(await visit(gate).entered).toEqual({
       kind: 'refused',
-      reason: 'too many queries: 1 run (query.maxConcurrent) and 1 wait (query.maxWaiting)',
+      reason: 'too many queries: 1 are in hand (query.maxConcurrent) and 1 wait (query.maxWaiting)',
     });
-    first.end('first');
-    expect(await one).toEqual({ kind: 'done', value: 'first' });
-    await second.begun;
-    second.end('second');
-    expect(await two).toEqual({ kind: 'done', value: 'second' });
-    expect([gate.running(), gate.waiting()]).toEqual([0, 0]);
+    expect([gate.inHand(), gate.waiting()]).toEqual([1, 1]);
+    first.leave();
+    expect(await second.entered).toEqual({ kind: 'entered' });
+    expect([gate.inHand(), gate.waiting()]).toEqual([1, 0]);
+    second.leave();
+    await expect.poll(gate.inHand).toBe(0);
   });
 
   it('refuses who has waited long enough, and gives the turn to the next', async () => {
     const gate = createGate({ maxConcurrent: 1, maxWaiting: 2 });
-    const first = held();
-    const one = gate.pass(first.work, patient());
-    const impatient = gate.pass(() => Promise.resolve('late'), { ...patient(), waitMs: 5 });
-    const last = gate.pass(() => Promise.resolve('last'), patient());
-    expect(await impatient).toEqual({
+    const first = visit(gate);
+    const impatient = visit(gate, 5);
+    const last = visit(gate);
+    expect(await impatient.entered).toEqual({
       kind: 'refused',
-      reason: 'too many queries: 1 run (query.maxConcurrent), and none ended within 5 ms',
+      reason: 'too many queries: 1 are in hand (query.maxConcurrent), and none ended within 5 ms',
     });
-    first.end('first');
-    await one;
-    expect(await last).toEqual({ kind: 'done', value: 'last' });
+    first.leave();
+    expect(await last.entered).toEqual({ kind: 'entered' });
   });
 
   it('forgets who goes away while waiting', async () => {
     const gate = createGate({ maxConcurrent: 1, maxWaiting: 1 });
-    const first = held();
-    const one = gate.pass(first.work, patient());
-    const gone = new AbortController();
-    const two = gate.pass(() => Promise.resolve('never'), { signal: gone.signal, waitMs: 60_000 });
-    gone.abort();
-    expect((await two).kind).toBe('refused');
-    expect(gate.waiting()).toBe(0);
-    first.end('first');
-    await one;
+    const first = visit(gate);
+    const second = visit(gate);
+    second.leave();
+    expect((await second.entered).kind).toBe('refused');
+    const third = visit(gate);
+    first.leave();
+    expect(await third.entered).toEqual({ kind: 'entered' });
   });
 
-  it('passes on what the work throws, and the turn is free again', async () => {
-    const gate = createGate({ maxConcurrent: 1, maxWaiting: 0 });
-    await expect(gate.pass(() => Promise.reject(new Error('bug')), patient())).rejects.toThrow('bug');
-    expect(await gate.pass(() => Promise.resolve(1), patient())).toEqual({ kind: 'done', value: 1 });
-    expect(gate.running()).toBe(0);
+  it('has no turn for who was gone before', async () => {
+    const gate = createGate({ maxConcurrent: 1, maxWaiting: 1 });
+    const gone = AbortSignal.abort();
+    expect((await gate.enter({ signal: gone, waitMs: 60_000 })).kind).toBe('refused');
+    expect(await visit(gate).entered).toEqual({ kind: 'entered' });
   });
 });
