@@ -32,6 +32,7 @@ Flags:
   --limit N                traces, logs, metrics: at most so many rows
   --last DURATION          traces, logs, metrics: 15m, 24h, 7d
   --service NAME           traces, logs, metrics
+  --cursor CURSOR          traces, logs, metrics: go on behind a page, with its next_cursor
   --operation TEXT         traces: part of the span name
   --status STATUS          traces: ok, error, unset
   --min-duration-ms MS     traces
@@ -57,6 +58,7 @@ const READ_FLAGS = {
   limit: READ_FLAG,
   last: READ_FLAG,
   service: READ_FLAG,
+  cursor: READ_FLAG,
   operation: READ_FLAG,
   status: READ_FLAG,
   'min-duration-ms': READ_FLAG,
@@ -70,7 +72,7 @@ const READ_FLAGS = {
   'metric-type': READ_FLAG,
 } as const;
 
-const WINDOW = ['limit', 'last', 'service'];
+const WINDOW = ['limit', 'last', 'service', 'cursor'];
 /**
  * The filters of each read. The server ignores those that a read does not have, as its API demands; whoever types
  * one would take the unfiltered rows for filtered.

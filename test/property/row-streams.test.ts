@@ -65,7 +65,7 @@ function pageFor({ limit, isUnique = false, search = '' }: Asked): Page {
     isPaged: true,
     member: 'rows',
   };
-  const page = pageOf({ readName: 'traces', plan: plan as RowPlan, search: new URLSearchParams(search) });
+  const page = pageOf({ readName: 'traces', plan, search: new URLSearchParams(search) });
   if ('kind' in page) throw new Error(page.error);
   return page;
 }

@@ -33,7 +33,7 @@ interface BadQuery {
   readonly error: string;
 }
 
-export type Plan = RowPlan | StatePlan;
+type Plan = RowPlan | StatePlan;
 
 /** Rows of all shards, merged in order and passed on as the shards rendered them. */
 export interface RowPlan<N extends ShardReadName = ShardReadName> {
