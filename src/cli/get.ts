@@ -22,17 +22,20 @@ const HELP = `Read telemetry through the query proxy.
 
 Usage: otelfan get PATH [flags]
 
-PATH is services, traces, traces/<trace id>, logs or metrics.
+PATH is services, traces, traces/<trace id>, logs, metrics, summary, anomalies, correlate, comments or
+traces/<trace id>/comments.
 
 Flags:
   --server URL             query proxy (default ${DEFAULT_SERVER})
   --json                   JSON on a terminal too; a pipe always gets JSON
   --strict                 fail when a shard is missing instead of answering without it
   --timeout DURATION       wait less than the server would (500ms, 5s)
-  --limit N                traces, logs, metrics: at most so many rows
-  --last DURATION          traces, logs, metrics: 15m, 24h, 7d
-  --service NAME           traces, logs, metrics
-  --cursor CURSOR          traces, logs, metrics: go on behind a page, with its next_cursor
+  --limit N                traces, logs, metrics, comments: at most so many rows
+  --last DURATION          traces, logs, metrics, summary, anomalies: 15m, 24h, 7d
+  --service NAME           traces, logs, metrics, summary, anomalies
+  --cursor CURSOR          traces, logs, metrics, comments: go on behind a page, with its next_cursor
+  --baseline DURATION      anomalies: the longer window to compare with (default six times --last)
+  --trace ID               correlate
   --operation TEXT         traces: part of the span name
   --status STATUS          traces: ok, error, unset
   --min-duration-ms MS     traces
@@ -59,6 +62,8 @@ const READ_FLAGS = {
   last: READ_FLAG,
   service: READ_FLAG,
   cursor: READ_FLAG,
+  baseline: READ_FLAG,
+  trace: READ_FLAG,
   operation: READ_FLAG,
   status: READ_FLAG,
   'min-duration-ms': READ_FLAG,
@@ -83,6 +88,11 @@ const FILTERS = new Map<string, readonly string[]>([
   ['traces/<trace id>', []],
   ['logs', [...WINDOW, 'severity', 'body-contains', 'text', 'trace-id']],
   ['metrics', [...WINDOW, 'name', 'metric-type']],
+  ['summary', ['last', 'service']],
+  ['anomalies', ['last', 'baseline', 'service']],
+  ['correlate', ['trace']],
+  ['comments', ['limit', 'cursor']],
+  ['traces/<trace id>/comments', []],
 ]);
 
 /** `otelfan get`: asks the query proxy and shows its answer. Resolves with one of the exit codes. */
@@ -123,9 +133,9 @@ function parseCommand(argv: string[]): Command {
   const segments = path.replace(/^\/?(api\/v1\/)?/, '').split('/');
   // A URL resolves dots, so `traces/..` would ask for something else.
   if (segments.some(segment => /^\.{0,2}$/.test(segment)))
-    return { kind: 'bad', error: `${path}: expected services, traces, traces/<trace id>, logs or metrics` };
+    return { kind: 'bad', error: `${path}: expected a path such as traces/<trace id>, logs or summary` };
   const url = urlOf(base, segments);
-  const read = segments.length === 2 && segments[0] === 'traces' ? 'traces/<trace id>' : segments.join('/');
+  const read = segments.join('/').replace(/^traces\/[^/]+/, 'traces/<trace id>');
   for (const [flag, values = []] of Object.entries(params)) {
     if (flag !== 'timeout' && FILTERS.get(read)?.includes(flag) === false)
       return { kind: 'bad', error: `${read} cannot be filtered by --${flag}` };

@@ -2,10 +2,14 @@ import express, { type ErrorRequestHandler, type Express, type Request, type Res
 import type { Logger } from 'pino';
 import { readBlob } from './read-blob.ts';
 import type { Readiness } from './readiness.ts';
+import { anomaliesRead } from './reads/anomalies.ts';
+import { commentsRead, traceCommentsRead } from './reads/comments.ts';
+import { correlateRead } from './reads/correlate.ts';
 import { logsRead } from './reads/logs.ts';
 import { metricsRead } from './reads/metrics.ts';
 import type { Read } from './reads/read.ts';
 import { servicesRead } from './reads/services.ts';
+import { summaryRead } from './reads/summary.ts';
 import { traceRead } from './reads/trace.ts';
 import { tracesRead } from './reads/traces.ts';
 import { type ReadDeps, runRead } from './run-read.ts';
@@ -44,6 +48,11 @@ export function createApp(deps: AppDeps): Express {
   getRead(servicesRead);
   getRead(logsRead);
   getRead(metricsRead);
+  getRead(summaryRead);
+  getRead(anomaliesRead);
+  getRead(correlateRead);
+  getRead(traceCommentsRead);
+  getRead(commentsRead);
   get('/api/v1/blobs/:sha256', (request, response) => {
     countAnswer('blob', response, deps);
     return answerBlob(deps, { request, response });

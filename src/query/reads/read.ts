@@ -25,6 +25,8 @@ export interface ReadQuery {
 export interface ReadContext {
   readonly nowNs: bigint;
   readonly maxRows: number;
+  /** Groups of one shard that an aggregate may look at. */
+  readonly maxGroups: number;
 }
 
 /** The error names the parameter, its value and what is accepted; it becomes a 400. */
