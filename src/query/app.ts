@@ -14,9 +14,12 @@ import { traceRead } from './reads/trace.ts';
 import { tracesRead } from './reads/traces.ts';
 import { type ReadDeps, runRead } from './run-read.ts';
 import { sendAnswer } from './send-answer.ts';
+import type { QueryTelemetry } from './telemetry/telemetry.ts';
 
 export interface AppDeps extends ReadDeps {
   readonly readiness: () => Promise<Readiness>;
+  readonly requestEnded: QueryTelemetry['requestEnded'];
+  readonly metrics: () => ReturnType<QueryTelemetry['scrape']>;
   readonly logger: Logger;
   /** How long a client may take nothing of its answer; see {@link dropWhenStalled}. */
   readonly stallMs?: number | undefined;
@@ -35,7 +38,10 @@ export function createApp(deps: AppDeps): Express {
     app.route(path).get(handler).all(refuseMethod);
   };
   const getRead = (read: Read) => {
-    get(read.path, (request, response) => answerRead(read, deps, { request, response }));
+    get(read.path, (request, response) => {
+      countAnswer(read.name, response, deps);
+      return answerRead(read, deps, { request, response });
+    });
   };
   getRead(tracesRead);
   getRead(traceRead);
@@ -47,7 +53,10 @@ export function createApp(deps: AppDeps): Express {
   getRead(correlateRead);
   getRead(traceCommentsRead);
   getRead(commentsRead);
-  get('/api/v1/blobs/:sha256', (request, response) => answerBlob(deps, { request, response }));
+  get('/api/v1/blobs/:sha256', (request, response) => {
+    countAnswer('blob', response, deps);
+    return answerBlob(deps, { request, response });
+  });
   get('/healthz', (_request, response) => {
     response.type('text').send('ok');
   });
@@ -56,11 +65,28 @@ export function createApp(deps: AppDeps): Express {
     if (readiness.kind === 'ready') response.type('text').send('ready');
     else response.status(503).json({ error: readiness.reason });
   });
+  get('/metrics', async (_request, response) => {
+    const { contentType, text } = await deps.metrics();
+    response.type(contentType).send(text);
+  });
   app.use((request, response) => {
     response.status(404).json({ error: `no such path: ${request.path}` });
   });
   app.use(reportError(deps.logger));
   return app;
+}
+
+/** Tells the metrics of a read how its request ended. */
+function countAnswer(read: string, response: Response, { requestEnded }: AppDeps): void {
+  const startMs = performance.now();
+  response.once('close', () => {
+    requestEnded({
+      read,
+      status: response.writableFinished ? response.statusCode : undefined,
+      isPartial: response.hasHeader('Otelfan-Partial'),
+      durationMs: performance.now() - startMs,
+    });
+  });
 }
 
 async function answerRead(

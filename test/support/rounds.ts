@@ -8,9 +8,8 @@ export const CONTEXT: ReadContext = { nowNs: 1_700_000_000_000_000_000n, maxRows
 /** Answers to a question: one part for each shard. */
 export type Give = (query: ShardQuery) => readonly RowPart[] | Promise<readonly RowPart[]>;
 
-export function shardReads(give: Give, movedSlots: ShardReads['movedSlots'] = []): ShardReads {
+export function shardReads(give: Give): ShardReads {
   return {
-    movedSlots,
     ask: (name, request) => Promise.resolve(give({ name, request } as ShardQuery)),
     askTogether: (async (reads: readonly ShardQuery[]) =>
       Promise.all(reads.map(read => Promise.resolve(give(read))))) as ShardReads['askTogether'],

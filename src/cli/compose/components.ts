@@ -23,13 +23,27 @@ export async function startQuery(
     return await createQuery({
       host: query.http.host,
       port: query.http.port,
-      topology: topology.current,
+      topology,
       timeoutMs: query.timeout,
-      maxRows: query.maxRows,
-      maxGroups: query.maxGroups,
+      calls: {
+        connectTimeoutMs: query.connectTimeout,
+        firstByteTimeoutMs: query.firstByteTimeout,
+        idleTimeoutMs: query.idleTimeout,
+        maxAnswerBytes: query.maxShardAnswerBytes,
+      },
+      limits: {
+        maxConcurrent: query.maxConcurrent,
+        maxWaiting: query.maxWaiting,
+        maxRows: query.maxRows,
+        maxGroups: query.maxGroups,
+        maxWindowMs: query.maxWindow,
+        maxAnswerBytes: query.maxAnswerBytes,
+      },
+      slowQueryMs: query.slowQuery,
       readyQuorum: query.readyQuorum,
       logger,
       clock: systemClock,
+      random: Math.random,
     });
   } catch (error) {
     throw listenError(error);
