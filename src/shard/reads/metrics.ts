@@ -1,5 +1,5 @@
 import type { ParsedShardRead } from '../../shared/read/contract.ts';
-import { METRIC_ROWS } from '../rows/metric-row.ts';
+import { BARE_METRIC_ROWS, METRIC_ROWS } from '../rows/metric-row.ts';
 import { columnList, renderLines, textBytes } from '../rows/row-kind.ts';
 import { hasAttributes } from './attributes.ts';
 import { ALL_TIME, inSlice, newestSlices, readSlices, type TimeSlice } from './newest.ts';
@@ -27,7 +27,11 @@ export async function readMetrics(
   const result = await readSlices(context, sliced, (slice, rows, before) =>
     readPage(context, { request, slice, rows, before }),
   );
-  return renderLines(context.connection, METRIC_ROWS, result);
+  return renderLines(context.connection, kindOf(request), result);
+}
+
+function kindOf({ bare }: ParsedShardRead<'metrics'>): typeof METRIC_ROWS {
+  return bare ? BARE_METRIC_ROWS : METRIC_ROWS;
 }
 
 interface Page {
@@ -42,6 +46,7 @@ function readPage(
   { request, slice, rows, before }: Page,
 ): Promise<QueryRows> {
   const { direction, onward, beyond } = request.oldestFirst ? OLDEST_FIRST : NEWEST_FIRST;
+  const kind = kindOf(request);
   const parameters = createParameters();
   const conditions = allOf([
     `commit_no <= ${asOf}`,
@@ -64,7 +69,7 @@ function readPage(
   ]);
   return query(
     connection,
-    `SELECT ${columnList(METRIC_ROWS)}, rowid, ${textBytes(METRIC_ROWS)} FROM store.metrics WHERE ${conditions}
+    `SELECT ${columnList(kind)}, rowid, ${textBytes(kind)} FROM store.metrics WHERE ${conditions}
      ORDER BY ${ORDER.map(column => `${column} ${direction}`).join(', ')} LIMIT ${rows}`,
     parameters,
   );

@@ -1,7 +1,7 @@
 import type { DuckDBValue } from '@duckdb/node-api';
 import type { ParsedShardRead } from '../../shared/read/contract.ts';
 import { columnList, textBytes } from '../rows/row-kind.ts';
-import { SPAN_ROWS } from '../rows/span-row.ts';
+import { BARE_SPAN_ROWS, SPAN_ROWS } from '../rows/span-row.ts';
 import type { TextQuery } from '../search/text-query.ts';
 import { inTraceWithWords } from '../search/word-tables.ts';
 import { hasAttributeKeys, hasAttributes } from './attributes.ts';
@@ -42,11 +42,16 @@ export interface SpanPage {
   readonly narrowing?: TextQuery | undefined;
 }
 
+export function spanKind({ bare }: ParsedShardRead<'spans'>): typeof SPAN_ROWS {
+  return bare ? BARE_SPAN_ROWS : SPAN_ROWS;
+}
+
 /** The newest spans behind the end of a page; the columns of a span row come first. */
 export function readSpanPage(
   context: ReadContext,
   { request, slice, rows, after, narrowing }: SpanPage,
 ): Promise<QueryRows> {
+  const kind = spanKind(request);
   const parameters = createParameters();
   const conditions = allOf([
     `commit_no <= ${context.asOf}`,
@@ -57,7 +62,7 @@ export function readSpanPage(
   ]);
   return query(
     context.connection,
-    `SELECT ${columnList(SPAN_ROWS)}, commit_no, rowid, ${textBytes(SPAN_ROWS)}
+    `SELECT ${columnList(kind)}, commit_no, rowid, ${textBytes(kind)}
      FROM store.spans WHERE ${conditions}
      ORDER BY start_ns DESC, trace_id DESC, span_id DESC, commit_no DESC, rowid DESC LIMIT ${rows}`,
     parameters,

@@ -1,12 +1,18 @@
 import type { ParsedShardRead } from '../../shared/read/contract.ts';
 import { renderLines } from '../rows/row-kind.ts';
-import { SPAN_ROWS } from '../rows/span-row.ts';
 import { matchingTraces } from '../search/matching-traces.ts';
 import { addPicked, joinPicked, onlyPicked, type PickedRows } from '../search/picked-rows.ts';
 import { parseTextQuery, type TextQuery } from '../search/text-query.ts';
 import { ALL_TIME, newestSlices, type Wanted } from './newest.ts';
 import type { ReadContext } from './read.ts';
-import { type PageSpan, readSpanPage, SPAN_TEXT_BYTES, type SpanPage, spansOf } from './span-pages.ts';
+import {
+  type PageSpan,
+  readSpanPage,
+  SPAN_TEXT_BYTES,
+  type SpanPage,
+  spanKind,
+  spansOf,
+} from './span-pages.ts';
 import { supersededOf } from './superseded.ts';
 
 /** Spans, newest first, each in its last commit. Only spans that were found are checked for a later commit. */
@@ -27,7 +33,7 @@ export async function readSpans(
     found += part.positions.length;
     if (found >= limit) break;
   }
-  return renderLines(context.connection, SPAN_ROWS, joinPicked(parts, limit));
+  return renderLines(context.connection, spanKind(request), joinPicked(parts, limit));
 }
 
 interface Search {

@@ -17,6 +17,19 @@ export interface RowKind<Stored> {
   json(stored: Stored): string;
 }
 
+/** The same rows without the columns that are named; they show as `null`, so `json` must not need them. */
+export function bareRows<Stored>(
+  kind: RowKind<Stored>,
+  { without, json }: { readonly without: readonly string[]; readonly json: RowKind<Stored>['json'] },
+): RowKind<Stored> {
+  return {
+    ...kind,
+    columns: kind.columns.map(column => (without.includes(column) ? `NULL::VARCHAR AS ${column}` : column)),
+    texts: kind.texts.filter(column => !without.includes(column)),
+    json,
+  };
+}
+
 type Selected = Pick<RowKind<unknown>, 'columns'>;
 
 /** SQL for the bytes of a row's texts, which are what makes rows large. */
