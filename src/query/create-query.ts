@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { KEEP_ALIVE_MS, listen } from '../shared/http-listener.ts';
 import { type Component, once, stopAll } from '../shared/lifecycle.ts';
 import type { Clock } from '../shared/time.ts';
+import { createHash } from '../shared/topology/hash.ts';
 import type { Topology } from '../shared/topology/topology.ts';
 import { createApp } from './app.ts';
 import { checkReadiness } from './readiness.ts';
@@ -19,10 +20,14 @@ export interface QueryOptions {
   readonly timeoutMs: number;
   /** Largest `limit` of a read. */
   readonly maxRows: number;
+  /** Most spans, scores and comments that an answer about evals is computed from. */
+  readonly maxEvalRows: number;
   /** Shards that must be ready for `/readyz` to be 200. */
   readonly readyQuorum: number;
   readonly logger: Logger;
   readonly clock: Clock;
+  /** A new UUIDv7. */
+  readonly newId: () => string;
 }
 
 export interface QueryProxy extends Component {
@@ -40,6 +45,7 @@ export async function createQuery(options: QueryOptions): Promise<QueryProxy> {
   const app = createApp({
     ...options,
     client,
+    hash: await createHash(),
     shardLog: createShardLog(logger),
     readiness: () => checkReadiness({ client, topology, quorum: options.readyQuorum }),
   });

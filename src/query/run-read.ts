@@ -25,6 +25,7 @@ export interface ReadDeps {
   /** Deadline of a read; a request can only lower it. */
   readonly timeoutMs: number;
   readonly maxRows: number;
+  readonly maxEvalRows: number;
 }
 
 export interface Answer {
@@ -47,7 +48,7 @@ export async function runRead(
   const answerParams = parseParams(query.search, ANSWER_PARAMS);
   if (answerParams.kind === 'bad') return refusal(400, answerParams.error);
   const nowNs = BigInt(deps.clock.now()) * NANOS_PER_MS;
-  const plan = read.plan(query, { nowNs, maxRows: deps.maxRows });
+  const plan = read.plan(query, { nowNs, maxRows: deps.maxRows, maxEvalRows: deps.maxEvalRows });
   if (plan.kind === 'bad') return refusal(400, plan.error);
 
   const { timeout = deps.timeoutMs, partial = true } = answerParams.values;

@@ -6,6 +6,7 @@ import type { ShardSpec } from '../shared/topology/topology.ts';
 import type { RowPart } from './merge/row-part.ts';
 import type { ShardQuery } from './reads/read.ts';
 import { readRowBodies } from './row-body.ts';
+import { replyOf, type ShardReply, type ShardWriteRequest } from './writes/shard-write.ts';
 
 /**
  * `cut` is an answer that the shard ended at a bound of its own; `unreachable` means that no answer began, so that
@@ -40,6 +41,8 @@ export interface ShardClient extends Component {
   snapshot(shard: ShardSpec, reads: SnapshotReads, signal: AbortSignal): Promise<CallOutcome<SnapshotRows>>;
   /** The bytes of a blob; `undefined` when the shard does not have it. They are not held against its hash. */
   blob(shard: ShardSpec, sha256: string, signal: AbortSignal): Promise<CallOutcome<Buffer | undefined>>;
+  /** Also to shards of kind tael. `unreachable` may nevertheless have been stored: only its answer may be lost. */
+  write(shard: ShardSpec, request: ShardWriteRequest, signal: AbortSignal): Promise<CallOutcome<ShardReply>>;
   /** Answered when the shard says that it is ready for reads. */
   ready(shard: ShardSpec, signal: AbortSignal): Promise<CallOutcome<'ready'>>;
 }
@@ -127,6 +130,18 @@ export function createShardClient({ maxAnswerBytes }: ShardClientOptions): Shard
       });
       const outcome = { kind: 'answered', value: undefined } as const;
       return send(shard, get, accept, { error: BLOB_NOT_FOUND, outcome });
+    },
+    async write(shard, request, signal) {
+      const { origin, pathname } = new URL(shard.read);
+      const path = `${pathname.replace(/\/$/, '')}${request.path}`;
+      try {
+        const { statusCode, body } = await poolFor(origin).request({ ...request, path, signal });
+        const text = await body.text();
+        const value = replyOf(statusCode, text);
+        return value === undefined ? refused(statusCode, text) : { kind: 'answered', value };
+      } catch (error) {
+        return { kind: 'unreachable', reason: `connection failed (${codeOf(error)})` };
+      }
     },
     ready(shard, signal) {
       return send(shard, { path: '/readyz', method: 'GET', signal }, async response => {

@@ -24,7 +24,12 @@ export function formatNanos(nanos: bigint): string {
 
 /** The same with `+00:00` for `Z`, as comments, correlation and evals have it (contract §0.2, form 2). */
 export function formatNanosWithOffset(nanos: bigint): string {
-  return `${formatNanos(nanos).slice(0, -1)}+00:00`;
+  return withOffset(formatNanos(nanos));
+}
+
+/** Form 1 of the contract as form 2. */
+export function withOffset(time: string): string {
+  return `${time.slice(0, -1)}+00:00`;
 }
 
 const RFC_3339 =

@@ -1,4 +1,5 @@
 import { pino } from 'pino';
+import { v7 as uuidv7 } from 'uuid';
 import { createQuery, type QueryOptions, type QueryProxy } from '../../src/query/create-query.ts';
 import type { ShardSpec } from '../../src/shared/topology/topology.ts';
 import { type StubShard, startStubShard, topologyOf } from './stub-shard.ts';
@@ -37,9 +38,11 @@ export async function startQuery(
     topology: () => topology,
     timeoutMs: 400,
     maxRows: 1000,
+    maxEvalRows: 100_000,
     readyQuorum: 1,
     logger: pino({ level: 'silent' }),
     clock: { now: () => 1_700_000_000_000 },
+    newId: uuidv7,
     ...options,
   });
   const origin = `http://127.0.0.1:${proxy.port}`;

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import { v7 as uuidv7 } from 'uuid';
 import { createQuery, type QueryProxy } from '../../query/create-query.ts';
 import { createShard, type Shard } from '../../shard/create-shard.ts';
 import { UnusableDataError } from '../../shard/store/unusable-data-error.ts';
@@ -26,9 +27,11 @@ export async function startQuery(
       topology: topology.current,
       timeoutMs: query.timeout,
       maxRows: query.maxRows,
+      maxEvalRows: query.maxEvalRows,
       readyQuorum: query.readyQuorum,
       logger,
       clock: systemClock,
+      newId: uuidv7,
     });
   } catch (error) {
     throw listenError(error);

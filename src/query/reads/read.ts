@@ -25,6 +25,8 @@ export interface ReadQuery {
 export interface ReadContext {
   readonly nowNs: bigint;
   readonly maxRows: number;
+  /** Most rows that an answer about evals is computed from. */
+  readonly maxEvalRows: number;
 }
 
 /** The error names the parameter, its value and what is accepted; it becomes a 400. */

@@ -178,6 +178,9 @@ export const configSchema = z.strictObject({
       maxRows: wholeNumber({ min: 1, max: 4_294_967_295, fallback: 100_000 }).describe(
         'Largest `limit` of a read.',
       ),
+      maxEvalRows: wholeNumber({ min: 1, max: 10_000_000, fallback: 500_000 }).describe(
+        'Most spans, scores and comments that an answer about evals is computed from; each takes about 500 bytes of memory meanwhile.',
+      ),
       readyQuorum: wholeNumber({ min: 1, max: 10_000, fallback: 1 }).describe(
         'Shards that must be ready for `/readyz` to be 200.',
       ),

@@ -100,7 +100,7 @@ const page = <Key extends [z.ZodType<string>, ...z.ZodType<string>[]]>(...key: K
  * Leaves `events`, `otlp`, `resource` and `scope` out of the rows, for what is computed from many of them: those can
  * be most of a row, prompts above all.
  */
-const bare = z.boolean().default(false);
+const bare = z.boolean().optional();
 const slotRanges = z.array(z.tuple([slot, slot])).max(1000);
 /** Slots whose traces `trace_count` leaves out, because other shards have some of their spans: see `traceIds`. */
 const slotsElsewhere = slotRanges.default([]);

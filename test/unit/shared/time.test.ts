@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { formatNanos, formatNanosWithOffset, parseTimeNanos, parseWindowNanos } from '../../../src/shared/time.ts';
+import {
+  formatNanos,
+  formatNanosWithOffset,
+  parseTimeNanos,
+  parseWindowNanos,
+} from '../../../src/shared/time.ts';
 
 describe('formatNanos', () => {
   it.each([
