@@ -57,7 +57,9 @@ export async function startEvalSite(
       hash,
     );
   const query = await startQuery([], { timeoutMs: 20_000, topology, ...options });
-  const ownerIndex = (key: Uint8Array) => Number(ownerOf(topology(), hash.slot(key)).id.slice(1));
+  // Owners follow from the shards' ids alone, which stay.
+  const owners = topology();
+  const ownerIndex = (key: Uint8Array) => Number(ownerOf(owners, hash.slot(key)).id.slice(1));
   return {
     shards,
     query,
