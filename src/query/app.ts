@@ -14,6 +14,7 @@ import { servicesRead } from './reads/services.ts';
 import { traceRead } from './reads/trace.ts';
 import { tracesRead } from './reads/traces.ts';
 import { type ReadDeps, runRead } from './run-read.ts';
+import { sendAnswer } from './send-answer.ts';
 import { blobWrite } from './writes/blob.ts';
 import { readBody } from './writes/body.ts';
 import { commentWrite } from './writes/comment.ts';
@@ -25,6 +26,8 @@ import type { Write } from './writes/write.ts';
 export interface AppDeps extends ReadDeps, WriteDeps {
   readonly readiness: () => Promise<Readiness>;
   readonly logger: Logger;
+  /** How long a client may take nothing of its answer; see {@link dropWhenStalled}. */
+  readonly stallMs?: number | undefined;
 }
 
 /** The routes of the read API. Every error is JSON. */
@@ -79,7 +82,7 @@ export function createApp(deps: AppDeps): Express {
 
 async function answerRead(
   read: Read,
-  deps: ReadDeps,
+  deps: AppDeps,
   { request, response }: { readonly request: Request; readonly response: Response },
 ): Promise<void> {
   const gone = new AbortController();
@@ -87,7 +90,7 @@ async function answerRead(
   const query = { path: request.params as Record<string, string>, search: searchOf(request.url) };
   const answer = await runRead(read, deps, { query, signal: gone.signal });
   if (gone.signal.aborted) return;
-  response.status(answer.status).set(answer.headers).type('json').send(answer.body);
+  await sendAnswer(answer, response, deps.stallMs);
 }
 
 async function answerBlob(

@@ -24,6 +24,8 @@ export interface QueryOptions {
   readonly maxEvalRows: number;
   /** Shards that must be ready for `/readyz` to be 200. */
   readonly readyQuorum: number;
+  /** How long a client may take nothing of its answer. */
+  readonly stallMs?: number;
   readonly logger: Logger;
   readonly clock: Clock;
   /** A new UUIDv7. */

@@ -78,7 +78,7 @@ interface Ending {
 }
 
 /** A connection that the shard closed while it lay idle fails the first call; the second opens a new one. */
-async function callTwice<T>(
+export async function callTwice<T>(
   shard: ShardSpec,
   call: FanOutOptions<T>['call'],
   signal: AbortSignal,

@@ -1,18 +1,12 @@
 import type { Clock } from '../shared/time.ts';
-import type { Topology } from '../shared/topology/topology.ts';
-import { type Completeness, completenessHeaders, completenessOf, nameMissing } from './completeness.ts';
-import type { Slot } from './fan-out.ts';
-import { mergeRows } from './merge/k-way.ts';
+import type { ShardSpec, Topology } from '../shared/topology/topology.ts';
+import { type Answer, answerOf, envelope, errorMember, refusal, streamedAnswerOf } from './answer.ts';
+import { completenessOf } from './completeness.ts';
 import { BrokenPart } from './merge/row-part.ts';
 import { flag, parseParams, timeoutMs } from './params.ts';
-import {
-  type Combined,
-  type Plan,
-  type Read,
-  type ReadQuery,
-  type RowPlan,
-  rowsMember,
-} from './reads/read.ts';
+import type { Combined, Read, ReadQuery, RowPlan, StatePlan } from './reads/read.ts';
+import { pageOf } from './rows/page.ts';
+import { MAX_HELD_BYTES, type RowsOutcome, runRows } from './rows/run-rows.ts';
 import type { ShardClient } from './shard-client.ts';
 import type { ShardLog } from './shard-log.ts';
 import { createReadSession, type ReadSession, StartOver } from './shard-reads.ts';
@@ -26,13 +20,6 @@ export interface ReadDeps {
   readonly timeoutMs: number;
   readonly maxRows: number;
   readonly maxEvalRows: number;
-}
-
-export interface Answer {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  /** JSON text. */
-  readonly body: string;
 }
 
 /** Parameters of every read: how long to wait, and whether an incomplete answer will do. */
@@ -52,24 +39,41 @@ export async function runRead(
   if (plan.kind === 'bad') return refusal(400, plan.error);
 
   const { timeout = deps.timeoutMs, partial = true } = answerParams.values;
-  const session = createReadSession({
+  const asked: Asked = {
+    read,
+    query,
+    deps,
     shards: deps.topology().shards,
-    movedSlots: [],
-    client: deps.client,
     timeoutMs: Math.min(timeout, deps.timeoutMs),
     signal,
     isStrict: !partial,
-  });
+  };
+  return plan.kind === 'rows' ? answerRows(plan, asked) : answerStates(plan, asked);
+}
+
+interface Asked {
+  readonly read: Read;
+  readonly query: ReadQuery;
+  readonly deps: ReadDeps;
+  readonly shards: readonly ShardSpec[];
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  readonly isStrict: boolean;
+}
+
+async function answerStates(plan: StatePlan, asked: Asked): Promise<Answer> {
+  const { deps, isStrict } = asked;
+  const session = createReadSession({ ...asked, client: deps.client, movedSlots: [] });
   const combined = await combine(plan, session);
   deps.shardLog.record(session.slots());
-  return answerOf(combined, session.slots(), { isStrict: !partial });
+  return answerOf(combined, session.slots(), { isStrict });
 }
 
 /** A shard may prove broken only when its rows are looked at; it has then failed like any other. */
-async function combine(plan: Plan, session: ReadSession): Promise<Combined> {
+async function combine(plan: StatePlan, session: ReadSession): Promise<Combined> {
   for (;;) {
     try {
-      return await (plan.kind === 'rows' ? mergedRows(plan, session) : plan.answer(session));
+      return await plan.answer(session);
     } catch (error) {
       if (error instanceof BrokenPart) session.exclude(error.shardId, error.message);
       else if (!(error instanceof StartOver)) throw error;
@@ -77,50 +81,40 @@ async function combine(plan: Plan, session: ReadSession): Promise<Combined> {
   }
 }
 
-async function mergedRows(plan: RowPlan, session: ReadSession): Promise<Combined> {
-  const { head, tail, member, missing } = plan;
-  const rows = mergeRows({ ...plan, parts: await session.ask(plan.shardRead, plan.request) });
-  if (rows.length === 0 && missing !== undefined) return { kind: 'not-found', what: missing };
-  const members = [head, rowsMember(member, rows), tail?.(rows.length)];
-  return { kind: 'found', members: members.filter(each => each !== undefined).join(',') };
-}
-
-/**
- * Found although shards are missing is an answer, unless the client asked for all or nothing; not found while shards
- * are missing is not known, so it is 404 only when every shard said no.
- */
-function answerOf(
-  combined: Combined,
-  slots: readonly Slot<unknown>[],
-  { isStrict }: { readonly isStrict: boolean },
-): Answer {
-  const shards = completenessOf(slots);
-  const isPartial = shards.failed.length > 0;
-  const refuse = (status: 404 | 503, error: string) => envelope(status, shards, errorMember(error));
-
-  if (isPartial && isStrict) {
-    return refuse(503, `partial=false and not every shard answered: ${nameMissing(shards)}`);
+async function answerRows(plan: RowPlan, asked: Asked): Promise<Answer> {
+  const { read, query, deps, isStrict } = asked;
+  const page = pageOf({ readName: read.name, plan, search: query.search });
+  if ('kind' in page) return refusal(400, page.error);
+  const outcome = await runRows({ ...asked, page, client: deps.client });
+  if (outcome.kind === 'streamed') return streamedAnswerOf(logged(outcome, deps.shardLog), outcome.slots);
+  deps.shardLog.record(outcome.slots);
+  switch (outcome.kind) {
+    case 'held': {
+      const { rowCount, members, slots } = outcome;
+      const isMissing = rowCount === 0 && plan.missing !== undefined;
+      const combined: Combined = isMissing
+        ? { kind: 'not-found', what: plan.missing }
+        : { kind: 'found', members };
+      return answerOf(combined, slots, { isStrict });
+    }
+    case 'gone':
+      return envelope(410, completenessOf(outcome.slots), errorMember(`the cursor cannot go on: ${outcome.reason}`));
+    case 'too-large':
+      return refusal(413, tooLarge(plan));
   }
-  if (!slots.some(slot => 'value' in slot)) return refuse(503, `no shard answered: ${nameMissing(shards)}`);
-  if (combined.kind === 'refused') return refusal(combined.status, combined.error);
-  if (combined.kind === 'found') return envelope(200, shards, combined.members);
-  if (!isPartial) return refuse(404, `${combined.what} not found`);
-  return refuse(503, `${combined.what} not found, but not every shard answered: ${nameMissing(shards)}`);
 }
 
-function envelope(status: number, shards: Completeness, members: string): Answer {
-  const partial = shards.failed.length > 0;
-  return {
-    status,
-    headers: completenessHeaders(shards),
-    body: `{${members},"partial":${partial},"shards":${JSON.stringify(shards)}}`,
-  };
+async function* logged(
+  { pieces, slots }: Extract<RowsOutcome, { kind: 'streamed' }>,
+  shardLog: ShardLog,
+): AsyncGenerator<Buffer> {
+  yield* pieces;
+  shardLog.record(slots());
 }
 
-function refusal(status: 400 | 413, error: string): Answer {
-  return { status, headers: {}, body: `{${errorMember(error)}}` };
-}
+const BYTES_PER_MIB = 1024 * 1024;
 
-function errorMember(error: string): string {
-  return `"error":${JSON.stringify(error)}`;
+function tooLarge({ isPaged = false }: RowPlan): string {
+  const most = `partial=false holds at most ${MAX_HELD_BYTES / BYTES_PER_MIB} MiB of rows, and there are more`;
+  return isPaged ? `${most}: lower limit or last, or leave partial=false out` : `${most}: leave partial=false out`;
 }

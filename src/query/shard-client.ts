@@ -1,6 +1,7 @@
+import type { Readable } from 'node:stream';
 import { type Dispatcher, Pool } from 'undici';
 import { type Component, once } from '../shared/lifecycle.ts';
-import { readPath, SNAPSHOT_PATH } from '../shared/read/contract.ts';
+import { AS_OF_HEADER, readPath, SNAPSHOT_PATH } from '../shared/read/contract.ts';
 import { BLOB_NOT_FOUND, blobPath } from '../shared/read/writes.ts';
 import type { ShardSpec } from '../shared/topology/topology.ts';
 import type { RowPart } from './merge/row-part.ts';
@@ -32,6 +33,14 @@ export interface SnapshotRows {
   readonly parts: readonly RowPart[];
 }
 
+/** The rows of one read, which are still on their way. */
+export interface RowStream {
+  /** The commit that they are read at. */
+  readonly asOf: string;
+  /** Row lines and the trailer. Whoever has it reads it to its end or destroys it. */
+  readonly body: Readable;
+}
+
 /**
  * What can be asked of a shard. Calls never reject. An abort ends the connection, but a call that still waits for one
  * settles late: do not wait for it.
@@ -39,6 +48,12 @@ export interface SnapshotRows {
 export interface ShardClient extends Component {
   /** `gone` when the snapshot that `asOf` names cannot be read any more. */
   snapshot(shard: ShardSpec, reads: SnapshotReads, signal: AbortSignal): Promise<CallOutcome<SnapshotRows>>;
+  /** Answered when the answer begins; an abort of the signal ends the stream, too. `gone` as with `snapshot`. */
+  rows(
+    shard: ShardSpec,
+    read: ShardQuery & Pick<SnapshotReads, 'asOf'>,
+    signal: AbortSignal,
+  ): Promise<CallOutcome<RowStream>>;
   /** The bytes of a blob; `undefined` when the shard does not have it. They are not held against its hash. */
   blob(shard: ShardSpec, sha256: string, signal: AbortSignal): Promise<CallOutcome<Buffer | undefined>>;
   /** Also to shards of kind tael. `unreachable` may nevertheless have been stored: only its answer may be lost. */
@@ -120,6 +135,23 @@ export function createShardClient({ maxAnswerBytes }: ShardClientOptions): Shard
         const cut = body.bodies.find(({ truncated }) => truncated);
         if (cut !== undefined) return { kind: 'cut', value, reason: `gave its first ${cut.rows} rows only` };
         return { kind: 'answered', value };
+      });
+    },
+    rows(shard, { name, request, asOf }, signal) {
+      const post = {
+        path: readPath(name),
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ ...request, asOf }),
+        signal,
+      } as const;
+      return send(shard, post, async ({ headers, body }): Promise<CallOutcome<RowStream>> => {
+        // An error comes to whoever reads; without a listener it would end the process when nobody does.
+        body.on('error', () => {});
+        const answeredAt = headers[AS_OF_HEADER];
+        if (typeof answeredAt === 'string') return { kind: 'answered', value: { asOf: answeredAt, body } };
+        body.destroy();
+        return { kind: 'failed', reason: `answered without the header ${AS_OF_HEADER}` };
       });
     },
     blob(shard, sha256, signal) {

@@ -51,7 +51,7 @@ const FAULTS: [string, StubBehaviour, string | RegExp][] = [
   ['cuts its answer off', cut, /^answer was cut off \(\w+\)$/],
   ['leaves out its trailer', says('{"k":["1","1","","","a"],"v":{}}\n'), 'answer ended without its trailer'],
   ['sends nothing', says(''), 'answer ended without its trailer'],
-  ['sends something else', says('<html>hello</html>\n'), 'answer ended without its trailer'],
+  ['sends something else', says('<html>hello</html>\n'), 'sent a malformed row'],
   ['lost rows', says(ndjson(OTHER_ROWS, { rows: 7 })), 'answer has 1 rows but its trailer says 7'],
   ['sends garbage as a row', says(`garbage\n${ndjson([], { rows: 1 })}`), 'sent a malformed row'],
   ['sends rows of another read', says(ndjson([{ key: ['1'], row: {} }])), /key does not fit/],

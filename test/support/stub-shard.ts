@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { AS_OF_HEADER } from '../../src/shared/read/contract.ts';
 import { rowLine, trailerLine } from '../../src/shared/read/ndjson.ts';
 import type { ShardSpec, Topology } from '../../src/shared/topology/topology.ts';
 
@@ -38,6 +39,7 @@ export async function startStubShard(id: string, behave: Behaviour, ready = true
     response.once('close', () => {
       if (!response.writableFinished) cancelled.resolve();
     });
+    response.setHeader(AS_OF_HEADER, '1');
     reads.push({ path: request.url ?? '', body: JSON.parse(await text(request)) });
     behave(response, request);
   });

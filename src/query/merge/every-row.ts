@@ -2,8 +2,8 @@ import type { z } from 'zod';
 import type { ShardReadName, ShardReadRequest } from '../../shared/read/contract.ts';
 import type { RowLine } from '../../shared/read/ndjson.ts';
 import type { ShardReads } from '../reads/read.ts';
-import { compareKeys, compareUtf8, type KeyOrder } from './key-order.ts';
-import { BrokenPart, type RowPart, rowsOf } from './row-part.ts';
+import { compareKeys, compareUtf8, createKeyCheck, type KeyOrder } from './key-order.ts';
+import { BrokenPart, MALFORMED_ROW, type RowPart, rowsOf } from './row-part.ts';
 
 /** Reads whose rows come in pages. */
 type PagedRead = Extract<ShardReadName, 'spans' | 'logs' | 'metrics' | 'comments'>;
@@ -77,25 +77,18 @@ function pageOf(
 }
 
 function checkedRows(part: RowPart, order: KeyOrder): PageRow[] {
-  const rows: PageRow[] = [];
-  for (const row of rowsOf(part)) {
-    const { key } = row;
-    if (key.length !== order.length || key.some(element => typeof element !== 'string')) {
-      throw new BrokenPart(part.shardId, 'sent a row whose key does not fit the read');
-    }
-    const previous = rows.at(-1);
-    if (previous !== undefined && compareKeys(previous.key, key, order) > 0) {
-      throw new BrokenPart(part.shardId, 'sent rows out of order');
-    }
-    rows.push({ ...row, shardId: part.shardId });
-  }
-  return rows;
+  const faultOf = createKeyCheck(order);
+  return Array.from(rowsOf(part), row => {
+    const fault = faultOf(row.key);
+    if (fault !== undefined) throw new BrokenPart(part.shardId, fault);
+    return { ...row, shardId: part.shardId };
+  });
 }
 
 function parse<T>({ shardId, rowJson }: PageRow, schema: z.ZodType<T>): T {
   try {
     return schema.parse(JSON.parse(rowJson));
   } catch (error) {
-    throw new BrokenPart(shardId, 'sent a malformed row', { cause: error });
+    throw new BrokenPart(shardId, MALFORMED_ROW, { cause: error });
   }
 }

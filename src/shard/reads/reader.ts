@@ -45,7 +45,7 @@ export interface Reader {
 
 type ReadAnswer =
   /** NDJSON lines of all reads, trailers included. Going through them cannot fail. */
-  | { readonly kind: 'read'; readonly lines: Iterable<string> }
+  | { readonly kind: 'read'; readonly asOf: bigint; readonly lines: Iterable<string> }
   | { readonly kind: 'gone'; readonly reason: string };
 
 export interface ReaderDeps {
@@ -88,7 +88,7 @@ async function readAll(
     answers.push(capped(lines, { asOf, caps, isCut: pages.isCut() }));
   }
   await connection.run('COMMIT');
-  return { kind: 'read', lines: chained(answers) };
+  return { kind: 'read', asOf, lines: chained(answers) };
 }
 
 function dispatch<N extends ShardReadName>(

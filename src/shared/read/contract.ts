@@ -14,7 +14,8 @@ import { z } from 'zod';
  * read's order. The last line is the trailer `{"end":{"rows":n,"asOf":"c","truncated":false}}`. A body without its
  * trailer is a failed shard, never a short answer.
  *
- * Snapshots: `asOf` in the trailer is the shard's commit number the rows were read at. A request that carries it
+ * Snapshots: `asOf` in the trailer is the shard's commit number the rows were read at; the header
+ * {@link AS_OF_HEADER} has it before the first row, for whoever does not read to the end. A request that carries it
  * again sees exactly those rows, or is answered 410 with {@link SnapshotGone} when that cannot be: retention has
  * deleted some of them, or the shard never came as far (its data was set back). `POST /internal/v1/snapshot` with a
  * {@link SNAPSHOT_REQUEST} answers several reads at one commit: the lines and the trailer of each, one after the
@@ -53,6 +54,9 @@ export const READ_API_VERSION = 'v1';
 export function readPath(name: ShardReadName): string {
   return `/internal/${READ_API_VERSION}/reads/${name}`;
 }
+
+/** Header of an answer: the commit that its rows are read at. */
+export const AS_OF_HEADER = 'otelfan-as-of';
 
 export const SNAPSHOT_PATH = `/internal/${READ_API_VERSION}/snapshot`;
 
