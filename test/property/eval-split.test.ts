@@ -147,7 +147,9 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => Promise.all([one.stop(), three.stop()]));
 
-it('evals over three shards are those of one shard with all the data, byte for byte', async () => {
+it('evals over three shards are those of one shard with all the data, byte for byte', {
+  timeout: 120_000,
+}, async () => {
   const everything = fc.array(action, { minLength: 5, maxLength: 25 });
   await fc.assert(
     fc.asyncProperty(everything, async actions => {
@@ -156,6 +158,6 @@ it('evals over three shards are those of one shard with all the data, byte for b
       expect(await answersOf(three)).toEqual(await answersOf(one));
     }),
     // What a round stores stays, so that a smaller example of it would be another one.
-    { numRuns: 6, endOnFailure: true },
+    { numRuns: 5, endOnFailure: true },
   );
 });

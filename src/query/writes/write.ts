@@ -21,13 +21,13 @@ export interface WriteRequest {
 }
 
 /** Pinned once per request. */
-export interface WriteContext {
+interface WriteContext {
   readonly nowNs: bigint;
   /** A new UUIDv7, by which a shard tells a repeat. */
   readonly newId: () => string;
 }
 
-export interface WritePlan {
+interface WritePlan {
   readonly kind: 'write';
   /** The owner of its slot gets the write. */
   readonly key: Uint8Array;
