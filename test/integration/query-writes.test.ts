@@ -276,7 +276,7 @@ describe('while the owner is down', () => {
       await site.down(owner);
       const { status, body, headers } = await write();
       expect(status).toBe(503);
-      expect(body.error).toMatch(new RegExp(`^${name} not stored: .* s${owner} .*ECONNREFUSED`));
+      expect(body.error).toMatch(new RegExp(`^${name} not confirmed by its shard s${owner}: .*ECONNREFUSED`));
       expect(headers.get('retry-after')).toBe('1');
       for (const shard of others) {
         expect((await read(shard)).rows).toEqual([]);
@@ -304,9 +304,9 @@ describe('what the shard says', () => {
       503,
       '{"error":"the disk is full"}',
       503,
-      'comment not stored: its shard s0 did not take it (answered 503: the disk is full)',
+      'comment not confirmed by its shard s0: answered 503: the disk is full',
     ],
-    [500, '', 503, 'comment not stored: its shard s0 did not take it (answered 500)'],
+    [500, '', 503, 'comment not confirmed by its shard s0: answered 500'],
   ])('with %i is passed on as it should be', async (status, text, expected, error) => {
     const read = await serve((_request, response) => response.writeHead(status).end(text));
     await start(1, { specOf: spec => ({ ...spec, read }) });
@@ -351,6 +351,6 @@ describe('a write that a tael-server owns', () => {
     });
     const { status, body } = await comment();
     expect([status, calls]).toEqual([503, 1]);
-    expect(body.error).toMatch(/^comment not stored: its shard s0 did not take it \(connection failed/);
+    expect(body.error).toMatch(/^comment not confirmed by its shard s0: connection failed/);
   });
 });

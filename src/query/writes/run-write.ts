@@ -69,7 +69,7 @@ interface Asked {
 
 function answerOf(slot: Slot<ShardReply>, { write, answer, owner }: Asked): WriteAnswer {
   if (slot.kind !== 'answered') {
-    const error = `${write.name} not stored: its shard ${slot.shardId} did not take it (${slot.reason})`;
+    const error = `${write.name} not confirmed by its shard ${slot.shardId}: ${slot.reason}`;
     return { ...refusal(503, error), headers: { 'Retry-After': RETRY_AFTER_S } };
   }
   const reply = slot.value;
