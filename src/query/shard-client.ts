@@ -17,6 +17,7 @@ import {
   type ShardResponse,
 } from './shard-http.ts';
 import { errorMember, refusalOf } from './shard-refusal.ts';
+import { replyOf, type ShardReply, type ShardWriteRequest } from './writes/shard-write.ts';
 
 /**
  * `cut` is an answer that the shard ended at a bound of its own; `unreachable` means that no answer began, so that
@@ -74,6 +75,8 @@ export interface ShardClient extends Component {
   ): Promise<CallOutcome<RowStream>>;
   /** The bytes of a blob; `undefined` when the shard does not have it. They are not held against its hash. */
   blob(shard: ShardSpec, sha256: string, signal: AbortSignal): Promise<CallOutcome<Buffer | undefined>>;
+  /** Also to shards of kind tael. `unreachable` may nevertheless have been stored: only its answer may be lost. */
+  write(shard: ShardSpec, request: ShardWriteRequest, signal: AbortSignal): Promise<CallOutcome<ShardReply>>;
   /** Answered when the shard says that it is ready for reads. */
   ready(shard: ShardSpec, signal: AbortSignal): Promise<CallOutcome<'ready'>>;
   /** Lets go of connections to addresses that none of these shards has. */
@@ -106,23 +109,30 @@ export function createShardClient({ maxAnswerBytes, onCall, ...options }: ShardC
   const http = createShardHttp(options);
   const maxBytes = { sizeBytes: maxAnswerBytes, setting: 'query.maxShardAnswerBytes' };
 
-  async function send<T>(
+  async function exchange<T>(
     shard: ShardSpec,
     { meter = createCallMeter(), ...call }: Call,
+    take: Accept<T>,
+  ): Promise<CallOutcome<T>> {
+    const outcome = await http.exchange(shard, { maxBytes, ...call, meter }, take);
+    onCall?.({ shardId: shard.id, outcome: endOf(outcome, call.signal), figures: meter.figures() });
+    return outcome;
+  }
+
+  async function send<T>(
+    shard: ShardSpec,
+    call: Call,
     accept: Accept<T>,
     /** What a 404 with this error says. */
     missing?: { readonly error: string; readonly outcome: CallOutcome<T> },
   ): Promise<CallOutcome<T>> {
     if (shard.kind === 'tael') return TAEL_UNSUPPORTED;
-    const take: Accept<T> = async response => {
+    return exchange(shard, call, async response => {
       if (response.statusCode === 200) return accept(response);
       const text = await readStart(response.body);
       const isMissing = response.statusCode === 404 && errorMember(text) === missing?.error;
       return isMissing && missing !== undefined ? missing.outcome : refusalOf(response.statusCode, text);
-    };
-    const outcome = await http.exchange(shard, { maxBytes, ...call, meter }, take);
-    onCall?.({ shardId: shard.id, outcome: endOf(outcome, call.signal), figures: meter.figures() });
-    return outcome;
+    });
   }
 
   return {
@@ -186,6 +196,13 @@ export function createShardClient({ maxAnswerBytes, onCall, ...options }: ShardC
         async ({ body }) => ({ kind: 'answered', value: await buffer(body) }),
         { error: BLOB_NOT_FOUND, outcome },
       );
+    },
+    write(shard, request, signal) {
+      return exchange<ShardReply>(shard, { ...request, signal }, async ({ statusCode, body }) => {
+        const text = (await buffer(body)).toString();
+        const value = replyOf(statusCode, text);
+        return value === undefined ? refusalOf(statusCode, text) : { kind: 'answered', value };
+      });
     },
     ready(shard, signal) {
       const get = { path: '/readyz', method: 'GET', signal, mayBeSlow: true } as const;
