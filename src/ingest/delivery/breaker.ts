@@ -1,5 +1,5 @@
+import { type BackoffOptions, backoffMs } from '../../shared/backoff.ts';
 import type { Clock } from '../../shared/time.ts';
-import { type BackoffOptions, backoffMs } from './backoff.ts';
 
 export type BreakerState = 'closed' | 'open' | 'half-open';
 
