@@ -1,5 +1,9 @@
 import express, { type ErrorRequestHandler, type Express, type Request, type Response } from 'express';
 import type { Logger } from 'pino';
+import type { LiveKind } from '../shared/read/live.ts';
+import { addClosedDoors } from './closed-doors.ts';
+import { answerLive } from './live/answer-live.ts';
+import type { LiveFeed } from './live/live-feed.ts';
 import { readBlob } from './read-blob.ts';
 import type { Readiness } from './readiness.ts';
 import { logsRead } from './reads/logs.ts';
@@ -12,6 +16,7 @@ import { type ReadDeps, runRead } from './run-read.ts';
 
 export interface AppDeps extends ReadDeps {
   readonly readiness: () => Promise<Readiness>;
+  readonly live: LiveFeed;
   readonly logger: Logger;
 }
 
@@ -30,6 +35,12 @@ export function createApp(deps: AppDeps): Express {
   const getRead = (read: Read) => {
     get(read.path, (request, response) => answerRead(read, deps, { request, response }));
   };
+  const getLive = (path: string, kind: LiveKind) => {
+    get(path, (request, response) => beginLive(deps.live, { kind, request, response }));
+  };
+  // Before `traces/:traceId`, which would take it for an id.
+  getLive('/api/v1/traces/live', 'spans');
+  getLive('/api/v1/logs/live', 'logs');
   getRead(tracesRead);
   getRead(traceRead);
   getRead(servicesRead);
@@ -44,6 +55,7 @@ export function createApp(deps: AppDeps): Express {
     if (readiness.kind === 'ready') response.type('text').send('ready');
     else response.status(503).json({ error: readiness.reason });
   });
+  addClosedDoors(app);
   app.use((request, response) => {
     response.status(404).json({ error: `no such path: ${request.path}` });
   });
@@ -76,6 +88,19 @@ async function answerBlob(
   response.status(status).set(headers);
   if (Buffer.isBuffer(body)) response.type('application/octet-stream').send(body);
   else response.json(body);
+}
+
+function beginLive(
+  live: LiveFeed,
+  {
+    kind,
+    request,
+    response,
+  }: { readonly kind: LiveKind; readonly request: Request; readonly response: Response },
+): void {
+  if (request.method === 'HEAD') return void response.type('text/event-stream').end();
+  const refusal = answerLive(live, { kind, search: searchOf(request.url), response });
+  if (refusal !== undefined) response.status(refusal.status).json({ error: refusal.error });
 }
 
 function searchOf(url: string): URLSearchParams {

@@ -149,7 +149,7 @@ function refused(statusCode: number, text: string): CallOutcome<never> {
   };
 }
 
-async function readStart(body: AsyncIterable<Buffer>): Promise<string> {
+export async function readStart(body: AsyncIterable<Buffer>): Promise<string> {
   const chunks: Buffer[] = [];
   let sizeBytes = 0;
   for await (const chunk of body) {
@@ -160,7 +160,7 @@ async function readStart(body: AsyncIterable<Buffer>): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-function errorMember(text: string): string | undefined {
+export function errorMember(text: string): string | undefined {
   try {
     const { error } = JSON.parse(text) as { error?: unknown };
     return typeof error === 'string' ? error : undefined;
@@ -169,7 +169,7 @@ function errorMember(text: string): string | undefined {
   }
 }
 
-function codeOf(error: unknown): string {
+export function codeOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
 }

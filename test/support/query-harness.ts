@@ -35,11 +35,13 @@ export async function startQuery(
     host: '127.0.0.1',
     port: 0,
     topology: () => topology,
+    onTopologyChange: () => {},
     timeoutMs: 400,
     maxRows: 1000,
     readyQuorum: 1,
     logger: pino({ level: 'silent' }),
     clock: { now: () => 1_700_000_000_000 },
+    random: Math.random,
     ...options,
   });
   const origin = `http://127.0.0.1:${proxy.port}`;

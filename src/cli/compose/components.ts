@@ -24,11 +24,13 @@ export async function startQuery(
       host: query.http.host,
       port: query.http.port,
       topology: topology.current,
+      onTopologyChange: topology.onChange,
       timeoutMs: query.timeout,
       maxRows: query.maxRows,
       readyQuorum: query.readyQuorum,
       logger,
       clock: systemClock,
+      random: Math.random,
     });
   } catch (error) {
     throw listenError(error);
