@@ -8,6 +8,7 @@ import { readBlob } from './read-blob.ts';
 import type { Readiness } from './readiness.ts';
 import { logsRead } from './reads/logs.ts';
 import { metricsRead } from './reads/metrics.ts';
+import { promqlRead } from './reads/promql.ts';
 import type { Read } from './reads/read.ts';
 import { servicesRead } from './reads/services.ts';
 import { traceRead } from './reads/trace.ts';
@@ -46,6 +47,7 @@ export function createApp(deps: AppDeps): Express {
   getRead(servicesRead);
   getRead(logsRead);
   getRead(metricsRead);
+  getRead(promqlRead);
   get('/api/v1/blobs/:sha256', (request, response) => answerBlob(deps, { request, response }));
   get('/healthz', (_request, response) => {
     response.type('text').send('ok');
