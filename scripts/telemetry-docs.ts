@@ -1,7 +1,8 @@
 // Writes docs/TELEMETRY.md from the declared metrics: node scripts/telemetry-docs.ts
 import { writeFileSync } from 'node:fs';
-import { METRICS, type MetricSpec } from '../src/ingest/telemetry/metrics.ts';
-import { createProcessRegistry } from '../src/ingest/telemetry/telemetry.ts';
+import { METRICS } from '../src/ingest/telemetry/metrics.ts';
+import type { MetricSpec } from '../src/shared/telemetry/metric-spec.ts';
+import { createProcessRegistry } from '../src/shared/telemetry/process-registry.ts';
 import { table } from './markdown-table.ts';
 
 const DOCS_FILE = new URL('../docs/TELEMETRY.md', import.meta.url);

@@ -14,10 +14,13 @@ import { servicesRead } from './reads/services.ts';
 import { traceRead } from './reads/trace.ts';
 import { tracesRead } from './reads/traces.ts';
 import { type ReadDeps, runRead } from './run-read.ts';
+import type { QueryTelemetry } from './telemetry/telemetry.ts';
 
 export interface AppDeps extends ReadDeps {
   readonly readiness: () => Promise<Readiness>;
   readonly live: LiveFeed;
+  readonly requestEnded: QueryTelemetry['requestEnded'];
+  readonly metrics: () => ReturnType<QueryTelemetry['scrape']>;
   readonly logger: Logger;
 }
 
@@ -34,7 +37,10 @@ export function createApp(deps: AppDeps): Express {
     app.route(path).get(handler).all(refuseMethod);
   };
   const getRead = (read: Read) => {
-    get(read.path, (request, response) => answerRead(read, deps, { request, response }));
+    get(read.path, (request, response) => {
+      countAnswer(read.name, response, deps);
+      return answerRead(read, deps, { request, response });
+    });
   };
   const getLive = (path: string, kind: LiveKind) => {
     get(path, (request, response) => beginLive(deps.live, { kind, request, response }));
@@ -48,7 +54,10 @@ export function createApp(deps: AppDeps): Express {
   getRead(logsRead);
   getRead(metricsRead);
   getRead(promqlRead);
-  get('/api/v1/blobs/:sha256', (request, response) => answerBlob(deps, { request, response }));
+  get('/api/v1/blobs/:sha256', (request, response) => {
+    countAnswer('blob', response, deps);
+    return answerBlob(deps, { request, response });
+  });
   get('/healthz', (_request, response) => {
     response.type('text').send('ok');
   });
@@ -57,12 +66,29 @@ export function createApp(deps: AppDeps): Express {
     if (readiness.kind === 'ready') response.type('text').send('ready');
     else response.status(503).json({ error: readiness.reason });
   });
+  get('/metrics', async (_request, response) => {
+    const { contentType, text } = await deps.metrics();
+    response.type(contentType).send(text);
+  });
   addClosedDoors(app);
   app.use((request, response) => {
     response.status(404).json({ error: `no such path: ${request.path}` });
   });
   app.use(reportError(deps.logger));
   return app;
+}
+
+/** Tells the metrics of a read how its request ended. */
+function countAnswer(read: string, response: Response, { requestEnded }: AppDeps): void {
+  const startMs = performance.now();
+  response.once('close', () => {
+    requestEnded({
+      read,
+      status: response.writableFinished ? response.statusCode : undefined,
+      isPartial: response.hasHeader('Otelfan-Partial'),
+      durationMs: performance.now() - startMs,
+    });
+  });
 }
 
 async function answerRead(

@@ -52,8 +52,8 @@ export function word<const W extends string>(words: readonly W[]): Param<W> {
 }
 
 export const flag: Param<boolean> = {
-  accepts: 'true or false',
-  decode: text => ({ true: true, false: false })[text.toLowerCase()],
+  accepts: 'true or false, or 1 or 0',
+  decode: text => ({ true: true, false: false, '1': true, '0': false })[text.toLowerCase()],
 };
 
 /** Trace ids come in any case and are stored in lower case. */

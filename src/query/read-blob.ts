@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { BLOB_NOT_FOUND, SHA256_FORM } from '../shared/read/writes.ts';
 import { completenessHeaders, completenessOf, nameMissing } from './completeness.ts';
+import { shardTimeoutMs } from './deadline.ts';
 import { fanOut } from './fan-out.ts';
 import type { ReadDeps } from './run-read.ts';
 import type { CallOutcome, ShardClient } from './shard-client.ts';
@@ -11,14 +12,16 @@ export interface BlobAnswer {
   readonly body: Buffer | { readonly error: string };
 }
 
-type BlobDeps = Pick<ReadDeps, 'topology' | 'timeoutMs'> & { readonly client: Pick<ShardClient, 'blob'> };
+type BlobDeps = Pick<ReadDeps, 'topology' | 'holding' | 'timeoutMs'> & {
+  readonly client: Pick<ShardClient, 'blob'>;
+};
 
 /**
  * `GET /api/v1/blobs/{sha256}` (contract §1.6, D22, G3): whichever shard has bytes of that hash first. Not found is
  * 404 only when every shard said so.
  */
 export async function readBlob(
-  { client, topology, timeoutMs }: BlobDeps,
+  { client, topology, holding, timeoutMs }: BlobDeps,
   { sha256, signal }: { readonly sha256: string; readonly signal: AbortSignal },
 ): Promise<BlobAnswer> {
   if (!SHA256_FORM.test(sha256)) {
@@ -28,7 +31,7 @@ export async function readBlob(
   let found: Buffer | undefined;
   const enough = new AbortController();
   const slots = await fanOut({
-    shards: topology().shards,
+    shards: holding.among(topology().shards),
     call: async (shard, callSignal) => {
       const outcome = checked(await client.blob(shard, sha256, callSignal), sha256);
       if (outcome.kind === 'answered' && outcome.value !== undefined) {
@@ -37,7 +40,7 @@ export async function readBlob(
       }
       return outcome;
     },
-    timeoutMs,
+    timeoutMs: shardTimeoutMs(timeoutMs),
     signal: AbortSignal.any([signal, enough.signal]),
     failFast: false,
   });

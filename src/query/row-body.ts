@@ -1,3 +1,4 @@
+import { buffer } from 'node:stream/consumers';
 import type { Trailer } from '../shared/read/contract.ts';
 import { parseTrailer } from '../shared/read/ndjson.ts';
 
@@ -6,35 +7,26 @@ export type RowBodies =
   | { readonly kind: 'whole'; readonly asOf: string; readonly bodies: readonly RowBody[] }
   | { readonly kind: 'broken'; readonly reason: string };
 
-interface RowBody {
+export interface RowBody {
   /** Row lines, each with its newline. */
   readonly lines: Buffer;
   readonly rows: number;
   readonly truncated: boolean;
+  /** The setting whose bound ended the rows. */
+  readonly truncatedBy?: string | undefined;
 }
 
 const NEWLINE = 0x0a;
 /** No row line begins like this, and no row has a raw newline inside. */
 const TRAILER_START = Buffer.from('\n{"end":');
 const BARE_TRAILER_START = TRAILER_START.subarray(1);
-const BYTES_PER_MIB = 1024 * 1024;
 
 /**
- * Collects `count` answers of together at most `maxBytes` and checks their trailers. Rows are counted here but not
- * decoded: a merge needs few of them. Throws what the stream throws.
+ * Collects `count` answers and checks their trailers. Rows are counted here but not decoded: a merge needs few of
+ * them. Throws what the stream throws.
  */
-export async function readRowBodies(
-  body: AsyncIterable<Buffer>,
-  { count, maxBytes }: { readonly count: number; readonly maxBytes: number },
-): Promise<RowBodies> {
-  const chunks: Buffer[] = [];
-  let sizeBytes = 0;
-  for await (const chunk of body) {
-    sizeBytes += chunk.length;
-    if (sizeBytes > maxBytes) return broken(`answer is larger than ${maxBytes / BYTES_PER_MIB} MiB`);
-    chunks.push(chunk);
-  }
-  return split(Buffer.concat(chunks, sizeBytes), count);
+export async function readRowBodies(body: AsyncIterable<Buffer>, count: number): Promise<RowBodies> {
+  return split(await buffer(body), count);
 }
 
 function split(whole: Buffer, count: number): RowBodies {
@@ -51,7 +43,8 @@ function split(whole: Buffer, count: number): RowBodies {
     }
     if (asOf !== undefined && asOf !== trailer.asOf) return broken('answered at two commits');
     asOf = trailer.asOf;
-    bodies.push({ lines, rows, truncated: trailer.truncated });
+    const { truncated, truncatedBy } = trailer;
+    bodies.push({ lines, rows, truncated, truncatedBy });
     start = body.end;
   }
   if (asOf === undefined || bodies.length < count) return broken('answer ended without its trailer');

@@ -37,7 +37,9 @@ describe('/readyz', () => {
     await start([true, false, true], 3);
     const { status, body } = await query.get('/readyz');
     expect(status).toBe(503);
-    expect(body).toEqual({ error: '2 of 3 shards are ready, 3 needed; not ready: s1 (answered 503)' });
+    expect(body).toEqual({
+      error: '2 of 3 shards are ready, 3 needed; not ready: s1 (shard unavailable: answered 503)',
+    });
   });
 
   it('counts shards that cannot be reached or read as not ready', async () => {

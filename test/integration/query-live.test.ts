@@ -173,8 +173,14 @@ describe('the live feed of the query proxy', () => {
 
   it('follows the topology', async () => {
     const [old, added] = (await startShards(2)) as [TestShard, TestShard];
-    let change: (topology: Topology) => void = () => {};
-    const query = await startProxy([specOf(old, 0)], { onTopologyChange: listener => (change = listener) });
+    const listeners: ((topology: Topology) => void)[] = [];
+    const change = (topology: Topology) => {
+      for (const listener of listeners) listener(topology);
+    };
+    const topology = topologyOf([specOf(old, 0)]);
+    const query = await startProxy([], {
+      topology: { current: () => topology, onChange: listener => void listeners.push(listener) },
+    });
     const client = await listen(query, 'traces/live');
     await old.send('traces', spanNamed('of the old one'));
     await expect.poll(() => told(client, 'operation')).toEqual(['of the old one']);

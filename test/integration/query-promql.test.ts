@@ -34,7 +34,7 @@ async function startOver(
     for (const sample of parts[index] ?? []) await shard.send('metrics', otlpOf(sample));
   }
   const specs = started.map((shard, index) => shardSpec(`s${index}`, Number(new URL(shard.readUrl).port)));
-  const query = await startQuery(specs, { timeoutMs: 10_000, maxRows: 100_000, ...options });
+  const query = await startQuery(specs, { timeoutMs: 10_000, limits: { maxRows: 100_000 }, ...options });
   queries.push(query);
   return query;
 }
@@ -127,16 +127,16 @@ describe('PromQL instant queries', () => {
   it('D18: answers with an error that names the setting, never from a part of the points', async () => {
     const samples = Array.from({ length: 6 }, (_, index) => sample(index, index));
     const parts = [samples.slice(0, 3), samples.slice(3)];
-    const few = await startOver(parts, { maxRows: 5 });
+    const few = await startOver(parts, { limits: { maxRows: 5 } });
     const { status, body } = await few.get(path('{"http.requests"}'));
     expect(status).toBe(413);
     expect(body).toEqual({
       error: 'the query needs more than 5 points (query.maxRows): narrow it or its window',
     });
     expect((await few.get(path('{"http.requests",service="nobody"}'))).status).toBe(200);
-    expect((await (await startOver(parts, { maxRows: 6 })).get(path('{"http.requests"}'))).body.count).toBe(
-      1,
-    );
+    expect(
+      (await (await startOver(parts, { limits: { maxRows: 6 } })).get(path('{"http.requests"}'))).body.count,
+    ).toBe(1);
   });
 
   it('refuses what is no query before it asks a shard', async () => {
@@ -226,7 +226,7 @@ describe('PromQL over three shards', () => {
     );
     const over = async (list: readonly TestShard[]) => {
       const specs = list.map((shard, index) => shardSpec(`s${index}`, Number(new URL(shard.readUrl).port)));
-      const proxy = await startQuery(specs, { timeoutMs: 10_000, maxRows: 100_000 });
+      const proxy = await startQuery(specs, { timeoutMs: 10_000, limits: { maxRows: 100_000 } });
       proxies.push(proxy);
       return proxy;
     };

@@ -12,7 +12,6 @@ export async function answerOf(
   const plan = read.plan({ path: {}, search: new URLSearchParams(search) }, CONTEXT);
   if (plan.kind !== 'states') throw new Error(`${read.name} has no states: ${JSON.stringify(plan)}`);
   return plan.answer({
-    movedSlots: [],
     ask: (name, request) => Promise.resolve(give({ name, request } as ShardQuery)),
     askTogether: ((reads: readonly ShardQuery[]) => Promise.resolve(reads.map(give))) as never,
   });

@@ -63,7 +63,7 @@ export function shardSpec(id: string, port: number): ShardSpec {
 
 /** Reads go to every shard, so nothing here owns a slot. */
 export function topologyOf(shards: readonly ShardSpec[]): Topology {
-  return { version: 1, all: shards, shards, active: shards, owners: new Uint16Array() };
+  return { version: 1, all: shards, shards, active: shards, owners: new Uint16Array(), previous: [] };
 }
 
 export function ndjson(

@@ -3,7 +3,6 @@ import { Agent } from 'undici';
 import { type Component, once } from '../../shared/lifecycle.ts';
 import { createSubscriber } from '../../shared/live/subscriber.ts';
 import type { LiveFilter, LiveKind } from '../../shared/read/live.ts';
-import type { Topology } from '../../shared/topology/topology.ts';
 import type { TopologySource } from '../../shared/topology/topology-source.ts';
 import { createShardStreams, type ShardStreams } from './shard-streams.ts';
 
@@ -20,8 +19,7 @@ interface Subscription<K extends LiveKind> {
 }
 
 export interface LiveFeedOptions {
-  readonly topology: () => Topology;
-  readonly onTopologyChange: TopologySource['onChange'];
+  readonly topology: Pick<TopologySource, 'current' | 'onChange'>;
   /** Evenly from [0, 1). */
   readonly random: () => number;
   readonly maxSubscribers?: number;
@@ -50,7 +48,7 @@ export function createLiveFeed(options: LiveFeedOptions): LiveFeed {
   });
   const subscriptions = new Map<ServerResponse, ShardStreams>();
   let isStopped = false;
-  options.onTopologyChange(({ shards }) => {
+  topology.onChange(({ shards }) => {
     for (const streams of subscriptions.values()) streams.follow(shards);
   });
 
@@ -73,7 +71,7 @@ export function createLiveFeed(options: LiveFeedOptions): LiveFeed {
         subscriptions.delete(response);
         streams.stop();
       });
-      streams.follow(topology().shards);
+      streams.follow(topology.current().shards);
       // Who has an answer misses nothing from then on, but of shards that it is told of.
       void streams.tried().then(() => response.flushHeaders());
       return 'subscribed';

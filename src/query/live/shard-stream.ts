@@ -2,7 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Dispatcher } from 'undici';
 import { type BackoffOptions, backoffMs } from '../../shared/backoff.ts';
 import { type LiveEvent, passedOn } from '../../shared/live/event.ts';
-import { codeOf, errorMember, readStart } from '../shard-client.ts';
+import { readStart } from '../shard-client.ts';
+import { codeOf } from '../shard-http.ts';
+import { errorMember } from '../shard-refusal.ts';
 import { LineTooLong, type SseLine, sseLines } from './sse-lines.ts';
 
 /** What is told of one shard's feed, in the order of the stream. */

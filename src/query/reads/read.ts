@@ -72,8 +72,6 @@ export interface ShardReads {
   askTogether<const R extends readonly ShardQuery[]>(
     reads: R,
   ): Promise<{ readonly [K in keyof R]: readonly RowPart[] }>;
-  /** Slots whose traces may lie on several of the shards, because they moved; pairs, both ends included. */
-  readonly movedSlots: readonly (readonly [number, number])[];
 }
 
 export type ShardQuery = {

@@ -1,3 +1,4 @@
+import { isReadFrom } from '../topology/topology.ts';
 import type { Config } from './schema.ts';
 
 /** Settings that are legal and that somebody may regret: what is set and what follows from it. */
@@ -81,7 +82,7 @@ function sizeWarnings({ ingest, queue, shard }: Config): string[] {
 function shardWarnings({ query, topology }: Config): string[] {
   if (topology === undefined) return [];
   const warnings: string[] = [];
-  if (query.readyQuorum > topology.shards.filter(shard => shard.state !== 'removed').length) {
+  if (query.readyQuorum > topology.shards.filter(shard => isReadFrom(shard, topology.previous)).length) {
     warnings.push(
       'query.readyQuorum is above the number of shards that are read from: /readyz will never be 200',
     );
