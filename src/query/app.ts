@@ -5,6 +5,7 @@ import { addClosedDoors } from './closed-doors.ts';
 import { answerLive } from './live/answer-live.ts';
 import type { LiveFeed } from './live/live-feed.ts';
 import { readBlob } from './read-blob.ts';
+import { readSql } from './read-sql.ts';
 import type { Readiness } from './readiness.ts';
 import { logsRead } from './reads/logs.ts';
 import { metricsRead } from './reads/metrics.ts';
@@ -54,6 +55,10 @@ export function createApp(deps: AppDeps): Express {
   getRead(logsRead);
   getRead(metricsRead);
   getRead(promqlRead);
+  get('/api/v1/sql', (request, response) => {
+    countAnswer('sql', response, deps);
+    return answerSql(deps, { request, response });
+  });
   get('/api/v1/blobs/:sha256', (request, response) => {
     countAnswer('blob', response, deps);
     return answerBlob(deps, { request, response });
@@ -100,6 +105,17 @@ async function answerRead(
   response.once('close', () => gone.abort());
   const query = { path: request.params as Record<string, string>, search: searchOf(request.url) };
   const answer = await runRead(read, deps, { query, signal: gone.signal });
+  if (gone.signal.aborted) return;
+  response.status(answer.status).set(answer.headers).type('json').send(answer.body);
+}
+
+async function answerSql(
+  deps: ReadDeps,
+  { request, response }: { readonly request: Request; readonly response: Response },
+): Promise<void> {
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  const answer = await readSql(deps, { search: searchOf(request.url), signal: gone.signal });
   if (gone.signal.aborted) return;
   response.status(answer.status).set(answer.headers).type('json').send(answer.body);
 }

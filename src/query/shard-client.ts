@@ -2,6 +2,7 @@ import { buffer } from 'node:stream/consumers';
 import type { BreakerState } from '../shared/breaker.ts';
 import type { Component } from '../shared/lifecycle.ts';
 import { readPath, SNAPSHOT_PATH } from '../shared/read/contract.ts';
+import { SQL_PATH, type SqlAnswer } from '../shared/read/sql.ts';
 import { BLOB_NOT_FOUND, blobPath } from '../shared/read/writes.ts';
 import type { ShardSpec } from '../shared/topology/topology.ts';
 import { type CallFigures, type CallMeter, createCallMeter } from './call-meter.ts';
@@ -58,6 +59,11 @@ export interface ShardClient extends Component {
   ): Promise<CallOutcome<SnapshotRows>>;
   /** The bytes of a blob; `undefined` when the shard does not have it. They are not held against its hash. */
   blob(shard: ShardSpec, sha256: string, signal: AbortSignal): Promise<CallOutcome<Buffer | undefined>>;
+  /**
+   * What the shard says to a SELECT: the members of its answer, as it wrote them, without braces. Numbers may be larger
+   * than JavaScript's.
+   */
+  sql(shard: ShardSpec, query: string, signal: AbortSignal): Promise<CallOutcome<string>>;
   /** Answered when the shard says that it is ready for reads. */
   ready(shard: ShardSpec, signal: AbortSignal): Promise<CallOutcome<'ready'>>;
   /** Lets go of connections to addresses that none of these shards has. */
@@ -80,6 +86,11 @@ export interface EndedCall {
 }
 
 type Call = Omit<ShardRequest, 'maxBytes' | 'meter'> & { readonly meter?: CallMeter | undefined };
+/** What a 404 with this error says. */
+interface Missing<T> {
+  readonly error: string;
+  readonly outcome: CallOutcome<T>;
+}
 type Accept<T> = (response: ShardResponse) => Promise<CallOutcome<T>>;
 
 const TAEL_UNSUPPORTED = { kind: 'failed', reason: 'shards of kind tael cannot be read yet' } as const;
@@ -92,12 +103,19 @@ export function createShardClient({ maxAnswerBytes, onCall, ...options }: ShardC
 
   async function send<T>(
     shard: ShardSpec,
+    call: Call,
+    accept: Accept<T>,
+    missing?: Missing<T>,
+  ): Promise<CallOutcome<T>> {
+    return shard.kind === 'tael' ? TAEL_UNSUPPORTED : sendToAny(shard, call, accept, missing);
+  }
+
+  async function sendToAny<T>(
+    shard: ShardSpec,
     { meter = createCallMeter(), ...call }: Call,
     accept: Accept<T>,
-    /** What a 404 with this error says. */
-    missing?: { readonly error: string; readonly outcome: CallOutcome<T> },
+    missing?: Missing<T>,
   ): Promise<CallOutcome<T>> {
-    if (shard.kind === 'tael') return TAEL_UNSUPPORTED;
     const take: Accept<T> = async response => {
       if (response.statusCode === 200) return accept(response);
       const text = await readStart(response.body);
@@ -142,6 +160,18 @@ export function createShardClient({ maxAnswerBytes, onCall, ...options }: ShardC
         { error: BLOB_NOT_FOUND, outcome },
       );
     },
+    sql(shard, query, signal) {
+      const call =
+        shard.kind === 'tael'
+          ? ({ path: `/api/v1/sql?${new URLSearchParams({ q: query })}`, method: 'GET', signal } as const)
+          : ({ path: SQL_PATH, method: 'POST', body: JSON.stringify({ query }), signal } as const);
+      return sendToAny(shard, call, async ({ body }) => {
+        const members = sqlMembers((await buffer(body)).toString('utf8'));
+        if (members === undefined)
+          return { kind: 'failed', reason: 'sent something else than an SQL answer' };
+        return { kind: 'answered', value: members };
+      });
+    },
     ready(shard, signal) {
       const get = { path: '/readyz', method: 'GET', signal, mayBeSlow: true } as const;
       return send(shard, get, async ({ body }) => {
@@ -153,6 +183,17 @@ export function createShardClient({ maxAnswerBytes, onCall, ...options }: ShardC
     breakerState: http.breakerState,
     stop: http.stop,
   };
+}
+
+function sqlMembers(json: string): string | undefined {
+  try {
+    const { rows, truncated } = JSON.parse(json) as Partial<SqlAnswer>;
+    if (!Array.isArray(rows)) return undefined;
+    // A tael-server truncates nothing, and does not say so.
+    return `${json.trim().slice(1, -1)}${truncated === undefined ? ',"truncated":false' : ''}`;
+  } catch {
+    return undefined;
+  }
 }
 
 function cutReason({ rows, truncatedBy }: RowBody): string {
