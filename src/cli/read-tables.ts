@@ -1,5 +1,6 @@
 import { styleText } from 'node:util';
 import type { LogRow, MetricRow, SpanRow } from '../shared/read/model.ts';
+import { type SeriesRow, type SqlRow, seriesTable, sqlTable } from './question-tables.ts';
 import { spanTree, type TreeRow } from './span-tree.ts';
 import { type Column, renderTable } from './table.ts';
 
@@ -22,6 +23,8 @@ export interface ReadAnswer {
   readonly spans?: readonly SpanRow[];
   readonly logs?: readonly LogRow[];
   readonly metrics?: readonly MetricRow[];
+  readonly series?: readonly SeriesRow[];
+  readonly rows?: readonly SqlRow[];
 }
 
 /** The answer of a read as a table, or `undefined` when there is none for it. */
@@ -32,6 +35,9 @@ export function tableOf(answer: ReadAnswer, paint: Paint): string | undefined {
     return show('logs', { columns: logColumns(paint), rows: answer.logs, paint });
   if (answer.metrics !== undefined)
     return show('metrics', { columns: METRIC_COLUMNS, rows: answer.metrics, paint });
+  const title = (text: string) => dress(text, 'bold', paint);
+  if (answer.series !== undefined) return seriesTable(answer.series, title);
+  if (answer.rows !== undefined) return sqlTable(answer.rows, title);
   if (answer.spans === undefined) return undefined;
   return answer.trace_id === undefined
     ? show('spans', { columns: spanColumns(paint), rows: answer.spans, paint })
