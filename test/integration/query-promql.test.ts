@@ -222,7 +222,9 @@ describe('PromQL over three shards', () => {
     // The split and the order of arrival differ.
     await Promise.all(placed.map(({ sample: each }) => one.send('metrics', otlpOf(each))));
     await Promise.all(
-      placed.toReversed().map(({ sample: each, place }) => three[place]?.send('metrics', otlpOf(each))),
+      placed
+        .toReversed()
+        .map(({ sample: each, place }) => (three[place] as TestShard).send('metrics', otlpOf(each))),
     );
     const over = async (list: readonly TestShard[]) => {
       const specs = list.map((shard, index) => shardSpec(`s${index}`, Number(new URL(shard.readUrl).port)));
