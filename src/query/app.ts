@@ -15,6 +15,7 @@ import { servicesRead } from './reads/services.ts';
 import { traceRead } from './reads/trace.ts';
 import { tracesRead } from './reads/traces.ts';
 import { type ReadDeps, runRead } from './run-read.ts';
+import { sendAnswer } from './send-answer.ts';
 import type { QueryTelemetry } from './telemetry/telemetry.ts';
 
 export interface AppDeps extends ReadDeps {
@@ -23,6 +24,8 @@ export interface AppDeps extends ReadDeps {
   readonly requestEnded: QueryTelemetry['requestEnded'];
   readonly metrics: () => ReturnType<QueryTelemetry['scrape']>;
   readonly logger: Logger;
+  /** How long a client may take nothing of its answer; see {@link dropWhenStalled}. */
+  readonly stallMs?: number | undefined;
 }
 
 /** The routes of the read API. Every error is JSON. */
@@ -98,7 +101,7 @@ function countAnswer(read: string, response: Response, { requestEnded }: AppDeps
 
 async function answerRead(
   read: Read,
-  deps: ReadDeps,
+  deps: AppDeps,
   { request, response }: { readonly request: Request; readonly response: Response },
 ): Promise<void> {
   const gone = new AbortController();
@@ -106,18 +109,18 @@ async function answerRead(
   const query = { path: request.params as Record<string, string>, search: searchOf(request.url) };
   const answer = await runRead(read, deps, { query, signal: gone.signal });
   if (gone.signal.aborted) return;
-  response.status(answer.status).set(answer.headers).type('json').send(answer.body);
+  await sendAnswer(answer, response, deps.stallMs);
 }
 
 async function answerSql(
-  deps: ReadDeps,
+  deps: AppDeps,
   { request, response }: { readonly request: Request; readonly response: Response },
 ): Promise<void> {
   const gone = new AbortController();
   response.once('close', () => gone.abort());
   const answer = await readSql(deps, { search: searchOf(request.url), signal: gone.signal });
   if (gone.signal.aborted) return;
-  response.status(answer.status).set(answer.headers).type('json').send(answer.body);
+  await sendAnswer(answer, response, deps.stallMs);
 }
 
 async function answerBlob(

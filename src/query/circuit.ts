@@ -10,7 +10,7 @@ export interface Circuit {
 }
 
 /** Ends with one of these, once. */
-export interface CircuitAttempt {
+interface CircuitAttempt {
   /** The address answered, whatever it said. */
   answered(): void;
   failed(reason: string): void;

@@ -29,6 +29,8 @@ export interface QueryOptions {
   readonly slowQueryMs: number;
   /** Shards that must be ready for `/readyz` to be 200. */
   readonly readyQuorum: number;
+  /** How long a client may take nothing of its answer. */
+  readonly stallMs?: number;
   readonly logger: Logger;
   readonly clock: Clock;
   /** Evenly from [0, 1). */
@@ -36,7 +38,7 @@ export interface QueryOptions {
 }
 
 /** Of one call of a shard. */
-export interface CallLimits {
+interface CallLimits {
   readonly connectTimeoutMs: number;
   readonly firstByteTimeoutMs: number;
   readonly idleTimeoutMs: number;

@@ -15,3 +15,8 @@ const MAX_ANSWER_MS = 500;
 export function shardTimeoutMs(timeoutMs: number): number {
   return Math.max(1, Math.round(timeoutMs - Math.min(timeoutMs * ANSWER_SHARE, MAX_ANSWER_MS)));
 }
+
+/** So long a read waits for its turn at most, so that enough is left to answer in. */
+export function waitingTimeMs(timeoutMs: number): number {
+  return timeoutMs / 2;
+}

@@ -59,7 +59,8 @@ export async function fanOut<T>({
     const askedMs = performance.now();
     const outcome = await Promise.race([callTwice(shard, call, calls.signal), ended.promise]);
     const slot = { shardId: shard.id, elapsedMs: Math.round(performance.now() - askedMs) };
-    if (failFast && outcome.kind !== 'answered') {
+    // Of a question that is at fault every shard says so at once, and is to be heard.
+    if (failFast && outcome.kind !== 'answered' && outcome.kind !== 'refused') {
       end({ kind: 'abandoned', reason: `not waited for: ${shard.id} had failed` });
     }
     return outcome.kind === 'unreachable'

@@ -1,25 +1,29 @@
 import { createTurns } from '../shared/turns.ts';
 
-/** Bounds how many queries run at once; a few more wait for a while. */
+/** Bounds how many queries are in hand at once; a few more wait for a while. */
 export interface Gate {
   /**
-   * Does the work when it is the query's turn. Refused when too many wait already, or when the turn did not come within
-   * `waitMs`, or when the signal was aborted before it came.
+   * Lets a query in when it is its turn, which then lasts until the signal is aborted: an answer is held in memory until
+   * its client has it or is gone. Refused when too many wait already, or when the turn did not come within `waitMs`.
    */
-  pass<T>(work: () => Promise<T>, wait: GateWait): Promise<Passed<T>>;
-  running(): number;
+  enter(wait: GateWait): Promise<Entered>;
+  inHand(): number;
   waiting(): number;
 }
 
 interface GateWait {
+  /** Aborted when the client has its answer or is gone. */
   readonly signal: AbortSignal;
   readonly waitMs: number;
 }
 
-type Passed<T> =
-  | { readonly kind: 'done'; readonly value: T }
+type Entered =
+  | { readonly kind: 'entered' }
   /** Why, with the settings that bound it. */
   | { readonly kind: 'refused'; readonly reason: string };
+
+/** For answers to those that were refused. */
+export const RETRY_LATER = { 'Retry-After': '1' };
 
 export interface GateOptions {
   readonly maxConcurrent: number;
@@ -28,43 +32,46 @@ export interface GateOptions {
 
 export function createGate({ maxConcurrent, maxWaiting }: GateOptions): Gate {
   const turns = createTurns({ running: maxConcurrent, waiting: maxWaiting });
-  const busy = `${maxConcurrent} queries run (query.maxConcurrent)`;
-  let running = 0;
+  const busy = `too many queries: ${maxConcurrent} are in hand (query.maxConcurrent)`;
+  let inHand = 0;
   let waiting = 0;
 
   return {
-    running: () => running,
+    inHand: () => inHand,
     waiting: () => waiting,
-    async pass(work, { signal, waitMs }) {
-      const over = new AbortController();
-      const leave = () => over.abort();
+    async enter({ signal, waitMs }) {
+      const entered = Promise.withResolvers<Entered>();
+      const wait = new AbortController();
+      const leave = () => wait.abort();
       const timer = setTimeout(leave, waitMs);
       signal.addEventListener('abort', leave, { once: true });
       if (signal.aborted) leave();
-      waiting++;
-      let hasBegun = false;
-      const begin = () => {
-        hasBegun = true;
-        clearTimeout(timer);
-        waiting--;
-        running++;
+      const stay = async () => {
+        inHand++;
+        entered.resolve({ kind: 'entered' });
+        await aborted(signal);
+        inHand--;
+        return 'had its turn';
       };
-      try {
-        const done = await turns.run(async () => {
-          begin();
-          return { value: await work() };
-        }, over.signal);
-        if (done !== undefined) return { kind: 'done', value: done.value };
-        return { kind: 'refused', reason: `${busy} and ${maxWaiting} wait (query.maxWaiting)` };
-      } catch (error) {
-        if (hasBegun) throw error;
-        return { kind: 'refused', reason: `${busy}, and none ended within ${waitMs} ms` };
-      } finally {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', leave);
-        if (hasBegun) running--;
-        else waiting--;
-      }
+      waiting++;
+      void turns.run(stay, wait.signal).then(
+        turn => {
+          if (turn !== undefined) return;
+          entered.resolve({ kind: 'refused', reason: `${busy} and ${maxWaiting} wait (query.maxWaiting)` });
+        },
+        () => entered.resolve({ kind: 'refused', reason: `${busy}, and none ended within ${waitMs} ms` }),
+      );
+      const outcome = await entered.promise;
+      waiting--;
+      clearTimeout(timer);
+      return outcome;
     },
   };
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }

@@ -76,7 +76,7 @@ export function windowStart(nowNs: bigint): Param<string> {
 
 export function rowLimit(maxRows: number): Param<number> {
   return {
-    accepts: `a whole number from 0 to ${maxRows}`,
+    accepts: `a whole number from 0 to ${maxRows} (query.maxRows)`,
     decode: text => (/^\d{1,15}$/.test(text) && Number(text) <= maxRows ? Number(text) : undefined),
   };
 }

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { BLOB_NOT_FOUND, SHA256_FORM } from '../shared/read/writes.ts';
 import { completenessHeaders, completenessOf, nameMissing } from './completeness.ts';
-import { shardTimeoutMs } from './deadline.ts';
+import { shardTimeoutMs, waitingTimeMs } from './deadline.ts';
 import { fanOut } from './fan-out.ts';
+import { RETRY_LATER } from './gate.ts';
 import type { ReadDeps } from './run-read.ts';
 import type { CallOutcome, ShardClient } from './shard-client.ts';
 
@@ -12,7 +13,7 @@ export interface BlobAnswer {
   readonly body: Buffer | { readonly error: string };
 }
 
-type BlobDeps = Pick<ReadDeps, 'topology' | 'holding' | 'timeoutMs'> & {
+type BlobDeps = Pick<ReadDeps, 'gate' | 'topology' | 'holding' | 'timeoutMs'> & {
   readonly client: Pick<ShardClient, 'blob'>;
 };
 
@@ -20,14 +21,26 @@ type BlobDeps = Pick<ReadDeps, 'topology' | 'holding' | 'timeoutMs'> & {
  * `GET /api/v1/blobs/{sha256}` (contract §1.6, D22, G3): whichever shard has bytes of that hash first. Not found is
  * 404 only when every shard said so.
  */
-export async function readBlob(
-  { client, topology, holding, timeoutMs }: BlobDeps,
-  { sha256, signal }: { readonly sha256: string; readonly signal: AbortSignal },
-): Promise<BlobAnswer> {
+export async function readBlob(deps: BlobDeps, request: BlobRequest): Promise<BlobAnswer> {
+  const { sha256, signal } = request;
   if (!SHA256_FORM.test(sha256)) {
     const error = `sha256 ${JSON.stringify(sha256)}: expected 64 lower-case hex digits`;
     return { status: 400, headers: {}, body: { error } };
   }
+  const turn = await deps.gate.enter({ signal, waitMs: waitingTimeMs(deps.timeoutMs) });
+  if (turn.kind === 'entered') return askForBlob(deps, request);
+  return { status: 503, headers: RETRY_LATER, body: { error: turn.reason } };
+}
+
+interface BlobRequest {
+  readonly sha256: string;
+  readonly signal: AbortSignal;
+}
+
+async function askForBlob(
+  { client, topology, holding, timeoutMs }: BlobDeps,
+  { sha256, signal }: BlobRequest,
+): Promise<BlobAnswer> {
   let found: Buffer | undefined;
   const enough = new AbortController();
   const slots = await fanOut({

@@ -2,11 +2,12 @@ import { type CallMeter, createCallMeter } from './call-meter.ts';
 
 /** What a read cost: where its time went, and what came from which shard. */
 export interface ReadFigures {
-  /** A meter for one more call of a shard. */
-  meterFor(shardId: string): CallMeter;
+  /** A meter for one more call of a shard, whose answer is held or passed on as it comes. */
+  meterFor(shardId: string, answer: 'held' | 'streamed'): CallMeter;
   addRows(shardId: string, rows: number): void;
-  /** Runs a round of calls; what is outside of rounds is merging. */
-  inRound<T>(round: () => Promise<T>): Promise<T>;
+  beginRound(): void;
+  /** Waits for shards; what is outside of that is merging. */
+  whileAsking<T>(asking: () => Promise<T>): Promise<T>;
   /** Aborted when the shards together gave more than may be held. */
   readonly full: AbortSignal;
   /** To be called when the read has its turn. */
@@ -26,7 +27,7 @@ export interface ReadCost {
 }
 
 /** The sums over all calls of one shard, repeats included. */
-export interface ShardCost {
+interface ShardCost {
   readonly id: string;
   readonly calls: number;
   readonly queueMs: number;
@@ -45,7 +46,7 @@ interface OfShard {
 export interface ReadFiguresOptions {
   /** When the request came, on the clock of `performance.now()`. */
   readonly startMs: number;
-  /** Most bytes of all answers together. */
+  /** Most bytes of all answers that are held, together. */
   readonly maxBytes: number;
 }
 
@@ -54,7 +55,7 @@ export function createReadFigures({ startMs, maxBytes }: ReadFiguresOptions): Re
   const full = new AbortController();
   let sizeBytes = 0;
   let rounds = 0;
-  let roundsMs = 0;
+  let askingMs = 0;
   let waitedMs = 0;
 
   function ofShard(shardId: string): OfShard {
@@ -71,21 +72,23 @@ export function createReadFigures({ startMs, maxBytes }: ReadFiguresOptions): Re
   }
 
   return {
-    meterFor(shardId) {
-      const meter = createCallMeter(take);
+    meterFor(shardId, answer) {
+      const meter = createCallMeter(answer === 'held' ? take : undefined);
       ofShard(shardId).meters.push(meter);
       return meter;
     },
     addRows(shardId, rows) {
       ofShard(shardId).rows += rows;
     },
-    async inRound(round) {
+    beginRound() {
+      rounds++;
+    },
+    async whileAsking(asking) {
       const sinceMs = performance.now();
       try {
-        return await round();
+        return await asking();
       } finally {
-        rounds++;
-        roundsMs += performance.now() - sinceMs;
+        askingMs += performance.now() - sinceMs;
       }
     },
     full: full.signal,
@@ -94,7 +97,7 @@ export function createReadFigures({ startMs, maxBytes }: ReadFiguresOptions): Re
     },
     soFar() {
       const totalMs = performance.now() - startMs;
-      const mergeMs = Math.max(0, totalMs - waitedMs - roundsMs);
+      const mergeMs = Math.max(0, totalMs - waitedMs - askingMs);
       const costs = Array.from(shards, ([id, shard]) => costOf(id, shard));
       return { totalMs, waitedMs, mergeMs, rounds, shards: costs };
     },

@@ -7,13 +7,13 @@ export type RowBodies =
   | { readonly kind: 'whole'; readonly asOf: string; readonly bodies: readonly RowBody[] }
   | { readonly kind: 'broken'; readonly reason: string };
 
-export interface RowBody {
+interface RowBody {
   /** Row lines, each with its newline. */
   readonly lines: Buffer;
   readonly rows: number;
   readonly truncated: boolean;
   /** The setting whose bound ended the rows. */
-  readonly truncatedBy?: string | undefined;
+  readonly truncatedBy?: string;
 }
 
 const NEWLINE = 0x0a;
@@ -27,6 +27,12 @@ const BARE_TRAILER_START = TRAILER_START.subarray(1);
  */
 export async function readRowBodies(body: AsyncIterable<Buffer>, count: number): Promise<RowBodies> {
   return split(await buffer(body), count);
+}
+
+/** What is said of an answer that a bound of the shard ended. */
+export function cutReason({ rows, truncatedBy }: Pick<Trailer, 'rows' | 'truncatedBy'>): string {
+  const reason = `gave its first ${rows} rows only`;
+  return truncatedBy === undefined ? reason : `${reason} (${truncatedBy})`;
 }
 
 function split(whole: Buffer, count: number): RowBodies {
@@ -43,8 +49,7 @@ function split(whole: Buffer, count: number): RowBodies {
     }
     if (asOf !== undefined && asOf !== trailer.asOf) return broken('answered at two commits');
     asOf = trailer.asOf;
-    const { truncated, truncatedBy } = trailer;
-    bodies.push({ lines, rows, truncated, truncatedBy });
+    bodies.push({ ...trailer, lines, rows });
     start = body.end;
   }
   if (asOf === undefined || bodies.length < count) return broken('answer ended without its trailer');

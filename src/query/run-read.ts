@@ -1,24 +1,26 @@
 import type { Clock } from '../shared/time.ts';
-import type { Topology } from '../shared/topology/topology.ts';
-import { type Completeness, completenessHeaders, completenessOf, nameMissing } from './completeness.ts';
-import { shardTimeoutMs } from './deadline.ts';
-import { explained } from './explain.ts';
-import type { Slot } from './fan-out.ts';
+import type { ShardSpec, Topology } from '../shared/topology/topology.ts';
+import {
+  type Answer,
+  type AnswerOptions,
+  answerOf,
+  busy,
+  envelope,
+  errorMember,
+  refusal,
+  streamedAnswerOf,
+} from './answer.ts';
+import { completenessOf } from './completeness.ts';
+import { shardTimeoutMs, waitingTimeMs } from './deadline.ts';
 import type { Gate } from './gate.ts';
 import type { HoldingShards } from './holdings.ts';
-import { mergeRows } from './merge/k-way.ts';
 import { BrokenPart } from './merge/row-part.ts';
 import { flag, parseParams, timeoutMs } from './params.ts';
-import { createReadFigures, type ReadCost } from './read-figures.ts';
-import {
-  type Combined,
-  type Plan,
-  type Read,
-  type ReadQuery,
-  type RowPlan,
-  rowsMember,
-} from './reads/read.ts';
+import { createReadFigures, type ReadFigures } from './read-figures.ts';
+import type { Combined, Read, ReadQuery, RowPlan, StatePlan } from './reads/read.ts';
 import { Refused } from './refused.ts';
+import { type Page, pageOf } from './rows/page.ts';
+import { MAX_HELD_BYTES, type RowsOutcome, runRows } from './rows/run-rows.ts';
 import type { ShardClient } from './shard-client.ts';
 import type { ShardLog } from './shard-log.ts';
 import { type AnswerLimits, createReadSession, type ReadSession, StartOver } from './shard-reads.ts';
@@ -45,21 +47,14 @@ export interface ReadLimits extends AnswerLimits {
   readonly maxWindowMs: number;
 }
 
-export interface Answer {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  /** JSON text. */
-  readonly body: string;
-}
-
 /** Parameters of every read: how long to wait, whether an incomplete answer will do, and whether to tell its cost. */
 const ANSWER_PARAMS = { timeout: timeoutMs, partial: flag, explain: flag };
 const NANOS_PER_MS = 1_000_000n;
-/** Of its time, so that enough is left to answer in. */
-const WAITING_SHARE = 0.5;
-const RETRY_AFTER_S = '1';
 
-/** Plans, waits for its turn, asks all shards, combines what they have and says what is missing. */
+/**
+ * Plans, waits for its turn, asks all shards, combines what they have and says what is missing. The signal is aborted
+ * when the client has the answer or is gone.
+ */
 export async function runRead(
   read: Read,
   deps: ReadDeps,
@@ -68,45 +63,61 @@ export async function runRead(
   const startMs = performance.now();
   const answerParams = parseParams(query.search, ANSWER_PARAMS);
   if (answerParams.kind === 'bad') return refusal(400, answerParams.error);
-  const { timeout = deps.timeoutMs, partial = true, explain = false } = answerParams.values;
   const badWindow = windowError(query.search, deps.limits.maxWindowMs);
   if (badWindow !== undefined) return refusal(400, badWindow);
   const nowNs = BigInt(deps.clock.now()) * NANOS_PER_MS;
   const plan = read.plan(query, { nowNs, maxRows: deps.limits.maxRows });
   if (plan.kind === 'bad') return refusal(400, plan.error);
+  const page = plan.kind === 'rows' ? pageOf({ readName: read.name, plan, search: query.search }) : undefined;
+  if (page !== undefined && 'kind' in page) return refusal(400, page.error);
 
+  const { timeout = deps.timeoutMs, partial = true, explain = false } = answerParams.values;
   const limitMs = Math.min(timeout, deps.timeoutMs);
   const figures = createReadFigures({ startMs, maxBytes: deps.limits.maxAnswerBytes });
-  const work = async () => {
-    figures.begin();
-    const session = createReadSession({
-      ...deps,
-      shards: deps.holding.among(deps.topology().shards),
-      startMs,
-      timeoutMs: shardTimeoutMs(limitMs),
-      signal,
-      isStrict: !partial,
-      figures,
-    });
-    const combined = await combine(plan, session);
-    deps.shardLog.record(session.slots());
-    const cost = figures.soFar();
-    const answer = answerOf(combined, session.slots(), {
-      isStrict: !partial,
-      cost: explain ? cost : undefined,
-    });
-    deps.slowLog.record({ read: read.name, ...query, status: answer.status, cost });
-    return answer;
+  const turn = await deps.gate.enter({ signal, waitMs: waitingTimeMs(limitMs) });
+  if (turn.kind === 'refused') return busy(turn.reason);
+  figures.begin();
+  const asked: Asked = {
+    deps,
+    shards: deps.holding.among(deps.topology().shards),
+    startMs,
+    timeoutMs: shardTimeoutMs(limitMs),
+    signal,
+    isStrict: !partial,
+    figures,
+    tellCost: () => (explain ? figures.soFar() : undefined),
+    ended: status => deps.slowLog.record({ read: read.name, ...query, status, cost: figures.soFar() }),
   };
-  const passed = await deps.gate.pass(work, { signal, waitMs: limitMs * WAITING_SHARE });
-  return passed.kind === 'done' ? passed.value : busy(passed.reason);
+  if (plan.kind === 'rows') return answerRows(page as Page, asked);
+  return answerStates(plan, asked);
+}
+
+interface Asked extends AnswerOptions {
+  readonly deps: ReadDeps;
+  readonly shards: readonly ShardSpec[];
+  readonly startMs: number;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  readonly figures: ReadFigures;
+  /** To be called when the answer is made. */
+  readonly ended: (status: number) => void;
+}
+
+async function answerStates(plan: StatePlan, asked: Asked): Promise<Answer> {
+  const { client, limits, shardLog } = asked.deps;
+  const session = createReadSession({ ...asked, client, limits });
+  const combined = await combine(plan, session);
+  shardLog.record(session.slots());
+  const answer = answerOf(combined, session.slots(), asked);
+  asked.ended(answer.status);
+  return answer;
 }
 
 /** A shard may prove broken only when its rows are looked at; it has then failed like any other. */
-async function combine(plan: Plan, session: ReadSession): Promise<Combined> {
+async function combine(plan: StatePlan, session: ReadSession): Promise<Combined> {
   for (;;) {
     try {
-      return await (plan.kind === 'rows' ? mergedRows(plan, session) : plan.answer(session));
+      return await plan.answer(session);
     } catch (error) {
       if (error instanceof Refused) return { kind: 'refused', status: error.status, error: error.message };
       if (error instanceof BrokenPart) session.exclude(error.shardId, error.message);
@@ -115,66 +126,55 @@ async function combine(plan: Plan, session: ReadSession): Promise<Combined> {
   }
 }
 
-async function mergedRows(plan: RowPlan, session: ReadSession): Promise<Combined> {
-  const { head, tail, member, missing } = plan;
-  const rows = mergeRows({ ...plan, parts: await session.ask(plan.shardRead, plan.request) });
-  if (rows.length === 0 && missing !== undefined) return { kind: 'not-found', what: missing };
-  const members = [head, rowsMember(member, rows), tail?.(rows.length)];
-  return { kind: 'found', members: members.filter(each => each !== undefined).join(',') };
-}
-
-interface AnswerOptions {
-  readonly isStrict: boolean;
-  /** What the read cost, when it was asked for. */
-  readonly cost: ReadCost | undefined;
-}
-
-/**
- * Found although shards are missing is an answer, unless the client asked for all or nothing; not found while shards
- * are missing is not known, so it is 404 only when every shard said no. The question is at fault when no shard could
- * answer it and one says what is wrong with it.
- */
-function answerOf(
-  combined: Combined,
-  slots: readonly Slot<unknown>[],
-  { isStrict, cost }: AnswerOptions,
-): Answer {
-  const shards = completenessOf(slots);
-  const isPartial = shards.failed.length > 0;
-  const refuse = (status: 404 | 503, error: string) => envelope(status, shards, errorMember(error), cost);
-
-  if (combined.kind === 'refused') return refusal(combined.status, combined.error);
-  const hasAnswer = slots.some(slot => 'value' in slot);
-  const fault = slots.find(slot => slot.kind === 'refused');
-  if (!hasAnswer && fault !== undefined) return refusal(400, fault.reason);
-  if (isPartial && isStrict) {
-    return refuse(503, `partial=false and not every shard answered: ${nameMissing(shards)}`);
+async function answerRows(page: Page, asked: Asked): Promise<Answer> {
+  const { client, shardLog } = asked.deps;
+  const outcome = await runRows({ ...asked, page, client, spentMs: performance.now() - asked.startMs });
+  if (outcome.kind === 'streamed') {
+    return streamedAnswerOf(watched(outcome, asked), outcome.slots, asked.tellCost);
   }
-  if (!hasAnswer) return refuse(503, `no shard answered: ${nameMissing(shards)}`);
-  if (combined.kind === 'found') return envelope(200, shards, combined.members, cost);
-  if (!isPartial) return refuse(404, `${combined.what} not found`);
-  return refuse(503, `${combined.what} not found, but not every shard answered: ${nameMissing(shards)}`);
+  shardLog.record(outcome.slots);
+  const answer = heldAnswer(page, outcome, asked);
+  asked.ended(answer.status);
+  return answer;
 }
 
-function envelope(status: number, shards: Completeness, members: string, cost: ReadCost | undefined): Answer {
-  const partial = shards.failed.length > 0;
-  const explain = cost === undefined ? '' : `,"explain":${JSON.stringify(explained(cost))}`;
-  return {
-    status,
-    headers: completenessHeaders(shards),
-    body: `{${members},"partial":${partial},"shards":${JSON.stringify(shards)}${explain}}`,
-  };
+function heldAnswer(
+  { plan }: Page,
+  outcome: Exclude<RowsOutcome, { kind: 'streamed' }>,
+  asked: Asked,
+): Extract<Answer, { kind: 'whole' }> {
+  const { slots } = outcome;
+  switch (outcome.kind) {
+    case 'held': {
+      const isMissing = outcome.rowCount === 0 && plan.missing !== undefined;
+      const combined: Combined = isMissing
+        ? { kind: 'not-found', what: plan.missing }
+        : { kind: 'found', members: outcome.members };
+      return answerOf(combined, slots, asked);
+    }
+    case 'gone': {
+      const error = errorMember(`the cursor cannot go on: ${outcome.reason}`);
+      return envelope(410, completenessOf(slots), error, asked.tellCost);
+    }
+    case 'too-large':
+      return refusal(413, tooLarge(plan));
+  }
 }
 
-function refusal(status: 400 | 413, error: string): Answer {
-  return { status, headers: {}, body: `{${errorMember(error)}}` };
+async function* watched(
+  { pieces, slots }: Extract<RowsOutcome, { kind: 'streamed' }>,
+  { deps, ended }: Asked,
+): AsyncGenerator<Buffer> {
+  yield* pieces;
+  deps.shardLog.record(slots());
+  ended(200);
 }
 
-function busy(reason: string): Answer {
-  const headers = { 'Retry-After': RETRY_AFTER_S };
-  return { status: 503, headers, body: `{${errorMember(`too many queries: ${reason}`)}}` };
-}
+const BYTES_PER_MIB = 1024 * 1024;
 
-function errorMember(error: string): string {
-  return `"error":${JSON.stringify(error)}`;
+function tooLarge({ isPaged = false }: RowPlan): string {
+  const most = `partial=false holds at most ${MAX_HELD_BYTES / BYTES_PER_MIB} MiB of rows, and there are more`;
+  return isPaged
+    ? `${most}: lower limit or last, or leave partial=false out`
+    : `${most}: leave partial=false out`;
 }

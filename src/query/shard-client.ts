@@ -1,7 +1,9 @@
+import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import { finished } from 'node:stream/promises';
 import type { BreakerState } from '../shared/breaker.ts';
 import type { Component } from '../shared/lifecycle.ts';
-import { readPath, SNAPSHOT_PATH } from '../shared/read/contract.ts';
+import { AS_OF_HEADER, readPath, SNAPSHOT_PATH } from '../shared/read/contract.ts';
 import { SQL_PATH, type SqlAnswer } from '../shared/read/sql.ts';
 import { BLOB_NOT_FOUND, blobPath } from '../shared/read/writes.ts';
 import type { ShardSpec } from '../shared/topology/topology.ts';
@@ -9,7 +11,7 @@ import { type CallFigures, type CallMeter, createCallMeter } from './call-meter.
 import { isDeadline } from './deadline.ts';
 import type { RowPart } from './merge/row-part.ts';
 import type { ShardQuery } from './reads/read.ts';
-import { type RowBody, readRowBodies } from './row-body.ts';
+import { cutReason, readRowBodies } from './row-body.ts';
 import {
   createShardHttp,
   type ShardHttpOptions,
@@ -45,6 +47,14 @@ export interface SnapshotRows {
   readonly rows: readonly number[];
 }
 
+/** The rows of one read, which are still on their way. */
+export interface RowStream {
+  /** The commit that they are read at. */
+  readonly asOf: string;
+  /** Row lines and the trailer. Whoever has it reads it to its end or destroys it. */
+  readonly body: Readable;
+}
+
 /**
  * What can be asked of a shard. Calls never reject, and an abort settles them at once. The meter, where there is one,
  * is told how the call goes.
@@ -57,6 +67,13 @@ export interface ShardClient extends Component {
     signal: AbortSignal,
     meter?: CallMeter,
   ): Promise<CallOutcome<SnapshotRows>>;
+  /** Answered when the answer begins; an abort of the signal ends the stream, too. `gone` as with `snapshot`. */
+  rows(
+    shard: ShardSpec,
+    read: ShardQuery & Pick<SnapshotReads, 'asOf'>,
+    signal: AbortSignal,
+    meter?: CallMeter,
+  ): Promise<CallOutcome<RowStream>>;
   /** The bytes of a blob; `undefined` when the shard does not have it. They are not held against its hash. */
   blob(shard: ShardSpec, sha256: string, signal: AbortSignal): Promise<CallOutcome<Buffer | undefined>>;
   /**
@@ -72,7 +89,7 @@ export interface ShardClient extends Component {
 }
 
 export interface ShardClientOptions extends ShardHttpOptions {
-  /** Largest answer of one shard to one call. */
+  /** Largest answer of one shard to one call, where it is held. */
   readonly maxAnswerBytes: number;
   /** Told of every call when it has ended. */
   readonly onCall?: (call: EndedCall) => void;
@@ -85,7 +102,7 @@ export interface EndedCall {
   readonly figures: CallFigures;
 }
 
-type Call = Omit<ShardRequest, 'maxBytes' | 'meter'> & { readonly meter?: CallMeter | undefined };
+type Call = Omit<ShardRequest, 'meter'> & { readonly meter?: CallMeter | undefined };
 /** What a 404 with this error says. */
 interface Missing<T> {
   readonly error: string;
@@ -122,7 +139,7 @@ export function createShardClient({ maxAnswerBytes, onCall, ...options }: ShardC
       const isMissing = response.statusCode === 404 && errorMember(text) === missing?.error;
       return isMissing && missing !== undefined ? missing.outcome : refusalOf(response.statusCode, text);
     };
-    const outcome = await http.exchange(shard, { ...call, meter, maxBytes }, take);
+    const outcome = await http.exchange(shard, { maxBytes, ...call, meter }, take);
     onCall?.({ shardId: shard.id, outcome: endOf(outcome, call.signal), figures: meter.figures() });
     return outcome;
   }
@@ -149,6 +166,31 @@ export function createShardClient({ maxAnswerBytes, onCall, ...options }: ShardC
           ? { kind: 'answered', value }
           : { kind: 'cut', value, reason: cutReason(cut) };
       });
+    },
+    rows(shard, { name, request, asOf }, signal, meter) {
+      const post = {
+        path: readPath(name),
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ ...request, asOf }),
+        signal,
+        meter,
+        maxBytes: undefined,
+      } as const;
+      const begun = Promise.withResolvers<CallOutcome<RowStream>>();
+      const ended = send<RowStream>(shard, post, async ({ headers, body: pieces }) => {
+        const answeredAt = headers[AS_OF_HEADER];
+        if (typeof answeredAt !== 'string') {
+          return { kind: 'failed', reason: `answered without the header ${AS_OF_HEADER}` };
+        }
+        const body = Readable.from(pieces, { objectMode: false });
+        const outcome = { kind: 'answered', value: { asOf: answeredAt, body } } as const;
+        begun.resolve(outcome);
+        await finished(body);
+        return outcome;
+      });
+      void ended.then(begun.resolve);
+      return begun.promise;
     },
     blob(shard, sha256, signal) {
       const get = { path: blobPath(sha256), method: 'GET', signal } as const;
@@ -194,11 +236,6 @@ function sqlMembers(json: string): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-function cutReason({ rows, truncatedBy }: RowBody): string {
-  const reason = `gave its first ${rows} rows only`;
-  return truncatedBy === undefined ? reason : `${reason} (${truncatedBy})`;
 }
 
 function endOf({ kind }: CallOutcome<unknown>, signal: AbortSignal): EndedCall['outcome'] {

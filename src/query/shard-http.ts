@@ -4,6 +4,7 @@ import { type Component, once } from '../shared/lifecycle.ts';
 import type { Clock } from '../shared/time.ts';
 import type { ShardSpec } from '../shared/topology/topology.ts';
 import { createTurns, type Turns } from '../shared/turns.ts';
+import { cutOffReason, LimitReached, unreachableReason } from './call-failure.ts';
 import type { CallMeter } from './call-meter.ts';
 import { type Circuit, createCircuit } from './circuit.ts';
 import { isDeadline } from './deadline.ts';
@@ -28,8 +29,8 @@ export interface ShardRequest extends Pick<Dispatcher.RequestOptions, 'method' |
   readonly path: string;
   readonly signal: AbortSignal;
   readonly meter: CallMeter;
-  /** Most bytes of the answer's body, and what raises it. */
-  readonly maxBytes: ByteLimit;
+  /** Most bytes of the answer's body, and what raises it; absent where the body is not held. */
+  readonly maxBytes?: ByteLimit | undefined;
   /** Whether a shard that says nothing is only slow. Readiness is asked with little patience. */
   readonly mayBeSlow?: boolean;
 }
@@ -41,6 +42,7 @@ interface ByteLimit {
 
 export interface ShardResponse {
   readonly statusCode: number;
+  readonly headers: Dispatcher.ResponseData['headers'];
   /** Throws when the shard breaks off or stalls, or when there is more than may be taken. */
   readonly body: AsyncIterable<Buffer>;
 }
@@ -48,7 +50,7 @@ export interface ShardResponse {
 type Take<T> = (response: ShardResponse) => Promise<T>;
 
 /** `unreachable`: no answer began, so that asking again may help. */
-export interface ExchangeFailure {
+interface ExchangeFailure {
   readonly kind: 'unreachable' | 'failed';
   readonly reason: string;
 }
@@ -108,7 +110,9 @@ export function createShardHttp(options: ShardHttpOptions): ShardHttp {
         if (origins.has(origin)) continue;
         addresses.delete(origin);
         leaving.add(pool);
-        void pool.close().then(() => leaving.delete(pool));
+        const forget = () => leaving.delete(pool);
+        // It rejects when it is stopped meanwhile.
+        void pool.close().then(forget, forget);
       }
     },
     breakerState: ({ read }) => addresses.get(new URL(read).origin)?.circuit.state() ?? 'closed',
@@ -150,9 +154,6 @@ const tellingStart: Dispatcher.DispatcherComposeInterceptor = dispatch => (optio
   });
 };
 
-/** A call that ran over one of the limits. */
-class LimitReached extends Error {}
-
 /** One request and its answer, on a connection that is free for it. */
 async function converse<T>(
   { dispatcher, circuit }: Address,
@@ -184,7 +185,7 @@ async function converse<T>(
       response = await orAborted(sending, call.signal);
     } catch (error) {
       const wasSilent = performance.now() - sentAtMs >= limits.silentMs && !mayBeSlow;
-      const reason = error instanceof LimitReached ? error.message : `connection failed (${codeOf(error)})`;
+      const reason = unreachableReason(error);
       const wasGivenUp = signal.aborted && !(wasSilent && isDeadline(signal.reason));
       if (wasGivenUp) attempt.abandoned();
       else attempt.failed(signal.aborted ? 'no answer within the deadline' : reason);
@@ -195,11 +196,11 @@ async function converse<T>(
     meter.begin('transfer');
     return await take({
       statusCode: response.statusCode,
+      headers: response.headers,
       body: guarded(response.body, { meter, maxBytes, limit, idleTimeoutMs: limits.idleTimeoutMs }),
     });
   } catch (error) {
-    const reason = error instanceof LimitReached ? error.message : `answer was cut off (${codeOf(error)})`;
-    return { kind: 'failed', reason };
+    return { kind: 'failed', reason: cutOffReason(error) };
   } finally {
     limit.clear();
     signal.removeEventListener('abort', forward);
@@ -237,7 +238,7 @@ function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
 
 interface Guard {
   readonly meter: CallMeter;
-  readonly maxBytes: ByteLimit;
+  readonly maxBytes: ByteLimit | undefined;
   readonly limit: Limit;
   readonly idleTimeoutMs: number;
 }
@@ -255,16 +256,11 @@ async function* guarded(
     sizeBytes += piece.length;
     const refusal = meter.received(piece.length);
     if (refusal !== undefined) throw new LimitReached(refusal);
-    if (sizeBytes > maxBytes.sizeBytes) {
+    if (maxBytes !== undefined && sizeBytes > maxBytes.sizeBytes) {
       throw new LimitReached(`answer is larger than ${maxBytes.setting} (${maxBytes.sizeBytes} bytes)`);
     }
     yield piece;
     wait();
   }
   limit.clear();
-}
-
-export function codeOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
 }

@@ -63,12 +63,13 @@ export function createReadSession(options: ShardReadsOptions): ReadSession {
     const key = JSON.stringify(reads);
     const round = remembered.get(key) ?? new Map<string, readonly RowPart[]>();
     remembered.set(key, round);
-    const slots = await figures.inRound(() =>
+    figures.beginRound();
+    const slots = await figures.whileAsking(() =>
       fanOut({
         shards: shards.filter(shard => !isOut(shard) && !round.has(shard.id)),
         call: (shard, callSignal) => {
           const asOf = seen.get(shard.id)?.asOf;
-          return client.snapshot(shard, { asOf, reads }, callSignal, figures.meterFor(shard.id));
+          return client.snapshot(shard, { asOf, reads }, callSignal, figures.meterFor(shard.id, 'held'));
         },
         timeoutMs,
         startMs,

@@ -49,10 +49,11 @@ describe('answers of the query proxy', () => {
     expect(headers.get('otelfan-partial')).toBeNull();
     expect(body).toEqual({
       spans: [span(30n, 'c').row, span(20n, 'b').row, span(10n, 'a').row],
+      next_cursor: expect.any(String),
       ...COMPLETE,
     });
     expect(shards.map(shard => shard.reads)).toEqual(
-      shards.map(() => [{ path: '/internal/v1/reads/spans', body: { attributes: [], limit: 3 } }]),
+      shards.map(() => [{ path: '/internal/v1/reads/spans', body: { attributes: [], limit: 4 } }]),
     );
   });
 
@@ -74,7 +75,8 @@ describe('answers of the query proxy', () => {
   it('has logs newest first with their count', async () => {
     await start(answers([record(3n, 'c'), record(1n, 'a')]), answers([record(2n, 'b')]));
     const { body } = await query.get('/api/v1/logs?limit=2');
-    expect(body).toEqual({ logs: [{ body: 'c' }, { body: 'b' }], count: 2, ...COMPLETE });
+    const next = { next_cursor: expect.any(String) };
+    expect(body).toEqual({ logs: [{ body: 'c' }, { body: 'b' }], count: 2, ...next, ...COMPLETE });
   });
 
   it('has equal log records as often as they were sent', async () => {

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { AS_OF_HEADER } from '../../src/shared/read/contract.ts';
 import { rowLine, trailerLine } from '../../src/shared/read/ndjson.ts';
 import type { ShardSpec, Topology } from '../../src/shared/topology/topology.ts';
 
@@ -24,7 +25,7 @@ export interface StubShard {
   stop(): Promise<void>;
 }
 
-type Behaviour = (response: ServerResponse, request: IncomingMessage) => void;
+type Behaviour = (response: ServerResponse, request: IncomingMessage, read: StubRead) => void;
 
 /** A shard over a real socket that speaks the internal read contract, well or badly. */
 export async function startStubShard(id: string, behave: Behaviour, ready = true): Promise<StubShard> {
@@ -38,8 +39,10 @@ export async function startStubShard(id: string, behave: Behaviour, ready = true
     response.once('close', () => {
       if (!response.writableFinished) cancelled.resolve();
     });
-    reads.push({ path: request.url ?? '', body: JSON.parse(await text(request)) });
-    behave(response, request);
+    response.setHeader(AS_OF_HEADER, '1');
+    const read = { path: request.url ?? '', body: JSON.parse(await text(request)) };
+    reads.push(read);
+    behave(response, request, read);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -66,6 +69,12 @@ export function topologyOf(shards: readonly ShardSpec[]): Topology {
   return { version: 1, all: shards, shards, active: shards, owners: new Uint16Array(), previous: [] };
 }
 
+/** A row of the read `services`. */
+export function service(name: string): StubRow {
+  const counts = { span_count: 1, trace_count: 1, error_count: 0, duration_sum_ns: '1' };
+  return { key: [name], row: { service: name, ...counts } };
+}
+
 export function ndjson(
   rows: readonly StubRow[],
   trailer: { rows?: number; truncated?: boolean } = {},
@@ -74,8 +83,12 @@ export function ndjson(
   return lines + trailerLine({ rows: rows.length, asOf: '1', truncated: false, ...trailer });
 }
 
+/** Answers each read with the rows; of slots it has none. */
 export function answers(rows: readonly StubRow[]): Behaviour {
-  return response => {
-    response.writeHead(200, { 'content-type': 'application/x-ndjson' }).end(ndjson(rows));
+  return (response, _request, { body }) => {
+    const { reads = [{ name: 'any' }] } = (body ?? {}) as { reads?: readonly { readonly name: string }[] };
+    const noSlots = [{ key: [], row: { slots: [] } }];
+    const texts = reads.map(({ name }) => ndjson(name === 'spanSlots' ? noSlots : rows));
+    response.writeHead(200, { 'content-type': 'application/x-ndjson' }).end(texts.join(''));
   };
 }

@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Dispatcher } from 'undici';
 import { type BackoffOptions, backoffMs } from '../../shared/backoff.ts';
 import { type LiveEvent, passedOn } from '../../shared/live/event.ts';
+import { unreachableReason } from '../call-failure.ts';
 import { readStart } from '../shard-client.ts';
-import { codeOf } from '../shard-http.ts';
 import { errorMember } from '../shard-refusal.ts';
-import { LineTooLong, type SseLine, sseLines } from './sse-lines.ts';
+import { type SseLine, sseLines } from './sse-lines.ts';
 
 /** What is told of one shard's feed, in the order of the stream. */
 export interface StreamSink {
@@ -83,7 +83,7 @@ export function followShard(options: ShardStreamOptions): ShardStream {
       }
       return 'the stream ended';
     } catch (error) {
-      return error instanceof LineTooLong ? error.message : `connection failed (${codeOf(error)})`;
+      return unreachableReason(error);
     }
   }
 

@@ -1,3 +1,5 @@
+import { LimitReached } from '../call-failure.ts';
+
 /** What a live feed says: the text of an event or a comment. */
 export type SseLine =
   | { readonly kind: 'data'; readonly text: string }
@@ -5,7 +7,8 @@ export type SseLine =
 
 /**
  * Reads a stream of Server-Sent Events (WHATWG HTML, §9.2) whose events have one `data:` line each, as those of live
- * feeds do (contract §1.1); fields that live feeds do not have are skipped. Throws {@link LineTooLong}.
+ * feeds do (contract §1.1); fields that live feeds do not have are skipped. Throws {@link LimitReached} for a
+ * longer line.
  */
 export async function* sseLines(chunks: AsyncIterable<string>, maxChars: number): AsyncGenerator<SseLine> {
   let pieces: string[] = [];
@@ -20,13 +23,7 @@ export async function* sseLines(chunks: AsyncIterable<string>, maxChars: number)
       pieces = [start];
       heldChars = start.length;
     }
-    if (heldChars > maxChars) throw new LineTooLong(maxChars);
-  }
-}
-
-export class LineTooLong extends Error {
-  constructor(maxChars: number) {
-    super(`sent an event of more than ${maxChars} characters`);
+    if (heldChars > maxChars) throw new LimitReached(`sent an event of more than ${maxChars} characters`);
   }
 }
 

@@ -1,102 +1,140 @@
-import type { RowLine } from '../../shared/read/ndjson.ts';
-import { compareKeys, compareUtf8, type KeyOrder } from './key-order.ts';
-import { BrokenPart, type RowPart, rowsOf } from './row-part.ts';
+import type { RawRow } from '../../shared/read/ndjson.ts';
+import { compareKeys, type KeyOrder } from './key-order.ts';
+import { type RowPart, sortedRowsOf } from './row-part.ts';
 
-export interface MergeOptions {
+/** Rows in the order of their read, some of which may still be on their way. */
+export interface RowSource {
+  next(): RawRow | 'waiting' | 'over';
+}
+
+export interface MergeOptions<S extends RowSource> {
+  readonly sources: readonly S[];
+  readonly order: KeyOrder;
+  /** Rows of equal identity are one row, of which the first in order stays. Without it all rows stay. */
+  readonly identity?: ((key: readonly string[]) => string) | undefined;
+  /** The last row that was given before these. */
+  readonly after?: readonly string[] | undefined;
+}
+
+export interface RowMerge<S extends RowSource> {
+  /** The next row of all; `undefined` when a source must be waited for, and at the end. */
+  next(): RawRow | undefined;
+  /** The sources whose next row decides which one is the next of all. None at the end. */
+  waitingFor(): readonly S[];
+  /** How many rows with the key of the last row each source has given, those that were left out included. */
+  givenOfLast(): ReadonlyMap<S, number>;
+}
+
+/**
+ * Merges sorted rows. Rows of equal key are ordered by their bytes, so that the answer does not depend on which shard
+ * holds which row. Of the rows of every source only the first one is held.
+ */
+export function createRowMerge<S extends RowSource>(options: MergeOptions<S>): RowMerge<S> {
+  const { order, identity, after } = options;
+  const seen = new Set<string>();
+  if (identity !== undefined && after !== undefined) seen.add(identity(after));
+  /** Sorted: the first is next. */
+  const heads: Head<S>[] = [];
+  let headless: readonly S[] = options.sources;
+  let lastKey: readonly string[] = [];
+  let givenOfLast = new Map<S, number>();
+
+  function findHeads(): boolean {
+    const waiting: S[] = [];
+    for (const source of headless) {
+      const row = source.next();
+      if (row === 'waiting') waiting.push(source);
+      else if (row !== 'over') fileHead({ row, source });
+    }
+    headless = waiting;
+    return waiting.length === 0;
+  }
+
+  function fileHead(head: Head<S>): void {
+    let low = 0;
+    let high = heads.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (compareRows((heads[middle] as Head<S>).row, head.row, order) <= 0) low = middle + 1;
+      else high = middle;
+    }
+    heads.splice(low, 0, head);
+  }
+
+  function count({ row, source }: Head<S>): void {
+    if (!isSameKey(row.key, lastKey)) givenOfLast = new Map();
+    lastKey = row.key;
+    givenOfLast.set(source, (givenOfLast.get(source) ?? 0) + 1);
+  }
+
+  return {
+    next() {
+      while (findHeads()) {
+        const head = heads.shift();
+        if (head === undefined) return undefined;
+        headless = [head.source];
+        count(head);
+        const id = identity?.(head.row.key);
+        if (id === undefined) return head.row;
+        if (seen.has(id)) continue;
+        seen.add(id);
+        return head.row;
+      }
+      return undefined;
+    },
+    waitingFor: () => headless,
+    givenOfLast: () => givenOfLast,
+  };
+}
+
+interface Head<S> {
+  readonly row: RawRow;
+  readonly source: S;
+}
+
+function compareRows(a: RawRow, b: RawRow, order: KeyOrder): number {
+  return compareKeys(a.key, b.key, order) || b.json.compare(a.json);
+}
+
+export function isSameKey(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((element, index) => element === b[index]);
+}
+
+export interface MergeRowsOptions {
   readonly parts: readonly RowPart[];
   readonly order: KeyOrder;
   /** Rows beyond it are not even read. */
   readonly limit: number;
-  /** Rows of equal identity are one row, of which the first in order stays. Without it all rows stay. */
   readonly identity?: (key: readonly string[]) => string;
 }
 
 /** Far below the longest string of V8, which is 512 Mi characters. */
-const MAX_ANSWER_CHARS = 128 * 1024 * 1024;
+const MAX_ANSWER_BYTES = 128 * 1024 * 1024;
 
 /** The rows that were asked for do not fit one answer. The status is what Express tells the client. */
 class AnswerTooLarge extends Error {
   readonly status = 413;
 
   constructor() {
-    super(`the answer is larger than ${MAX_ANSWER_CHARS} characters: lower the limit or narrow the window`);
+    super(`the answer is larger than ${MAX_ANSWER_BYTES} bytes: lower the limit or narrow the window`);
   }
 }
 
 /**
- * Merges sorted parts into the JSON texts of the first `limit` rows of the whole. Rows of equal key are ordered by
- * their text, so that the answer does not depend on which shard holds which row. Throws {@link BrokenPart} for a
- * part that is malformed or out of order, as far as it was read, and {@link AnswerTooLarge}.
+ * The JSON texts of the first `limit` rows of all parts. Throws {@link BrokenPart} for a part that is malformed or out
+ * of order, as far as it was read, and {@link AnswerTooLarge}.
  */
-export function mergeRows({ parts, order, limit, identity }: MergeOptions): string[] {
+export function mergeRows({ parts, order, limit, identity }: MergeRowsOptions): string[] {
+  const sources = parts.map(part => sortedRowsOf(part, order));
+  const merge = createRowMerge({ sources, order, identity });
   const merged: string[] = [];
-  const seen = new Set<string>();
-  let chars = 0;
-  if (limit === 0) return merged;
-  for (const { key, rowJson } of rowsInOrder(parts, order)) {
-    const id = identity?.(key);
-    if (id !== undefined && seen.has(id)) continue;
-    if (id !== undefined) seen.add(id);
-    merged.push(rowJson);
-    chars += rowJson.length;
-    if (chars > MAX_ANSWER_CHARS) throw new AnswerTooLarge();
-    if (merged.length === limit) break;
+  let sizeBytes = 0;
+  while (merged.length < limit) {
+    const row = merge.next();
+    if (row === undefined) break;
+    sizeBytes += row.json.length;
+    if (sizeBytes > MAX_ANSWER_BYTES) throw new AnswerTooLarge();
+    merged.push(row.json.toString());
   }
   return merged;
-}
-
-/** The heads of all parts, kept sorted: the first one is next, and its part's following row is filed in its place. */
-function* rowsInOrder(parts: readonly RowPart[], order: KeyOrder): Generator<RowLine> {
-  const heads: Head[] = [];
-  for (const part of parts) pushNext(heads, { part, rest: rowsOf(part), order });
-  for (let head = heads.shift(); head !== undefined; head = heads.shift()) {
-    yield head.row;
-    pushNext(heads, head);
-  }
-}
-
-interface Cursor {
-  readonly part: RowPart;
-  readonly rest: Generator<RowLine, undefined>;
-  readonly order: KeyOrder;
-  /** The row before the next one. */
-  readonly row?: RowLine;
-}
-
-interface Head extends Cursor {
-  readonly row: RowLine;
-}
-
-/** Reads the cursor's next row, if there is one, and keeps the heads sorted. */
-function pushNext(heads: Head[], cursor: Cursor): void {
-  const row = cursor.rest.next().value;
-  if (row === undefined) return;
-  checkRow(row, cursor);
-  const head = { ...cursor, row };
-  heads.splice(placeOf(head, heads), 0, head);
-}
-
-function checkRow(row: RowLine, { part, order, row: previous }: Cursor): void {
-  const { key } = row;
-  if (key.length !== order.length || key.some(element => typeof element !== 'string')) {
-    throw new BrokenPart(part.shardId, 'sent a row whose key does not fit the read');
-  }
-  if (previous !== undefined && compareKeys(previous.key, key, order) > 0) {
-    throw new BrokenPart(part.shardId, 'sent rows out of order');
-  }
-}
-
-function placeOf(head: Head, heads: readonly Head[]): number {
-  let low = 0;
-  let high = heads.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (compareRows(heads[middle] as Head, head) <= 0) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-function compareRows(a: Head, b: Head): number {
-  return compareKeys(a.row.key, b.row.key, a.order) || compareUtf8(b.row.rowJson, a.row.rowJson);
 }

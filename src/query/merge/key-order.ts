@@ -12,6 +12,20 @@ export function compareKeys(a: readonly string[], b: readonly string[], order: K
   return 0;
 }
 
+/** Finds what is wrong with keys that should be in order, one after the other; `undefined` for a key that is right. */
+export function createKeyCheck(order: KeyOrder): (key: readonly unknown[]) => string | undefined {
+  let previous: readonly string[] | undefined;
+  return key => {
+    if (key.length !== order.length || key.some(element => typeof element !== 'string')) {
+      return 'sent a row whose key does not fit the read';
+    }
+    const texts = key as readonly string[];
+    if (previous !== undefined && compareKeys(previous, texts, order) > 0) return 'sent rows out of order';
+    previous = texts;
+    return undefined;
+  };
+}
+
 /**
  * Compares as UTF-8 bytes do, which is also code point order. JavaScript's own order is by UTF-16 code units, where
  * the surrogates of 😀 (U+1F600) come before U+FFEE.

@@ -1,4 +1,5 @@
-import { parseRowLine, type RowLine } from '../../shared/read/ndjson.ts';
+import { parseRawRow, type RawRow, type RowLine } from '../../shared/read/ndjson.ts';
+import { createKeyCheck, type KeyOrder } from './key-order.ts';
 
 /** The rows of one shard's answer as it sent them: row lines, each ended by a newline, in the read's order. */
 export interface RowPart {
@@ -20,20 +21,40 @@ export class BrokenPart extends Error {
 }
 
 const NEWLINE = 0x0a;
+export const MALFORMED_ROW = 'sent a malformed row';
 
-/** Decodes one line at a time: what a merge does not reach costs nothing. */
+/** Decodes one line at a time: what is not reached costs nothing. */
 export function* rowsOf(part: RowPart): Generator<RowLine, undefined> {
+  for (const { key, json } of rawRowsOf(part)) yield { key, rowJson: json.toString() };
+}
+
+/** The rows of a part for a merge, which finds out when they are not in order. */
+export function sortedRowsOf(part: RowPart, order: KeyOrder): { next(): RawRow | 'over' } {
+  const rows = rawRowsOf(part);
+  const faultOf = createKeyCheck(order);
+  return {
+    next() {
+      const row = rows.next().value;
+      if (row === undefined) return 'over';
+      const fault = faultOf(row.key);
+      if (fault !== undefined) throw new BrokenPart(part.shardId, fault);
+      return row;
+    },
+  };
+}
+
+function* rawRowsOf(part: RowPart): Generator<RawRow, undefined> {
   for (let start = 0; start < part.lines.length; ) {
     const end = part.lines.indexOf(NEWLINE, start);
-    yield rowOf(part, part.lines.toString('utf8', start, end));
+    yield rawRowOf(part, part.lines.subarray(start, end));
     start = end + 1;
   }
 }
 
-function rowOf(part: RowPart, line: string): RowLine {
+function rawRowOf(part: RowPart, line: Buffer): RawRow {
   try {
-    return parseRowLine(line);
+    return parseRawRow(line);
   } catch (error) {
-    throw new BrokenPart(part.shardId, 'sent a malformed row', { cause: error });
+    throw new BrokenPart(part.shardId, MALFORMED_ROW, { cause: error });
   }
 }

@@ -36,6 +36,7 @@ export const logsRead: Read = {
       },
       order: ['descending', 'descending', 'descending', 'descending', 'descending'],
       limit: rows,
+      isPaged: true,
       member: 'logs',
       tail: rowCount => `"count":${rowCount}`,
     } satisfies RowPlan<'logs'>;

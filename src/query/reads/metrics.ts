@@ -32,6 +32,7 @@ export const metricsRead: Read = {
       },
       order: ['descending', 'descending', 'descending', 'descending'],
       limit: rows,
+      isPaged: true,
       member: 'metrics',
       tail: rowCount => `"count":${rowCount}`,
     } satisfies RowPlan<'metrics'>;

@@ -44,6 +44,8 @@ export interface RowPlan<N extends ShardReadName = ShardReadName> {
   /** Rows of equal identity are one row, of which the first in order stays. Without it all rows stay. */
   readonly identity?: (key: readonly string[]) => string;
   readonly limit: number;
+  /** Whether a cursor can go on behind the last row. The request then has `fromNs`, `limit` and `startAt`. */
+  readonly isPaged?: boolean;
   /** Name of the member that holds the rows. */
   readonly member: string;
   /** JSON text of members before the rows, without braces. */
@@ -55,7 +57,7 @@ export interface RowPlan<N extends ShardReadName = ShardReadName> {
 }
 
 /** An answer computed from partial states or from whole rows, in one round or several. */
-interface StatePlan {
+export interface StatePlan {
   readonly kind: 'states';
   /**
    * May be run again, without a shard that has failed or whose rows threw {@link BrokenPart}; what the others gave is
@@ -80,7 +82,7 @@ export type ShardQuery = {
 
 export type Combined =
   /** JSON text of the answer's own members, without the braces. */
-  | { readonly kind: 'found'; readonly members: string }
+  | { readonly kind: 'found'; readonly members: string | Buffer }
   /** `what` names the thing that no asked shard has. */
   | { readonly kind: 'not-found'; readonly what: string }
   /** The question cannot be answered as it is. */

@@ -40,6 +40,7 @@ export const tracesRead: Read = {
       order: ['descending', 'descending', 'descending'],
       identity: ([, traceId, spanId]) => `${traceId} ${spanId}`,
       limit: rows,
+      isPaged: true,
       member: 'spans',
     } satisfies RowPlan<'spans'>;
   },

@@ -1,10 +1,4 @@
-import {
-  counter,
-  gauge,
-  type Instruments,
-  type MetricSpecs,
-  seconds,
-} from '../../shared/telemetry/metric-spec.ts';
+import { counter, gauge, type MetricSpecs, seconds } from '../../shared/telemetry/metric-spec.ts';
 
 /** Every metric of a query proxy of its own, once. */
 export const QUERY_METRICS = {
@@ -21,7 +15,11 @@ export const QUERY_METRICS = {
   otelfan_query_partial_answers_total: counter(['read'], 'answers', 'Answers that lack a shard.', {
     alert: 'its rate is above zero: `otelfan_query_shard_calls_total` says which shard',
   }),
-  otelfan_query_in_flight: gauge([], 'queries', 'Queries that run.'),
+  otelfan_query_in_flight: gauge(
+    [],
+    'queries',
+    'Queries that run, or whose client does not have all of the answer yet.',
+  ),
   otelfan_query_waiting: gauge([], 'queries', 'Queries that wait for their turn.', {
     alert: 'it nears `query.maxWaiting`: add replicas, or raise `query.maxConcurrent`',
   }),
@@ -40,5 +38,3 @@ export const QUERY_METRICS = {
     { alert: 'a shard is `open` for minutes: it cannot be reached or says nothing' },
   ),
 } as const satisfies MetricSpecs;
-
-export type QueryMetrics = Instruments<typeof QUERY_METRICS>;

@@ -24,7 +24,7 @@ interface EndedRequest {
 }
 
 interface LookedUp {
-  readonly gate: Pick<Gate, 'running' | 'waiting'>;
+  readonly gate: Pick<Gate, 'inHand' | 'waiting'>;
   readonly shards: readonly ShardSpec[];
   readonly breakerState: (shard: ShardSpec) => BreakerState;
 }
@@ -35,7 +35,7 @@ const MS_PER_SECOND = 1000;
 export function createQueryTelemetry(): QueryTelemetry {
   const registry = new Registry();
   const metrics = registerMetrics(QUERY_METRICS, registry);
-  const all = Registry.merge([registry, createProcessRegistry('query')]);
+  const processRegistry = createProcessRegistry('query');
 
   return {
     called({ shardId: shard, outcome, figures }) {
@@ -53,7 +53,7 @@ export function createQueryTelemetry(): QueryTelemetry {
       if (isPartial) metrics.otelfan_query_partial_answers_total.inc({ read });
     },
     async scrape({ gate, shards, breakerState }) {
-      metrics.otelfan_query_in_flight.set(gate.running());
+      metrics.otelfan_query_in_flight.set(gate.inHand());
       metrics.otelfan_query_waiting.set(gate.waiting());
       metrics.otelfan_query_shard_breaker_state.reset();
       for (const shard of shards) {
@@ -63,7 +63,8 @@ export function createQueryTelemetry(): QueryTelemetry {
           metrics.otelfan_query_shard_breaker_state.set({ shard: shard.id, state }, value);
         }
       }
-      return { contentType: all.contentType, text: await all.metrics() };
+      const texts = await Promise.all([registry.metrics(), processRegistry.metrics()]);
+      return { contentType: registry.contentType, text: texts.join('\n') };
     },
   };
 }

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { finished } from 'node:stream/promises';
+import { dropWhenStalled } from '../../shared/drop-when-stalled.ts';
 import { BLOB_NOT_FOUND, MAX_BLOB_BYTES, SHA256_FORM, type StoredBlob } from '../../shared/read/writes.ts';
 import type { Clock } from '../../shared/time.ts';
 import { readBlob, sha256Hex } from '../store/blobs.ts';
@@ -7,7 +8,7 @@ import type { Database } from '../store/database.ts';
 import { emptyRecords } from '../store/tables.ts';
 import type { Writer } from '../store/writer.ts';
 import { readBytes, sendError, sendJson, sendNotStored } from './bodies.ts';
-import { dropWhenStalled, type Route } from './route.ts';
+import type { Route } from './route.ts';
 
 const PATH = /^blobs\/([^/]+)$/;
 

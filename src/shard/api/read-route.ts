@@ -1,12 +1,13 @@
 import type { ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { SnapshotGone } from '../../shared/read/contract.ts';
+import { dropWhenStalled } from '../../shared/drop-when-stalled.ts';
+import { AS_OF_HEADER, type SnapshotGone } from '../../shared/read/contract.ts';
 import type { Turns } from '../../shared/turns.ts';
 import { type Parsed, parseRead, parseSnapshot, type SnapshotCall } from '../reads/call.ts';
 import type { Reader } from '../reads/reader.ts';
 import { readJson, sendError, sendJson } from './bodies.ts';
-import { callerGone, dropWhenStalled, type Exchange, type Route } from './route.ts';
+import { callerGone, type Exchange, type Route } from './route.ts';
 
 export interface ReadRouteDeps {
   readonly reader: Reader;
@@ -65,7 +66,7 @@ async function sendRead(reader: Reader, { call, gone, response, stallMs }: ReadE
     return sendJson(response, JSON.stringify(refusal), 410);
   }
   dropWhenStalled(response, stallMs);
-  response.writeHead(200, { 'content-type': 'application/x-ndjson' });
+  response.writeHead(200, { 'content-type': 'application/x-ndjson', [AS_OF_HEADER]: String(answer.asOf) });
   await pipeline(Readable.from(pieces(answer.lines)), response);
 }
 

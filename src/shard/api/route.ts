@@ -26,13 +26,3 @@ export function callerGone(response: ServerResponse): AbortSignal {
   response.once('close', () => gone.abort());
   return gone.signal;
 }
-
-const STALL_MS = 60_000;
-
-/**
- * To be called when an answer begins: its caller is taken for gone when nothing of it could be sent for so long. A
- * caller whose machine or network died says nothing, and would keep its turn until TCP gives up.
- */
-export function dropWhenStalled(response: ServerResponse, stallMs = STALL_MS): void {
-  response.setTimeout(stallMs, () => response.destroy());
-}

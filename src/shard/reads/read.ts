@@ -3,6 +3,7 @@ import type { ParsedShardRead, ShardReadName } from '../../shared/read/contract.
 import type { Hash } from '../../shared/topology/hash.ts';
 import type { PageSizer } from './page-sizer.ts';
 import type { ServiceTotals } from './service-totals.ts';
+import type { SlotsHeld } from './span-slots.ts';
 
 /** What a read works with. */
 export interface ReadContext {
@@ -16,6 +17,7 @@ export interface ReadContext {
   readonly pages: PageSizer;
   readonly hash: Hash;
   readonly serviceTotals: ServiceTotals;
+  readonly slotsHeld: SlotsHeld;
 }
 
 /**

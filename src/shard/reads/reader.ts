@@ -17,6 +17,7 @@ import type { ReadContext, ShardRead } from './read.ts';
 import { createServiceTotals } from './service-totals.ts';
 import { readServices } from './services.ts';
 import { takeSnapshot } from './snapshot.ts';
+import { createSlotsHeld, readSpanSlots } from './span-slots.ts';
 import { readSpanTotals } from './span-totals.ts';
 import { readSpans } from './spans.ts';
 import { readTrace } from './trace.ts';
@@ -30,6 +31,7 @@ const READS: { readonly [N in ShardReadName]: ShardRead<N> } = {
   comments: readComments,
   services: readServices,
   spanTotals: readSpanTotals,
+  spanSlots: readSpanSlots,
   traceIds: readTraceIds,
   durationBuckets: readDurationBuckets,
   durationValues: readDurationValues,
@@ -45,7 +47,7 @@ export interface Reader {
 
 type ReadAnswer =
   /** NDJSON lines of all reads, trailers included. Going through them cannot fail. */
-  | { readonly kind: 'read'; readonly lines: Iterable<string> }
+  | { readonly kind: 'read'; readonly asOf: bigint; readonly lines: Iterable<string> }
   | { readonly kind: 'gone'; readonly reason: string };
 
 export interface ReaderDeps {
@@ -55,14 +57,12 @@ export interface ReaderDeps {
 }
 
 export function createReader(deps: ReaderDeps): Reader {
-  const serviceTotals = createServiceTotals();
+  const kept = { serviceTotals: createServiceTotals(), slotsHeld: createSlotsHeld() };
   return {
     async read(call, signal) {
       const connection = await deps.database.connect();
       try {
-        return await interruptible(connection, signal, () =>
-          readAll(connection, call, { ...deps, serviceTotals }),
-        );
+        return await interruptible(connection, signal, () => readAll(connection, call, { ...deps, ...kept }));
       } finally {
         connection.closeSync();
       }
@@ -74,7 +74,7 @@ export function createReader(deps: ReaderDeps): Reader {
 async function readAll(
   connection: DuckDBConnection,
   call: SnapshotCall,
-  { hash, caps, serviceTotals }: ReaderDeps & Pick<ReadContext, 'serviceTotals'>,
+  { hash, caps, serviceTotals, slotsHeld }: ReaderDeps & Pick<ReadContext, 'serviceTotals' | 'slotsHeld'>,
 ): Promise<ReadAnswer> {
   await connection.run('BEGIN TRANSACTION READ ONLY');
   const snapshot = await takeSnapshot(connection, call);
@@ -83,12 +83,12 @@ async function readAll(
   const answers: Iterable<string>[] = [];
   for (const each of call.calls) {
     const pages = createPageSizer(caps.maxBytes);
-    const context = { connection, hash, serviceTotals, asOf, mostRows: caps.maxRows + 1, pages };
+    const context = { connection, hash, serviceTotals, slotsHeld, asOf, mostRows: caps.maxRows + 1, pages };
     const lines = await dispatch(context, each);
     answers.push(capped(lines, { asOf, caps, isCut: pages.isCut() }));
   }
   await connection.run('COMMIT');
-  return { kind: 'read', lines: chained(answers) };
+  return { kind: 'read', asOf, lines: chained(answers) };
 }
 
 function dispatch<N extends ShardReadName>(

@@ -49,7 +49,7 @@ function repeatWarnings({ shard, delivery }: Config): string[] {
   return warnings;
 }
 
-function sizeWarnings({ ingest, queue, shard }: Config): string[] {
+function sizeWarnings({ ingest, queue, query, shard }: Config): string[] {
   const warnings: string[] = [];
   if (ingest.maxBytesInFlight < ingest.maxRequestBytes) {
     warnings.push(
@@ -69,6 +69,11 @@ function sizeWarnings({ ingest, queue, shard }: Config): string[] {
   if (queue.batchBytes > ingest.maxRequestBytes) {
     warnings.push(
       'queue.batchBytes is above ingest.maxRequestBytes: a shard with the same limit refuses the larger batches',
+    );
+  }
+  if (query.maxAnswerBytes < query.maxShardAnswerBytes) {
+    warnings.push(
+      'query.maxAnswerBytes is below query.maxShardAnswerBytes: one shard with a large answer has the whole read refused',
     );
   }
   if (shard.sql.memoryLimit >= shard.memoryLimit) {

@@ -14,7 +14,8 @@ import { z } from 'zod';
  * read's order. The last line is the trailer `{"end":{"rows":n,"asOf":"c","truncated":false}}`. A body without its
  * trailer is a failed shard, never a short answer.
  *
- * Snapshots: `asOf` in the trailer is the shard's commit number the rows were read at. A request that carries it
+ * Snapshots: `asOf` in the trailer is the shard's commit number the rows were read at; the header
+ * {@link AS_OF_HEADER} has it before the first row, for whoever does not read to the end. A request that carries it
  * again sees exactly those rows, or is answered 410 with {@link SnapshotGone} when that cannot be: retention has
  * deleted some of them, or the shard never came as far (its data was set back). `POST /internal/v1/snapshot` with a
  * {@link SNAPSHOT_REQUEST} answers several reads at one commit: the lines and the trailer of each, one after the
@@ -39,6 +40,7 @@ import { z } from 'zod';
  * | comments        | created_at, id                              | ascending; descending with `newestFirst` |
  * | services        | service                                     | ascending  |
  * | spanTotals      | (empty)                                     | one row    |
+ * | spanSlots       | (empty)                                     | one row    |
  * | traceIds        | service (empty when not asked for), trace_id | ascending |
  * | durationBuckets | service (empty when not asked for), range, bucket | ascending |
  * | durationValues  | range, value                                | ascending  |
@@ -53,6 +55,9 @@ export const READ_API_VERSION = 'v1';
 export function readPath(name: ShardReadName): string {
   return `/internal/${READ_API_VERSION}/reads/${name}`;
 }
+
+/** Header of an answer: the commit that its rows are read at. */
+export const AS_OF_HEADER = 'otelfan-as-of';
 
 export const SNAPSHOT_PATH = `/internal/${READ_API_VERSION}/snapshot`;
 
@@ -96,7 +101,8 @@ const page = <Key extends [z.ZodType<string>, ...z.ZodType<string>[]]>(...key: K
   startAt: z.tuple(key).optional(),
   limit,
 });
-const slotRanges = z.array(z.tuple([slot, slot])).max(1000);
+/** As many as there can be that do not touch. */
+const slotRanges = z.array(z.tuple([slot, slot])).max(8192);
 /** Slots whose traces `trace_count` leaves out, because other shards have some of their spans: see `traceIds`. */
 const slotsElsewhere = slotRanges.default([]);
 
@@ -190,6 +196,8 @@ export const SHARD_READS = {
     service: z.string().optional(),
     slotsElsewhere,
   }),
+  /** One {@link SpanSlots}: of a trace in any other slot the shard has no span. */
+  spanSlots: z.strictObject({ ...snapshot }),
   /** The distinct traces of some slots, of each service when asked so. The key says it all: the rows are `{}`. */
   traceIds: z.strictObject({
     ...window,
@@ -269,6 +277,11 @@ export interface SpanTotals extends SpanState {
   /** Both absent when there are no spans. */
   readonly duration_min_ns?: string;
   readonly duration_max_ns?: string;
+}
+
+export interface SpanSlots {
+  /** Ranges in order, both ends included. Some may be of traces that retention has deleted. */
+  readonly slots: readonly (readonly [number, number])[];
 }
 
 export interface DurationBucket {

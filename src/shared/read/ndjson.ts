@@ -19,27 +19,49 @@ export function signedKey(value: bigint): string {
   return nanosKey(value + 2n ** 63n);
 }
 
+const ROW_START = Buffer.from('{"k":[');
 /** A raw quote cannot occur inside a JSON string, so the first `],"v":` ends the key. */
-const KEY_END = '],"v":';
+const KEY_END = Buffer.from('],"v":');
+const CLOSING_BRACE = 0x7d;
+
+/** A row whose bytes nobody has decoded. */
+export interface RawRow {
+  readonly key: readonly string[];
+  /** The row's JSON as the shard sent it. */
+  readonly json: Buffer;
+}
+
+/** Splits a row line, without its newline, and decodes the key alone. Throws on anything that {@link rowLine} did not write. */
+export function parseRawRow(line: Buffer): RawRow {
+  const keyEnd = line.indexOf(KEY_END);
+  const isRow =
+    keyEnd >= 0 && line.at(-1) === CLOSING_BRACE && ROW_START.equals(line.subarray(0, ROW_START.length));
+  if (!isRow) throw new SyntaxError(`not a row line: ${line.toString('utf8', 0, 80)}`);
+  return {
+    key: JSON.parse(line.toString('utf8', ROW_START.length - 1, keyEnd + 1)) as string[],
+    json: line.subarray(keyEnd + KEY_END.length, -1),
+  };
+}
 
 export interface RowLine {
   readonly key: readonly string[];
   readonly rowJson: string;
 }
 
-/** Splits a row line without parsing the row. Throws on anything that {@link rowLine} did not write. */
+/** The same of a text. */
 export function parseRowLine(line: string): RowLine {
-  const keyEnd = line.indexOf(KEY_END);
-  if (!line.startsWith('{"k":[') || keyEnd < 0 || !line.endsWith('}')) {
-    throw new SyntaxError(`not a row line: ${line.slice(0, 80)}`);
-  }
-  return {
-    key: JSON.parse(line.slice(5, keyEnd + 1)) as string[],
-    rowJson: line.slice(keyEnd + KEY_END.length, -1),
-  };
+  const { key, json } = parseRawRow(Buffer.from(line));
+  return { key, rowJson: json.toString() };
+}
+
+const TRAILER_START = '{"end":';
+
+/** No row line begins like this. */
+export function isTrailer(line: Buffer): boolean {
+  return line.toString('latin1', 0, TRAILER_START.length) === TRAILER_START;
 }
 
 export function parseTrailer(line: string): Trailer | undefined {
-  if (!line.startsWith('{"end":')) return undefined;
+  if (!line.startsWith(TRAILER_START)) return undefined;
   return (JSON.parse(line) as { end: Trailer }).end;
 }

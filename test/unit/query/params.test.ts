@@ -119,7 +119,7 @@ describe('parameters of the reads', () => {
   });
 
   const WINDOW = 'a whole number with s, m, h or d (15m, 24h), or bare seconds';
-  const LIMIT = 'a whole number from 0 to 1000';
+  const LIMIT = 'a whole number from 0 to 1000 (query.maxRows)';
   const NUMBER = 'a number of milliseconds (250, 1.5)';
 
   it.each([

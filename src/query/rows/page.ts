@@ -1,0 +1,108 @@
+import { createHash } from 'node:crypto';
+import { SHARD_READS, type ShardReadName, type ShardReadRequest } from '../../shared/read/contract.ts';
+import { isSameKey } from '../merge/k-way.ts';
+import { anyText, parseParams } from '../params.ts';
+import type { RowPlan, ShardQuery } from '../reads/read.ts';
+import { badCursor, type Cursor, decodeCursor, encodeCursor } from './cursor.ts';
+import type { RowPlace } from './shard-rows.ts';
+
+/** The rows of one answer: those after a cursor, or the first ones. */
+export interface Page {
+  readonly plan: RowPlan;
+  readonly readName: string;
+  readonly fingerprint: string;
+  /** Of the page before. */
+  readonly cursor: Cursor | undefined;
+}
+
+export interface PageRequest {
+  readonly readName: string;
+  readonly plan: RowPlan;
+  readonly search: URLSearchParams;
+}
+
+/** Reads the `cursor` parameter, if the read has pages. The error names what is wrong with it. */
+export function pageOf({
+  readName,
+  plan,
+  search,
+}: PageRequest): Page | { readonly kind: 'bad'; readonly error: string } {
+  const fingerprint = fingerprintOf(plan, search.get('last'));
+  const first: Page = { plan, readName, fingerprint, cursor: undefined };
+  if (!plan.isPaged) return first;
+  const params = parseParams(search, { cursor: anyText });
+  if (params.kind === 'bad') return params;
+  if (params.values.cursor === undefined) return first;
+  const decoded = decodeCursor(params.values.cursor);
+  if (decoded.kind === 'bad') return decoded;
+  const { cursor } = decoded;
+  const bad = (why: string) => ({ kind: 'bad', error: badCursor(why) }) as const;
+  if (cursor.read !== readName) return bad(`this one is of ${cursor.read}, not of ${readName}`);
+  if (cursor.fingerprint !== fingerprint) {
+    return bad(
+      'this one is of other parameters: from page to page only limit, timeout and partial may change',
+    );
+  }
+  const fault = keyFault(plan.shardRead, cursor.key);
+  if (fault !== undefined) return bad(fault);
+  return { ...first, cursor };
+}
+
+const FINGERPRINT_CHARS = 16;
+
+/** Of what a request asks for, however it was written; the window by its length, for its start is pinned. */
+function fingerprintOf({ shardRead, request }: RowPlan, last: string | null): string {
+  const { fromNs: _from, limit: _limit, ...filters } = { fromNs: undefined, limit: undefined, ...request };
+  const text = JSON.stringify([shardRead, last, filters]);
+  return createHash('sha256').update(text).digest('base64url').slice(0, FINGERPRINT_CHARS);
+}
+
+function keyFault(name: ShardReadName, key: readonly string[]): string | undefined {
+  const { shape } = SHARD_READS[name] as { shape?: Partial<(typeof SHARD_READS)['logs']['shape']> };
+  const [issue] = shape?.startAt?.safeParse(key).error?.issues ?? [];
+  return issue && `${['key', ...issue.path].join('.')}: ${issue.message}`;
+}
+
+/** Where a shard is to begin. One that the cursor does not know begins at its present commit. */
+export function placeOf({ cursor }: Page, shardId: string): RowPlace {
+  const shard = cursor?.shards.get(shardId);
+  if (cursor === undefined) return {};
+  return { asOf: shard?.asOf, after: { key: cursor.key, given: shard?.given ?? 0 } };
+}
+
+const MAX_SHARD_LIMIT = 4_294_967_295;
+
+/** What a shard is asked for that is to begin at a place. */
+export function shardQueryOf({ plan, cursor }: Page, { after }: RowPlace): ShardQuery {
+  if (!plan.isPaged) return { name: plan.shardRead, request: plan.request } as ShardQuery;
+  // One row more shows whether there is a next page; one that another shard has given already may come first.
+  const more = 1 + (after?.given ?? 0) + (after !== undefined && plan.identity !== undefined ? 1 : 0);
+  const request = {
+    ...plan.request,
+    ...(cursor !== undefined && { fromNs: cursor.fromNs }),
+    limit: plan.limit === 0 ? 0 : Math.min(plan.limit + more, MAX_SHARD_LIMIT),
+    startAt: after?.key,
+  };
+  return { name: plan.shardRead, request: request as ShardReadRequest<ShardReadName> } as ShardQuery;
+}
+
+/** The place where a page ended. */
+export interface PageEnd {
+  readonly key: readonly string[];
+  /** How many rows with that key each shard has given, of those in the page. */
+  readonly given: ReadonlyMap<string, number>;
+}
+
+/** `asOf` is of the shards that have answered; what the cursor said of others stays. */
+export function nextCursor(page: Page, end: PageEnd, asOf: ReadonlyMap<string, string>): string {
+  const { plan, readName, fingerprint, cursor } = page;
+  const isSame = cursor !== undefined && isSameKey(cursor.key, end.key);
+  const ids = new Set([...(cursor?.shards.keys() ?? []), ...asOf.keys()]);
+  const shards = [...ids].map(id => {
+    const before = cursor?.shards.get(id);
+    const given = (isSame ? (before?.given ?? 0) : 0) + (end.given.get(id) ?? 0);
+    return [id, { asOf: before?.asOf ?? (asOf.get(id) as string), given }] as const;
+  });
+  const fromNs = cursor === undefined ? (plan.request as { fromNs?: string }).fromNs : cursor.fromNs;
+  return encodeCursor({ read: readName, fingerprint, fromNs, key: end.key, shards: new Map(shards) });
+}

@@ -1,0 +1,219 @@
+import type { ShardSpec } from '../../shared/topology/topology.ts';
+import { callTwice, type Slot } from '../fan-out.ts';
+import type { ReadFigures } from '../read-figures.ts';
+import type { ShardClient } from '../shard-client.ts';
+import { createGatherer, type Gatherer } from './gatherer.ts';
+import { nextCursor, type Page, placeOf, shardQueryOf } from './page.ts';
+import { createShardRows, type RowPlace, type ShardRows, type SourceEnd } from './shard-rows.ts';
+
+export interface RowsOptions {
+  readonly page: Page;
+  readonly shards: readonly ShardSpec[];
+  readonly client: Pick<ShardClient, 'rows'>;
+  /** How long each shard may be waited for. */
+  readonly timeoutMs: number;
+  /** So much of that was gone before. */
+  readonly spentMs?: number;
+  readonly figures?: ReadFigures;
+  /** Aborted when nobody waits for the answer any more. */
+  readonly signal: AbortSignal;
+  /** Whether one missing shard makes the answer useless. */
+  readonly isStrict: boolean;
+  readonly maxHeldBytes?: number;
+}
+
+/** Rows of all shards as JSON text, and what became of the shards. */
+export interface RowsResult {
+  /** The text before the rows, the rows, and what says how many there were; without braces. */
+  readonly members: Buffer;
+  readonly rowCount: number;
+  readonly slots: readonly Slot<unknown>[];
+}
+
+export type RowsOutcome =
+  | ({ readonly kind: 'held' } & RowsResult)
+  /** What a cursor shows cannot be read any more. */
+  | { readonly kind: 'gone'; readonly reason: string; readonly slots: readonly Slot<unknown>[] }
+  | { readonly kind: 'too-large'; readonly slots: readonly Slot<unknown>[] }
+  /** More than is held. The pieces are the members of the answer; the slots are known when the last one is taken. */
+  | {
+      readonly kind: 'streamed';
+      readonly pieces: AsyncGenerator<Buffer>;
+      readonly slots: () => readonly Slot<unknown>[];
+    };
+
+export const MAX_HELD_BYTES = 16 * 1024 * 1024;
+const PIECE_BYTES = 64 * 1024;
+
+/**
+ * Merges the rows of all shards. They are held until every shard has given what is needed of it or has failed, so that
+ * one that fails is left out altogether; an answer that is larger than what is held begins before that, and a shard that
+ * fails from then on is missing from there on. Shards are read no faster than their rows are needed, and not behind the
+ * last row of the page.
+ */
+export async function runRows(options: RowsOptions): Promise<RowsOutcome> {
+  const { page, signal, isStrict, figures, maxHeldBytes = MAX_HELD_BYTES } = options;
+  let isHolding = true;
+  const all: readonly ShardRows[] = options.shards.map(shard => rowsOf(shard, options, onEnd));
+  const slots = () => [...all.map(slotOf), ...leftSlots(options)];
+
+  figures?.beginRound();
+
+  function onEnd(shardId: string, end: SourceEnd): void {
+    const isUseless = isStrict || (isHolding && page.cursor !== undefined && end.kind === 'gone');
+    // Of a question that is at fault every shard says so at once, and is to be heard.
+    const isLost = end.kind === 'failed' || end.kind === 'gone' || end.kind === 'cut';
+    if (isUseless && isLost) abandon(`not waited for: ${shardId} had failed`);
+  }
+  function abandon(reason: string): void {
+    for (const source of all) source.abandon(reason);
+  }
+  const cancel = () => abandon('the request was cancelled');
+  signal.addEventListener('abort', cancel, { once: true });
+  if (signal.aborted) cancel();
+
+  const { state, gathered } = await hold(options, all, maxHeldBytes);
+  isHolding = false;
+  const tellRows = () => {
+    for (const source of all) figures?.addRows(source.shardId, source.rowCount());
+  };
+  if (state === 'full' && !isStrict) {
+    for (const source of all) source.forget();
+    return { kind: 'streamed', pieces: piecesOf(options, { all, gathered, tellRows }), slots };
+  }
+  if (state === 'full') abandon('not waited for: the answer is too large');
+  for (const source of all) source.finish();
+  tellRows();
+  const gone = all.map(source => source.end()).find(end => end?.kind === 'gone');
+  if (page.cursor !== undefined && gone?.kind === 'gone') {
+    return { kind: 'gone', reason: gone.reason, slots: slots() };
+  }
+  if (state === 'full') return { kind: 'too-large', slots: slots() };
+  const members = Buffer.concat([opening(page), gathered.take(), closing(page, all, gathered)]);
+  return { kind: 'held', members, rowCount: gathered.rowCount(), slots: slots() };
+}
+
+interface Held {
+  readonly state: 'done' | 'full';
+  readonly gathered: Gatherer;
+}
+
+/** Begins again without a shard that fails: rows of others may have been left out for its rows. */
+async function hold(
+  { page, figures }: RowsOptions,
+  all: readonly ShardRows[],
+  maxBytes: number,
+): Promise<Held> {
+  for (;;) {
+    const sources = all.filter(source => !isLost(source));
+    for (const source of sources) source.rewind();
+    const gathered = createGatherer(page, sources);
+    for (;;) {
+      const state = gathered.fill(maxBytes);
+      if (sources.some(isLost)) break;
+      if (state !== 'starved') return { state, gathered };
+      await readAll(gathered.waitingFor(), figures);
+    }
+  }
+}
+
+interface Streaming {
+  readonly all: readonly ShardRows[];
+  readonly gathered: Gatherer;
+  readonly tellRows: () => void;
+}
+
+async function* piecesOf(
+  { page, figures }: RowsOptions,
+  { all, gathered, tellRows }: Streaming,
+): AsyncGenerator<Buffer> {
+  try {
+    yield opening(page);
+    yield* slices(gathered.take());
+    for (let state = 'full'; state !== 'done'; ) {
+      state = gathered.fill(PIECE_BYTES);
+      const piece = gathered.take();
+      if (piece.length > 0) yield piece;
+      if (state === 'starved') await readAll(gathered.waitingFor(), figures);
+    }
+    for (const source of all) source.finish();
+    tellRows();
+    yield closing(page, all, gathered);
+  } finally {
+    for (const source of all) source.abandon('the request was cancelled');
+  }
+}
+
+function* slices(text: Buffer): Generator<Buffer> {
+  for (let at = 0; at < text.length; at += PIECE_BYTES) yield text.subarray(at, at + PIECE_BYTES);
+}
+
+async function readAll(sources: readonly ShardRows[], figures: ReadFigures | undefined): Promise<void> {
+  const read = () => Promise.all(sources.map(source => source.read()));
+  await (figures === undefined ? read() : figures.whileAsking(read));
+}
+
+function rowsOf(
+  shard: ShardSpec,
+  { page, client, timeoutMs, spentMs, figures }: RowsOptions,
+  onEnd: (shardId: string, end: SourceEnd) => void,
+): ShardRows {
+  const open = (place: RowPlace, signal: AbortSignal) => {
+    const query = { ...shardQueryOf(page, place), asOf: place.asOf };
+    const call = (asked: ShardSpec, callSignal: AbortSignal) =>
+      client.rows(asked, query, callSignal, figures?.meterFor(shard.id, 'streamed'));
+    return callTwice(shard, call, signal);
+  };
+  return createShardRows({
+    shardId: shard.id,
+    order: page.plan.order,
+    start: placeOf(page, shard.id),
+    open,
+    canResume: page.plan.isPaged ?? false,
+    timeoutMs,
+    spentMs,
+    onEnd: end => onEnd(shard.id, end),
+  });
+}
+
+function isLost(source: ShardRows): boolean {
+  const kind = source.end()?.kind;
+  return kind === 'failed' || kind === 'refused' || kind === 'gone' || kind === 'abandoned';
+}
+
+function slotOf(source: ShardRows): Slot<unknown> {
+  const slot = { shardId: source.shardId, elapsedMs: source.waitedMs() };
+  const end = source.end() ?? { kind: 'abandoned', reason: 'was not asked' };
+  switch (end.kind) {
+    case 'answered':
+    case 'cut':
+      return { ...slot, ...end, value: source.asOf() };
+    case 'gone':
+      return { ...slot, kind: 'failed', reason: end.reason };
+    default:
+      return { ...slot, ...end };
+  }
+}
+
+/** The shards that earlier pages had rows of. */
+function leftSlots({ page, shards }: RowsOptions): Slot<unknown>[] {
+  const ids = new Set(shards.map(({ id }) => id));
+  const left = [...(page.cursor?.shards.keys() ?? [])].filter(id => !ids.has(id));
+  const reason = 'has left the topology since the first page';
+  return left.map(shardId => ({ shardId, elapsedMs: 0, kind: 'abandoned', reason }));
+}
+
+function opening({ plan: { head, member } }: Page): Buffer {
+  return Buffer.from(`${head === undefined ? '' : `${head},`}"${member}":[`);
+}
+
+function closing(page: Page, all: readonly ShardRows[], gathered: Gatherer): Buffer {
+  const { tail } = page.plan;
+  const end = gathered.end();
+  const asOf = new Map(
+    all.flatMap(source => (isLost(source) ? [] : [[source.shardId, source.asOf() as string]])),
+  );
+  const next = end && `"next_cursor":"${nextCursor(page, end, asOf)}"`;
+  const members = [tail?.(gathered.rowCount()), next].filter(member => member !== undefined);
+  return Buffer.from(`]${members.map(member => `,${member}`).join('')}`);
+}
