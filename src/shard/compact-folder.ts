@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
 import { open, rename, statfs } from 'node:fs/promises';
 import type { DuckDBConnection } from '@duckdb/node-api';
-import { type DataFolder, holdDataFolder, sizeOf, walOf } from './store/data-folder.ts';
+import { type DataFolder, holdDataFolder, removeCopy, sizeOf, walOf } from './store/data-folder.ts';
 import { firstLine, type InstanceOptions, openInstance, withConnection } from './store/instance.ts';
 import { migrate } from './store/migrations.ts';
+import { remedyOf } from './store/shortage.ts';
 import { storeSize } from './store/store-size.ts';
 import { UnusableDataError } from './store/unusable-data-error.ts';
 
@@ -52,9 +53,11 @@ export async function compactFolder(options: CompactOptions): Promise<CompactOut
     return { kind: 'compacted', beforeBytes, afterBytes: await sizeOf(databasePath) };
   } catch (error) {
     if (error instanceof UnusableDataError) return { kind: 'refused', reason: error.message };
-    throw error;
+    const remedy = remedyOf(error);
+    if (remedy === undefined) throw error;
+    return { kind: 'refused', reason: `${firstLine(error)}; ${remedy}` };
   } finally {
-    folder.release();
+    await removeCopy(folder).finally(folder.release);
   }
 }
 

@@ -25,14 +25,24 @@ export function createShardExportHandler({
     const decoded = decodeBatch(request, { decode, envelope, rejections });
     if ('kind' in decoded) return decoded;
     const outcome = await writer.write(decoded);
-    if (outcome.kind === 'failed') {
-      return refuse('unavailable', `the shard could not store the data: ${outcome.reason}`, RETRY_AFTER_MS);
+    switch (outcome.kind) {
+      case 'stored':
+        return {
+          kind: 'accepted',
+          rejected: sum(rejections.values()),
+          message: messageOf(rejections, request.warnings),
+        };
+      case 'failed':
+        return refuse('unavailable', `the shard could not store the data: ${outcome.reason}`, RETRY_AFTER_MS);
+      case 'unknown':
+        return refuse(
+          'unavailable',
+          `the shard cannot tell yet whether it stored the data: ${outcome.reason}`,
+          RETRY_AFTER_MS,
+        );
+      default:
+        return outcome satisfies never;
     }
-    return {
-      kind: 'accepted',
-      rejected: sum(rejections.values()),
-      message: messageOf(rejections, request.warnings),
-    };
   };
 }
 

@@ -1,4 +1,4 @@
-import { copyFile, readdir, rename } from 'node:fs/promises';
+import { copyFile, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -62,6 +62,29 @@ async function spanNames(shard: ShardProcess): Promise<unknown[]> {
 
 function sql({ read: url }: ShardProcess, query: string): Promise<Response> {
   return fetch(`${url}/internal/v1/sql`, { method: 'POST', body: JSON.stringify({ query }) });
+}
+
+/** A program in the place of a shard that does in each of its lives what the script says, and how often it was started. */
+async function scriptedShard(script: readonly string[]) {
+  const entry = join(folder.path, 'scripted.mjs');
+  const diary = join(folder.path, 'lives');
+  await writeFile(diary, '');
+  await writeFile(
+    entry,
+    `import { appendFileSync, readFileSync } from 'node:fs';
+     import { createServer } from 'node:http';
+     const deed = ${JSON.stringify(script)}[readFileSync(${JSON.stringify(diary)}, 'utf8').length];
+     appendFileSync(${JSON.stringify(diary)}, '.');
+     const port = Number(process.argv[process.argv.indexOf('--read-port') + 1]);
+     const server = createServer((_, response) => response.end()).listen(port, '127.0.0.1', () => {
+       const url = 'http://127.0.0.1:' + server.address().port;
+       if (deed === 'ready') console.log(JSON.stringify({ otlp: url, read: url }));
+       if (deed === 'babble') console.log('{"otlp":"here"}');
+       if (deed === 'gibberish') console.log('no JSON');
+     });
+     process.on('disconnect', () => process.exit());`,
+  );
+  return { entry: [entry], lives: async () => (await readFile(diary, 'utf8')).length };
 }
 
 describe('a shard process', () => {
@@ -151,6 +174,42 @@ describe('a shard process', () => {
       expect.objectContaining({ msg: 'shard process does not answer; ending it', shard: 's0' }),
     );
   });
+
+  it('that is started again and does not get ready is ended, and may take twice as long the next time', async () => {
+    const { entry, lives } = await scriptedShard(['ready', 'hang', 'hang', 'ready']);
+    const shard = await start('s0', { entry, startLimitMs: 1000 });
+    process.kill(shard.pid() as number, 'SIGKILL');
+    await eventually(lives, count => count === 4);
+    await eventually(
+      () => isReady(shard),
+      ready => ready,
+    );
+    const ended = log.filter(({ msg }) => msg === 'shard process is not ready; ending it');
+    expect(ended.map(({ startLimitMs }) => startLimitMs).slice(0, 2)).toEqual([1000, 2000]);
+  });
+
+  it('that says something else than where it listens is ended, at the first start', async () => {
+    const { entry, lives } = await scriptedShard(['babble']);
+    await expect(start('s0', { entry })).rejects.toThrow(
+      'a shard did not say where it listens but "{\\"otlp\\":\\"here\\"}"',
+    );
+    expect(await lives()).toBe(1);
+  });
+
+  it.each(['babble', 'gibberish'])(
+    'that says something else (%s) when it is started again is started once more',
+    async words => {
+      const { entry } = await scriptedShard(['ready', words, 'ready']);
+      const shard = await start('s0', { entry });
+      process.kill(shard.pid() as number, 'SIGKILL');
+      await eventually(
+        () => Promise.resolve(log),
+        lines => lines.some(({ msg }) => msg === 'shard process is back'),
+      );
+      expect(log).toContainEqual(expect.objectContaining({ msg: 'shard process did not start' }));
+      expect(await isReady(shard)).toBe(true);
+    },
+  );
 
   it('D23: ends itself when an SQL query cannot be ended, and is started again with its data', async () => {
     const shard = await start('s0', { env: { ...process.env, OTELFAN_SHARD_SQL_TIMEOUT: '200ms' } });

@@ -79,7 +79,7 @@ export async function openTestStore(options: StoreOptions = {}): Promise<TestSto
         slices: [{ exportId: undefined, records: { ...emptyRecords(), ...records } }],
       };
       const outcome = await writer.write(batch);
-      if (outcome.kind === 'failed') throw new Error(outcome.reason);
+      if (outcome.kind !== 'stored') throw new Error(outcome.reason);
     },
     async values(sql) {
       const connection = await database.connect();
@@ -115,7 +115,6 @@ export async function openTestStore(options: StoreOptions = {}): Promise<TestSto
         reserve,
         limits: { maxAgeMs: 30 * DAY_MS, maxBytes: 2 ** 40, evalAgeMs: 365 * DAY_MS, ...limits },
         ...times,
-        ...threshold,
         clock,
         logger,
         lookEveryMs: 20,

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { statfsSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +13,8 @@ export interface SmallDisk {
   /** Takes room, until `freeRoom`. */
   takeRoom(sizeBytes: number): Promise<void>;
   freeRoom(): Promise<void>;
+  /** Takes all the room there is, at once. */
+  fill(): void;
   makeReadOnly(): Promise<void>;
   remove(): Promise<void>;
 }
@@ -30,6 +33,10 @@ export async function mountSmallDisk(sizeMiB: number): Promise<SmallDisk | strin
     path,
     takeRoom: sizeBytes => writeFile(ballast, Buffer.alloc(sizeBytes)),
     freeRoom: () => rm(ballast),
+    fill() {
+      const { bavail, bsize } = statfsSync(path);
+      writeFileSync(ballast, Buffer.alloc(bavail * bsize));
+    },
     async makeReadOnly() {
       await run('mount', ['-o', 'remount,ro', path]);
     },

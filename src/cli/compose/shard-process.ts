@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Logger } from 'pino';
+import { z } from 'zod';
 import { type Component, once } from '../../shared/lifecycle.ts';
 import { UserError } from '../exit-codes.ts';
 import { type Liveness, type LivenessOptions, watchLiveness } from './liveness.ts';
@@ -24,13 +25,12 @@ interface ShardProcessOptions {
   readonly env: NodeJS.ProcessEnv;
   /** For tests. */
   readonly liveness?: LivenessOptions;
+  readonly startLimitMs?: number;
   readonly logger: Logger;
 }
 
-interface Ready {
-  readonly otlp: string;
-  readonly read: string;
-}
+const READY = z.object({ otlp: z.url(), read: z.url() });
+type Ready = z.output<typeof READY>;
 
 const RESTART_FIRST_MS = 250;
 const RESTART_MAX_MS = 10_000;
@@ -38,12 +38,19 @@ const RESTART_MAX_MS = 10_000;
 const STABLE_AFTER_MS = 30_000;
 const STOP_GRACE_MS = 15_000;
 const LIVENESS: LivenessOptions = { everyMs: 5_000, silences: 6 };
+/**
+ * A started process that is not ready by then is ended and started again. To replay a full WAL takes seconds, to
+ * migrate a large file may take minutes, and nothing outside tells either from standing still. So the next start may
+ * take twice as long: one that only is slow is through some time.
+ */
+const START_LIMIT_MS = 5 * 60_000;
 
 export async function startShardProcess(options: ShardProcessOptions): Promise<ShardProcess> {
   const { id, logger, liveness: livenessOptions = LIVENESS } = options;
   let isStopping = false;
   let restartMs = RESTART_FIRST_MS;
   let restartTimer: NodeJS.Timeout | undefined;
+  let startLimitMs = options.startLimitMs ?? START_LIMIT_MS;
   let liveness: Liveness | undefined;
 
   let child = spawnShard(options, { otlpPort: '0', readPort: '0' });
@@ -81,15 +88,22 @@ export async function startShardProcess(options: ShardProcessOptions): Promise<S
     const started = spawnShard(options, ports);
     child = started;
     watch(started);
-    readyOf(started).then(
-      () => {
-        // It may have been told to stop in the meantime, or have ended.
-        if (isStopping || child !== started) return;
-        watchAnswers();
-        logger.warn({ shard: id }, 'shard process is back');
-      },
-      (error: unknown) => logger.error({ shard: id, err: error }, 'shard process did not start'),
-    );
+    const limit = setTimeout(() => {
+      logger.error({ shard: id, startLimitMs }, 'shard process is not ready; ending it');
+      startLimitMs *= 2;
+      started.kill('SIGKILL');
+    }, startLimitMs);
+    readyOf(started)
+      .then(
+        () => {
+          // It may have been told to stop in the meantime, or have ended.
+          if (isStopping || child !== started) return;
+          watchAnswers();
+          logger.warn({ shard: id }, 'shard process is back');
+        },
+        (error: unknown) => logger.error({ shard: id, err: error }, 'shard process did not start'),
+      )
+      .finally(() => clearTimeout(limit));
   }
 
   return {
@@ -136,11 +150,25 @@ function spawnShard(
   );
 }
 
+/** What it listens at. A process that says anything else first is ended. */
 function readyOf(child: ChildProcess): Promise<Ready> {
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', () => reject(new UserError('a shard did not start; its own message is above')));
     if (child.stdout === null) throw new Error('shard process has no stdout');
-    createInterface({ input: child.stdout }).once('line', line => resolve(JSON.parse(line) as Ready));
+    createInterface({ input: child.stdout }).once('line', line => {
+      const ready = parsedReady(line);
+      if (ready !== undefined) return resolve(ready);
+      reject(new UserError(`a shard did not say where it listens but ${JSON.stringify(line.slice(0, 200))}`));
+      child.kill('SIGKILL');
+    });
   });
+}
+
+function parsedReady(line: string): Ready | undefined {
+  try {
+    return READY.safeParse(JSON.parse(line)).data;
+  } catch {
+    return undefined;
+  }
 }

@@ -36,7 +36,7 @@ export function createBlobUploadRoute({ writer, clock, pinMs }: BlobUploadDeps):
       const blob = { sha256, content: body.value, pinnedUntilMs: clock.now() + pinMs };
       const records = { ...emptyRecords(), blobs: [blob] };
       const outcome = await writer.write({ id: undefined, slices: [{ exportId: undefined, records }] });
-      if (outcome.kind === 'failed') return sendNotStored(response, outcome.reason);
+      if (outcome.kind !== 'stored') return sendNotStored(response, outcome.reason);
       const stored: StoredBlob = { sha256, size: body.value.length };
       sendJson(response, JSON.stringify(stored));
     },

@@ -17,7 +17,9 @@ export interface Filter<R> {
 
 export interface ChannelOptions<R> {
   rowJson(record: R): string;
-  /** About how much memory a record takes. */
+  /**
+   * About how large its row is. Its resource and scope, which the records of a scope share in memory, are in each row.
+   */
   sizeOf(record: R): number;
 }
 

@@ -86,13 +86,19 @@ function exactly(filter: object): Filter<object> {
   };
 }
 
-/** What a record takes beside its texts, about. */
-const RECORD_BYTES = 300;
+/** What a row takes beside the texts of its record, about. */
+const ROW_BYTES = 300;
 
-function spanBytes({ attributes, events, otlp }: SpanRecord): number {
-  return RECORD_BYTES + attributes.length + (events?.length ?? 0) + (otlp?.length ?? 0);
+function spanBytes({ service, operation, attributes, events, llm, otlp, source }: SpanRecord): number {
+  const { resource, scope } = source;
+  return ROW_BYTES + charsOf([service, operation, attributes, events, llm, otlp, resource, scope]);
 }
 
-function logBytes({ body, attributes, otlp }: LogRecord): number {
-  return RECORD_BYTES + body.length + attributes.length + (otlp?.length ?? 0);
+function logBytes({ severityText, body, service, attributes, otlp, source }: LogRecord): number {
+  const { resource, scope } = source;
+  return ROW_BYTES + charsOf([severityText, body, service, attributes, otlp, resource, scope]);
+}
+
+function charsOf(texts: readonly (string | null)[]): number {
+  return texts.reduce((sum, text) => sum + (text?.length ?? 0), 0);
 }

@@ -8,6 +8,9 @@ export interface RenderedRows {
   readonly isCut: boolean;
 }
 
+/** Rendered before other work has its turn: a millisecond or two, more only for a single large value. */
+const CHARS_AT_ONCE = 256 * 1024;
+
 /** The rows of a result in JSON, up to a number of rows and about so many characters. Lets other work in between. */
 export async function renderRows(
   result: DuckDBMaterializedResult,
@@ -17,11 +20,20 @@ export async function renderRows(
   const types = result.columnTypes().map(type => type.typeId);
   const rows: string[] = [];
   let chars = 0;
+  let turnEndsAt = CHARS_AT_ONCE;
   for (let index = 0; index < result.chunkCount; index++) {
-    await nextTurn();
-    for (const row of result.getChunk(index).getRows()) {
+    const chunk = result.getChunk(index);
+    // Row by row, because texts are decoded when they are asked for.
+    for (let row = 0; row < chunk.rowCount; row++) {
       if (rows.length === maxRows) return { rows, isCut: false };
-      const text = `{${row.map((cell, column) => `${names[column]}:${cellJson(cell, types[column])}`).join()}}`;
+      if (chars >= turnEndsAt) {
+        turnEndsAt = chars + CHARS_AT_ONCE;
+        await nextTurn();
+      }
+      const cells = names.map(
+        (name, column) => `${name}:${cellJson(chunk.getColumnVector(column).getItem(row), types[column])}`,
+      );
+      const text = `{${cells.join()}}`;
       chars += text.length;
       if (chars > maxChars) return { rows, isCut: true };
       rows.push(text);

@@ -1,5 +1,6 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import type { Database } from '../store/database.ts';
+import { nativeGrowth } from './process-growth.ts';
 
 export interface MemoryWatchOptions {
   readonly database: Pick<Database, 'connect'>;
@@ -19,10 +20,21 @@ export interface MemoryWatch {
 
 const LOOK_EVERY_MS = 50;
 
+/** What DuckDB's books call the blocks of tables, cached or not yet checkpointed, and what else only writes take. */
+const NOT_OF_QUERIES = [
+  'BASE_TABLE',
+  'METADATA',
+  'IN_MEMORY_TABLE',
+  'OVERFLOW_STRINGS',
+  'ART_INDEX',
+  'TRANSACTION',
+];
+
 /**
  * Watches what is used from now on. DuckDB has one limit for an instance and none for a query, so growth counts: of
- * what DuckDB says that it holds, cached blocks of tables apart, whoever makes it grow. Large strings and lists in
- * the midst of an expression are not in DuckDB's books; those show in the size of the process.
+ * what DuckDB says that its operators hold, those of reads beside the query included, which no tag tells apart. Large
+ * strings and lists in the midst of an expression are not in DuckDB's books; those show in the size of the process,
+ * which has to outgrow the whole limit of the instance as well before it is laid to the query.
  */
 export async function watchMemory(options: MemoryWatchOptions): Promise<MemoryWatch> {
   const { limitBytes, instanceBytes, onLimit, onRunaway } = options;
@@ -31,7 +43,7 @@ export async function watchMemory(options: MemoryWatchOptions): Promise<MemoryWa
     connection.closeSync();
     throw error;
   });
-  const nativeAtStart = nativeBytes();
+  const growth = nativeGrowth(() => process.memoryUsage());
   let looking: Promise<void> | undefined;
 
   async function lookIntoDuckDb(): Promise<void> {
@@ -42,7 +54,7 @@ export async function watchMemory(options: MemoryWatchOptions): Promise<MemoryWa
 
   const timer = setInterval(() => {
     // What DuckDB knows of stays below the instance's limit.
-    const unaccounted = nativeBytes() - nativeAtStart - instanceBytes;
+    const unaccounted = growth() - instanceBytes;
     if (unaccounted > limitBytes) onLimit();
     if (unaccounted > limitBytes + instanceBytes) onRunaway();
     looking ??= lookIntoDuckDb().finally(() => {
@@ -61,12 +73,8 @@ export async function watchMemory(options: MemoryWatchOptions): Promise<MemoryWa
 
 async function heldBytes(connection: DuckDBConnection): Promise<number> {
   const result = await connection.runAndReadAll(
-    "SELECT sum(memory_usage_bytes) FROM duckdb_memory() WHERE tag NOT IN ('BASE_TABLE', 'METADATA')",
+    `SELECT sum(memory_usage_bytes) FROM duckdb_memory()
+     WHERE tag NOT IN (${NOT_OF_QUERIES.map(tag => `'${tag}'`).join()})`,
   );
   return Number(result.getRows()[0]?.[0] ?? 0);
-}
-
-function nativeBytes(): number {
-  const { rss, heapTotal, external } = process.memoryUsage();
-  return rss - heapTotal - external;
 }

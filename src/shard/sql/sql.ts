@@ -2,6 +2,7 @@ import type { DuckDBConnection, DuckDBMaterializedResult } from '@duckdb/node-ap
 import type { Logger } from 'pino';
 import { createTurns } from '../../shared/turns.ts';
 import type { Database } from '../store/database.ts';
+import { withBoundedCells } from './bounded-cells.ts';
 import { renderRows } from './cells.ts';
 import { loadAllowedFunctions } from './functions.ts';
 import { type Interruption, interruptible } from './interruptible.ts';
@@ -99,7 +100,7 @@ export function createSql(options: SqlOptions): Sql {
       onLimit: () => end('memory'),
       onRunaway: () => stuck('an SQL query takes memory that no limit of DuckDB covers'),
     });
-    const work = connection.run(sql);
+    const work = withBoundedCells(connection, sql, limits).then(bounded => connection.run(bounded));
     const query: Interruption = interruptible(connection, work, {
       patienceMs,
       onStuck: () => stuck(`an SQL query ignores that it was interrupted ${patienceMs} ms ago`),

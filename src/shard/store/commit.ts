@@ -44,6 +44,15 @@ export interface CommitResult {
   readonly freshBatches: ReadonlySet<RecordBatch>;
 }
 
+export type CommitOutcome =
+  /** Committed and synced. */
+  | { readonly kind: 'committed'; readonly result: CommitResult }
+  /**
+   * COMMIT failed, in the checkpoint that it started perhaps: everything of the result is there or nothing is. A new
+   * connection tells which, by the number of the last commit.
+   */
+  | { readonly kind: 'undecided'; readonly result: CommitResult; readonly cause: unknown };
+
 /** The writing end of the database, on a connection of its own. */
 export interface Store {
   readonly connection: DuckDBConnection;
@@ -71,36 +80,52 @@ export async function lastCommitNo(connection: DuckDBConnection): Promise<bigint
 }
 
 /**
- * Stores batches in one transaction: ids first, then only the rows that are new. When the promise resolves
- * everything is committed and synced; when it rejects nothing is stored, unless COMMIT itself failed: then the
- * same batches, tried again, find out.
+ * Stores batches in one transaction: ids first, then only the rows that are new. When the promise rejects nothing is
+ * stored.
  */
 export async function commitBatches(
   store: Store,
   batches: readonly RecordBatch[],
   time: CommitTime,
-): Promise<CommitResult> {
-  const { connection } = store;
+): Promise<CommitOutcome> {
   await store.begin.run();
+  const { added, result } = await addBatches(store, batches, time).catch(async (error: unknown) => {
+    await rollBack(store);
+    throw error;
+  });
   try {
-    const freshBatches = await rememberBatches(connection, batches, time);
-    const slices = await rememberExports(
-      connection,
-      freshBatches.flatMap(batch => batch.slices),
-      time,
-    );
-    const added = await addRecords(store, joined(slices), time.nowMs);
     await store.commit.run();
-    if (added === undefined) return { commit: undefined, freshBatches: new Set(freshBatches) };
+  } catch (error) {
+    await rollBack(store);
+    return { kind: 'undecided', result, cause: error };
+  }
+  if (added !== undefined) {
     store.last.commitNo = added.commit.commitNo;
     added.sources.remember();
-    const commit = { ...added.commit, batches: storedOf(freshBatches, new Set(slices)) };
-    return { commit, freshBatches: new Set(freshBatches) };
-  } catch (error) {
-    // A failed statement or commit may have ended the transaction already.
-    await connection.run('ROLLBACK').catch(() => undefined);
-    throw error;
   }
+  return { kind: 'committed', result };
+}
+
+/** A failed statement or commit may have ended the transaction already. */
+async function rollBack({ connection }: Store): Promise<void> {
+  await connection.run('ROLLBACK').catch(() => undefined);
+}
+
+/** Everything of a commit but COMMIT. */
+async function addBatches(
+  store: Store,
+  batches: readonly RecordBatch[],
+  time: CommitTime,
+): Promise<{ readonly added: Added | undefined; readonly result: CommitResult }> {
+  const fresh = await rememberBatches(store.connection, batches, time);
+  const slices = await rememberExports(
+    store.connection,
+    fresh.flatMap(batch => batch.slices),
+    time,
+  );
+  const added = await addRecords(store, joined(slices), time.nowMs);
+  const commit = added && { ...added.commit, batches: storedOf(fresh, new Set(slices)) };
+  return { added, result: { commit, freshBatches: new Set(fresh) } };
 }
 
 /** The batches whose id was not known, of equal ids the first. */

@@ -39,12 +39,17 @@ export async function holdDataFolder({ dataDir, waitMs }: HoldOptions): Promise<
         `${walPath} holds what was stored last, but ${databasePath} is missing: restore it, or move the WAL away to start empty`,
       );
     }
-    for (const path of [compactedPath, walOf(compactedPath)]) await rm(path, { force: true });
+    await removeCopy({ compactedPath });
   } catch (error) {
     release();
     throw error;
   }
   return { dir: dataDir, databasePath, compactedPath, release };
+}
+
+/** Removes what compaction wrote. */
+export async function removeCopy({ compactedPath }: Pick<DataFolder, 'compactedPath'>): Promise<void> {
+  for (const path of [compactedPath, walOf(compactedPath)]) await rm(path, { force: true });
 }
 
 /** The write-ahead log of a database file. */

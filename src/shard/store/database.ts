@@ -4,6 +4,7 @@ import { once } from '../../shared/lifecycle.ts';
 import { holdDataFolder, sizeOf, walOf } from './data-folder.ts';
 import {
   type Connectable,
+  checkpointBytesOf,
   firstLine,
   type InstanceOptions,
   openInstance,
@@ -11,7 +12,7 @@ import {
 } from './instance.ts';
 import { lockDown } from './lock-down.ts';
 import { migrate } from './migrations.ts';
-import { createOpenConnections } from './open-connections.ts';
+import { createOpenConnections, type OpenConnections } from './open-connections.ts';
 import { storeSize } from './store-size.ts';
 import { UnusableDataError } from './unusable-data-error.ts';
 
@@ -28,11 +29,18 @@ export interface DatabaseOptions extends InstanceOptions {
 export interface Database extends Component {
   readonly path: string;
   readonly opening: Opening;
+  /** Size of the WAL at which DuckDB takes a checkpoint when nothing keeps it from that. */
+  readonly checkpointBytes: number;
   /**
-   * The caller closes it. Cheap (tens of microseconds), so reads take a fresh one each.
+   * For a read, which the caller closes it after. Cheap (tens of microseconds), so reads take a fresh one each. Waits
+   * while reads are held.
    * @throws DatabaseDownError while the file could not be opened again
    */
   connect(): Promise<DuckDBConnection>;
+  /** For the writer: as `connect`, but never waits. */
+  connectAtOnce(): Promise<DuckDBConnection>;
+  /** See {@link OpenConnections}. */
+  readonly betweenReads: OpenConnections['betweenReads'];
   /** Whether a query succeeds. */
   answers(): Promise<boolean>;
   /** Bytes of the file's blocks that are free for reuse. */
@@ -71,21 +79,25 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     let instance: DuckDBInstance | undefined = await openMigrated(path, options);
     let downReason = '';
     const connections = createOpenConnections();
-    const connect = async () => {
-      if (instance === undefined) throw new DatabaseDownError(downReason);
-      return connections.connect(instance);
+    const connectNow = () => {
+      if (instance === undefined) return Promise.reject(new DatabaseDownError(downReason));
+      return instance.connect();
     };
+    const atOnce = { connect: () => connections.atOnce(connectNow) };
     return {
       path,
+      checkpointBytes: checkpointBytesOf(options),
       opening: { tookMs: Math.round(performance.now() - startMs), replayedBytes },
-      connect,
-      answers: () => answers({ connect }),
+      connect: () => connections.toRead(connectNow),
+      connectAtOnce: atOnce.connect,
+      betweenReads: connections.betweenReads,
+      answers: () => answers(atOnce),
       async reusableBytes() {
         if (instance === undefined) return 0;
-        return withConnection({ connect }, async connection => (await storeSize(connection)).freeBytes);
+        return withConnection(atOnce, async connection => (await storeSize(connection)).freeBytes);
       },
       async reopenIfInvalidated() {
-        if (instance !== undefined && !(await isInvalidated({ connect }))) return false;
+        if (instance !== undefined && !(await isInvalidated(atOnce))) return false;
         instance?.closeSync();
         instance = undefined;
         downReason = 'the database is being opened again';

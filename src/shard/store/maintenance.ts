@@ -4,7 +4,6 @@ import type { Clock } from '../../shared/time.ts';
 import { sizeOf, walOf } from './data-folder.ts';
 import type { Database } from './database.ts';
 import type { DiskReserve } from './disk-reserve.ts';
-import { CHECKPOINT_BYTES } from './instance.ts';
 import { type RetentionLimits, retentionStep } from './retention.ts';
 import { forgetIds } from './seen-ids.ts';
 import { sweepSources } from './sweep-sources.ts';
@@ -29,27 +28,32 @@ export interface MaintenanceOptions {
   /** How often the disk is looked at. */
   readonly lookEveryMs?: number;
   readonly retainEveryMs?: number;
-  /** The threshold that the database was opened with. */
-  readonly checkpointBytes?: number;
 }
 
 const LOOK_EVERY_MS = 1000;
 const RETAIN_EVERY_MS = 10_000;
 const FORGET_EVERY_MS = 60_000;
 const SWEEP_EVERY_MS = 3_600_000;
-/** While reads overlap DuckDB puts checkpoints off after an update, until the WAL is so many times its threshold. */
+/*
+ * While reads overlap DuckDB puts checkpoints off after an update. From so many times its threshold on we make it a
+ * moment without reads. Where long reads leave none, the WAL grows to the second mark, and by what is stored until the
+ * next look. Then the checkpoint is forced: it waits for the reads that are open, and whatever else is asked of the
+ * database waits for it. The mark is not higher because all that is in the WAL is in memory as well.
+ */
+const TRIED_AT = 1.25;
 const FORCED_AT = 2;
+/** Reads are held for so long at most, and not again for a while: most of the time they run. */
+const HOLD_READS_MS = 2000;
+const HOLD_EVERY_MS = 10_000;
 
 export async function createMaintenance(options: MaintenanceOptions): Promise<Maintenance> {
   const { database, writer, reserve, clock, logger } = options;
-  const {
-    lookEveryMs = LOOK_EVERY_MS,
-    retainEveryMs = RETAIN_EVERY_MS,
-    checkpointBytes = CHECKPOINT_BYTES,
-  } = options;
+  const { lookEveryMs = LOOK_EVERY_MS, retainEveryMs = RETAIN_EVERY_MS } = options;
   let refusal: string | undefined;
   let retainedAtMs = Number.NEGATIVE_INFINITY;
   let forgotAtMs = Number.NEGATIVE_INFINITY;
+  let heldAtMs = Number.NEGATIVE_INFINITY;
+  let holding: Promise<void> = Promise.resolve();
   let sweptAtMs = clock.now();
   let isStopped = false;
   let timer: NodeJS.Timeout | undefined;
@@ -99,8 +103,18 @@ export async function createMaintenance(options: MaintenanceOptions): Promise<Ma
   }
 
   async function checkpointIfLarge(): Promise<void> {
-    const walBytes = await sizeOf(walOf(database.path));
-    if (walBytes >= FORCED_AT * checkpointBytes) await checkpoint('FORCE CHECKPOINT');
+    const size = (await sizeOf(walOf(database.path))) / database.checkpointBytes;
+    if (size >= FORCED_AT) await checkpoint('FORCE CHECKPOINT');
+    else if (size >= TRIED_AT && isDue(heldAtMs, HOLD_EVERY_MS)) {
+      heldAtMs = clock.now();
+      // Not waited for: the WAL may reach the second mark meanwhile.
+      holding = database
+        .betweenReads(HOLD_READS_MS, () => checkpoint('CHECKPOINT'))
+        .then(
+          () => undefined,
+          (error: unknown) => logger.error({ err: error }, 'no checkpoint was taken between reads'),
+        );
+    }
   }
 
   async function checkpoint(sql: 'CHECKPOINT' | 'FORCE CHECKPOINT'): Promise<boolean> {
@@ -161,6 +175,7 @@ export async function createMaintenance(options: MaintenanceOptions): Promise<Ma
       isStopped = true;
       clearTimeout(timer);
       await running;
+      await holding;
     }),
   };
 }

@@ -1,25 +1,82 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DuckDBConnection } from '@duckdb/node-api';
-import type { Connectable } from './instance.ts';
+
+type Connect = () => Promise<DuckDBConnection>;
 
 /** Knows which connections of an instance are open; with the last of them DuckDB lets go of the file. */
 export interface OpenConnections {
-  connect(instance: Connectable): Promise<DuckDBConnection>;
+  /** Opens a connection to read from. It waits while reads are held. */
+  toRead(connect: Connect): Promise<DuckDBConnection>;
+  /** Opens the writer's connection, or one for a quick look: nothing holds it, and no work between reads waits for it. */
+  atOnce(connect: Connect): Promise<DuckDBConnection>;
+  /**
+   * Holds further reads, for no longer than `holdMs`, and runs the work once those that are open have ended; reads
+   * may begin while it still runs. `undefined` when they have not ended in time, and the work was not run.
+   */
+  betweenReads<T>(holdMs: number, work: () => Promise<T>): Promise<T | undefined>;
   /** Ends what runs and waits until everything is closed by its owners; false when it is not within that time. */
   closed(withinMs: number): Promise<boolean>;
 }
 
-/** A query that waits for a free thread loses an interrupt, so it is repeated. */
-const INTERRUPT_EVERY_MS = 20;
+const LOOK_EVERY_MS = 20;
 
 export function createOpenConnections(): OpenConnections {
+  const reading = createGroup();
+  const others = createGroup();
+  let held: Promise<void> | undefined;
+  return {
+    async toRead(connect) {
+      while (held !== undefined) await held;
+      return reading.add(connect);
+    },
+    atOnce: others.add,
+    async betweenReads(holdMs, work) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const release = () => {
+        if (held === promise) held = undefined;
+        resolve();
+      };
+      held = promise;
+      const timer = setTimeout(release, holdMs);
+      try {
+        while (!reading.isEmpty()) {
+          await sleep(LOOK_EVERY_MS);
+          if (held === undefined) return undefined;
+        }
+        return await work();
+      } finally {
+        clearTimeout(timer);
+        release();
+      }
+    },
+    async closed(withinMs) {
+      const deadlineMs = performance.now() + withinMs;
+      while (!reading.isEmpty() || !others.isEmpty()) {
+        if (performance.now() >= deadlineMs) return false;
+        // A query that waits for a free thread loses an interrupt, so it is repeated.
+        reading.interrupt();
+        others.interrupt();
+        await sleep(LOOK_EVERY_MS);
+      }
+      return true;
+    },
+  };
+}
+
+interface Group {
+  add(connect: Connect): Promise<DuckDBConnection>;
+  isEmpty(): boolean;
+  interrupt(): void;
+}
+
+function createGroup(): Group {
   const open = new Set<DuckDBConnection>();
   let connecting = 0;
   return {
-    async connect(instance) {
+    async add(connect) {
       connecting++;
       try {
-        const connection = await instance.connect();
+        const connection = await connect();
         const close = connection.closeSync.bind(connection);
         connection.closeSync = () => {
           open.delete(connection);
@@ -31,14 +88,9 @@ export function createOpenConnections(): OpenConnections {
         connecting--;
       }
     },
-    async closed(withinMs) {
-      const deadlineMs = performance.now() + withinMs;
-      while (open.size > 0 || connecting > 0) {
-        if (performance.now() >= deadlineMs) return false;
-        for (const connection of open) connection.interrupt();
-        await sleep(INTERRUPT_EVERY_MS);
-      }
-      return true;
+    isEmpty: () => open.size === 0 && connecting === 0,
+    interrupt() {
+      for (const connection of open) connection.interrupt();
     },
   };
 }

@@ -13,13 +13,20 @@ import {
 } from './commit.ts';
 import type { Database } from './database.ts';
 import { firstLine } from './instance.ts';
+import { isOutOfMemory } from './shortage.ts';
 import { rowCount } from './tables.ts';
 
 type WriteOutcome =
   /** The rows are durable in this commit. Without a number the batch was known, or empty, and changed nothing. */
   | { readonly kind: 'stored'; readonly commitNo: bigint | undefined }
   /** Nothing of the batch is stored; the same batch may succeed later. */
-  | { readonly kind: 'failed'; readonly reason: string };
+  | { readonly kind: 'failed'; readonly reason: string }
+  /**
+   * COMMIT failed and the database cannot be looked into: all of the batch is stored, or nothing. The same batch may
+   * be written again; by its id, or by the export ids of its slices, it is recognised if it is there. One that has
+   * neither may then be stored twice.
+   */
+  | { readonly kind: 'unknown'; readonly reason: string };
 
 /**
  * The one writer of a shard: batches that arrive while a transaction runs share the next one. `stop` finishes what
@@ -29,7 +36,7 @@ export interface Writer extends Component {
   write(batch: RecordBatch): Promise<WriteOutcome>;
   /** Tells every commit that stored something, after it is durable and before its writes are answered. */
   onCommit(listener: (commit: Commit) => void): void;
-  /** Why DuckDB gave the database up (a full disk, say), until something is written again. */
+  /** Why DuckDB gave the database up (a full disk, say), until rows are stored or a checkpoint is taken again. */
   fatalFailure(): string | undefined;
   /** Runs work on the data while no transaction does, after the one that runs; ingest waits for it. */
   exclusively<T>(work: (connection: DuckDBConnection) => Promise<Exclusive<T>>): Promise<T>;
@@ -44,7 +51,7 @@ interface Exclusive<T> {
 }
 
 export interface WriterOptions {
-  readonly database: Pick<Database, 'connect' | 'reopenIfInvalidated'>;
+  readonly database: Pick<Database, 'connectAtOnce' | 'reopenIfInvalidated'>;
   /** Why nothing can be stored now, asked before each transaction; `undefined` when it can. */
   readonly refusal?: () => Promise<string | undefined>;
   readonly clock: Clock;
@@ -68,7 +75,14 @@ interface Waiting {
 /** A fatal failure has nothing to do with what was to be stored. */
 type Attempt =
   | ({ readonly kind: 'stored' } & CommitResult)
-  | { readonly kind: 'failed'; readonly reason: string; readonly isFatal: boolean };
+  | { readonly kind: 'failed'; readonly reason: string; readonly isFatal: boolean }
+  | { readonly kind: 'unknown'; readonly reason: string };
+
+interface Failure {
+  readonly cause: unknown;
+  /** What is stored now, or not, if COMMIT was reached. */
+  readonly result?: CommitResult;
+}
 
 export async function createWriter(options: WriterOptions): Promise<Writer> {
   const {
@@ -119,28 +133,44 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
   }
 
   async function commit(group: readonly Waiting[]): Promise<Attempt> {
+    let failure: Failure;
     try {
       const reason = await refusal();
       if (reason !== undefined) return { kind: 'failed', reason, isFatal: true };
-      const { commit, freshBatches } = await commitBatches(
+      const outcome = await commitBatches(
         store,
         group.map(({ batch }) => batch),
         { nowMs: clock.now(), repeatWindowMs, batchMemoryMs },
       );
-      fatalFailure = undefined;
-      return { kind: 'stored', commit, freshBatches };
+      if (outcome.kind === 'committed') {
+        // One that found nothing new says nothing about writing.
+        if (outcome.result.commit !== undefined) fatalFailure = undefined;
+        return { kind: 'stored', ...outcome.result };
+      }
+      failure = outcome;
     } catch (error) {
-      logger.error({ err: error, batches: group.length }, 'storing batches failed');
-      // Storing goes before asking; reconnecting takes memory too.
-      const isFreed = isOutOfMemory(error) && (await options.freeMemory?.());
-      const isFatal = await reconnect(error);
-      if (isFreed && !isFatal) return commit(group);
-      return { kind: 'failed', reason: firstLine(error), isFatal };
+      failure = { cause: error };
     }
+    return afterFailure(group, failure);
   }
 
-  /** True when the database itself had failed. */
-  async function reconnect(cause: unknown): Promise<boolean> {
+  async function afterFailure(group: readonly Waiting[], { cause, result }: Failure): Promise<Attempt> {
+    logger.error({ err: cause, batches: group.length }, 'storing batches failed');
+    const reason = firstLine(cause);
+    // Storing goes before asking; reconnecting takes memory too.
+    const isFreed = isOutOfMemory(cause) && (await options.freeMemory?.());
+    const connection = await reconnect(cause);
+    if (result?.commit !== undefined) {
+      if (connection === 'none') return { kind: 'unknown', reason };
+      // Nobody else writes, so a commit of this number is this one.
+      if (store.last.commitNo >= result.commit.commitNo) return { kind: 'stored', ...result };
+    }
+    if (isFreed && connection !== 'none') return commit(group);
+    return { kind: 'failed', reason, isFatal: connection !== 'again' };
+  }
+
+  /** What there is now: a new connection, one to a reopened database because DuckDB had given it up, or none. */
+  async function reconnect(cause: unknown): Promise<'again' | 'reopened' | 'none'> {
     try {
       // An open connection would keep the invalidated instance, and with it the file, open.
       store.connection.closeSync();
@@ -148,11 +178,11 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
       if (isReopened) logger.warn('database reopened after a fatal error');
       store = await connectStore(database);
       if (isReopened) fatalFailure ??= firstLine(cause);
-      return isReopened;
+      return isReopened ? 'reopened' : 'again';
     } catch (error) {
       fatalFailure = firstLine(error);
       logger.error({ err: error }, 'database cannot be reopened');
-      return true;
+      return 'none';
     }
   }
 
@@ -198,8 +228,8 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
   };
 }
 
-async function connectStore(database: Pick<Database, 'connect'>): Promise<Store> {
-  const connection = await database.connect();
+async function connectStore(database: Pick<Database, 'connectAtOnce'>): Promise<Store> {
+  const connection = await database.connectAtOnce();
   try {
     return await openStore(connection);
   } catch (error) {
@@ -209,15 +239,8 @@ async function connectStore(database: Pick<Database, 'connect'>): Promise<Store>
   }
 }
 
-/** As queries fail, and as appenders do. */
-const OUT_OF_MEMORY = /^Out of Memory Error|could not allocate block/;
-
-function isOutOfMemory(error: unknown): boolean {
-  return error instanceof Error && OUT_OF_MEMORY.test(error.message);
-}
-
 function outcomeOf(attempt: Attempt, batch: RecordBatch): WriteOutcome {
-  if (attempt.kind === 'failed') return { kind: 'failed', reason: attempt.reason };
+  if (attempt.kind !== 'stored') return { kind: attempt.kind, reason: attempt.reason };
   return { kind: 'stored', commitNo: attempt.freshBatches.has(batch) ? attempt.commit?.commitNo : undefined };
 }
 

@@ -29,6 +29,7 @@ export function parseWrite(kind: string, body: unknown): ParsedWrite {
 type WriteAnswer =
   /** Durable; the row as the read API shows it. */
   | { readonly kind: 'stored'; readonly rowJson: string }
+  /** Not known to be stored. Written again, it is stored once. */
   | { readonly kind: 'failed'; readonly reason: string };
 
 export interface WriteApi {
@@ -46,7 +47,9 @@ export function createWriteApi(deps: { types: OtlpTypes; decode: Decode; writer:
       // A batch id has no slash: no batch can be taken for a write.
       const id = `${call.kind}/${call.write.id}`;
       const outcome = await deps.writer.write({ id, slices: [{ exportId: undefined, records }] });
-      return outcome.kind === 'failed' ? outcome : { kind: 'stored', rowJson };
+      return outcome.kind === 'stored'
+        ? { kind: 'stored', rowJson }
+        : { kind: 'failed', reason: outcome.reason };
     },
   };
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { copyFile, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { copyFile, cp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -15,6 +15,7 @@ import {
   spanRecord,
   type TestStore,
 } from '../../support/shard-store.ts';
+import { mountSmallDisk } from '../../support/small-disk.ts';
 
 const BUDGET = { memoryLimitBytes: 256 * 1024 * 1024, threads: 1 };
 const hash = await createHash();
@@ -234,6 +235,62 @@ describe('compact', () => {
       reason: expect.stringContaining('in use') as string,
     });
     await store.close();
+  });
+
+  it('refuses when its disk runs full on the way, and leaves the folder as it was', async context => {
+    const disk = await mountSmallDisk(96);
+    if (typeof disk === 'string') return context.skip(disk);
+    try {
+      await change(
+        `INSERT INTO store.spans SELECT i, 1, i, 0, 's', 'o', 5, 1, 'ok', 'llm', '{"a":"' || md5(random()::VARCHAR) || '"}',
+           NULL, NULL, NULL, 1, 2 + i // 1000, NULL
+         FROM range(500000) t(i)`,
+        'CHECKPOINT',
+      );
+      const dataDir = join(disk.path, 'data');
+      await cp(store.dataDir, dataDir, { recursive: true });
+      const file = () => readFile(join(dataDir, 'shard.duckdb'));
+      const before = await file();
+      let isFull = false;
+      const outcome = await compactFolder({
+        ...BUDGET,
+        dataDir,
+        onProgress(share) {
+          if (share === 0 || isFull) return;
+          isFull = true;
+          disk.fill();
+        },
+      });
+      expect(outcome).toEqual({
+        kind: 'refused',
+        reason: expect.stringMatching(/No space left on device.*; make room on its disk$/) as string,
+      });
+      expect((await readdir(dataDir)).sort()).toEqual(['lock', 'shard.duckdb']);
+      expect((await file()).equals(before)).toBe(true);
+    } finally {
+      await disk.remove();
+    }
+  });
+
+  it('refuses when it has too little memory, and leaves the folder as it was', async () => {
+    await change(
+      `INSERT INTO store.blobs (hash_key, sha256, content, size_bytes, last_commit)
+       SELECT i, i::VARCHAR, repeat(md5(random()::VARCHAR), 200000)::BLOB, 6400000, 2 FROM range(4) t(i)`,
+      'CHECKPOINT',
+    );
+    const before = await readFile(databasePath());
+    const outcome = await compactFolder({
+      threads: 1,
+      memoryLimitBytes: 8 * 1024 * 1024,
+      dataDir: store.dataDir,
+      onProgress: () => {},
+    });
+    expect(outcome).toEqual({
+      kind: 'refused',
+      reason: expect.stringMatching(/; raise shard\.memoryLimit$/) as string,
+    });
+    expect((await readdir(store.dataDir)).sort()).toEqual(['lock', 'shard.duckdb']);
+    expect((await readFile(databasePath())).equals(before)).toBe(true);
   });
 
   it('refuses what it cannot read whole, and leaves it as it is', async () => {

@@ -3,10 +3,13 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { createLiveRoute } from '../../../src/shard/api/live-route.ts';
 import { createLiveFeed, type LiveFeedOptions } from '../../../src/shard/live/live-feed.ts';
 import { createReadServer } from '../../../src/shard/read-server.ts';
+import { LOG_ROWS } from '../../../src/shard/rows/log-row.ts';
+import { SPAN_ROWS } from '../../../src/shard/rows/span-row.ts';
 import { emptyRecords, type Records, type SpanRecord } from '../../../src/shard/store/tables.ts';
 import { stopAll } from '../../../src/shared/lifecycle.ts';
-import { livePath } from '../../../src/shared/read/live.ts';
+import { type LiveKind, livePath } from '../../../src/shared/read/live.ts';
 import { type LiveClient, listenLive } from '../../support/live-client.ts';
+import { logRecord } from '../../support/shard-store.ts';
 
 const clients: LiveClient[] = [];
 const stops: (() => Promise<void>)[] = [];
@@ -37,8 +40,8 @@ async function startFeed(options: Partial<LiveFeedOptions> = {}) {
     feed,
     stop,
     base,
-    async listen(filter: Record<string, string> = {}) {
-      const client = await listenLive(`${base}${livePath('spans')}?${new URLSearchParams(filter)}`);
+    async listen(filter: Record<string, string> = {}, kind: LiveKind = 'spans') {
+      const client = await listenLive(`${base}${livePath(kind)}?${new URLSearchParams(filter)}`);
       clients.push(client);
       return client;
     },
@@ -108,6 +111,27 @@ describe('a subscriber of the live feed', () => {
     expect(brisk.events()).toHaveLength(total);
     expect(brisk.comments()).toEqual([]);
   });
+
+  it.each(['spans', 'logs'] as const)(
+    'gets %s in events of a bounded size, however large the texts are that each of them shows',
+    async kind => {
+      const large = 'x'.repeat(64 * 1024);
+      const source = { resource: JSON.stringify({ resource: large }), scope: '{}' };
+      const { feed, listen } = await startFeed({
+        spanRowJson: SPAN_ROWS.json,
+        logRowJson: LOG_ROWS.json,
+      });
+      const client = await listen({}, kind);
+      const records = {
+        spans: Array.from({ length: 40 }, () => ({ ...span('op'), source })),
+        logs: Array.from({ length: 40 }, () => logRecord('said', { source })),
+      };
+      feed.publish([{ ...emptyRecords(), [kind]: records[kind] }]);
+      await expect.poll(() => client.events().flat()).toHaveLength(40);
+      // 256 KiB are reached with the fourth row.
+      expect(client.events().map(rows => rows.length)).toEqual(Array.from({ length: 10 }, () => 4));
+    },
+  );
 
   it('may leave, and come back for what is stored from then on', async () => {
     const { feed, listen } = await startFeed();

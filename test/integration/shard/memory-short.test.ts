@@ -11,13 +11,38 @@ let database: Database;
 
 beforeEach(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'otelfan-memory-'));
-  const limits = { memoryLimitBytes: 32 * MIB, threads: 1, openTimeoutMs: 1000 };
-  database = await openDatabase({ ...limits, dataDir, maxSpillBytes: 0 });
+  await open(32 * MIB);
 });
+
+async function open(memoryLimitBytes: number): Promise<void> {
+  database = await openDatabase({
+    memoryLimitBytes,
+    threads: 1,
+    openTimeoutMs: 1000,
+    dataDir,
+    maxSpillBytes: 0,
+  });
+}
 
 afterEach(async () => {
   await database.stop();
   await rm(dataDir, { recursive: true });
+});
+
+describe('a database with little memory', () => {
+  it('takes a checkpoint before what is in the WAL has filled it', async () => {
+    await database.stop();
+    await open(64 * MIB);
+    const connection = await database.connect();
+    for (let commit = 1; commit <= 40; commit++) {
+      await connection.run(
+        `INSERT INTO store.log_words SELECT md5(random()::VARCHAR), ${commit} FROM range(60000)`,
+      );
+    }
+    const count = await connection.runAndReadAll('SELECT count(*) FROM store.log_words');
+    connection.closeSync();
+    expect(count.getRows()).toEqual([[2_400_000n]]);
+  });
 });
 
 describe('a database whose memory is used up', () => {

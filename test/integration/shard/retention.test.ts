@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { sizeOf, walOf } from '../../../src/shard/store/data-folder.ts';
 import { addFloor, isSnapshotGone, type SnapshotRead } from '../../../src/shard/store/floors.ts';
 import { retentionStep } from '../../../src/shard/store/retention.ts';
+import type { Blob } from '../../../src/shard/store/tables.ts';
 import {
   blobOf,
   commentRecord,
@@ -280,7 +281,57 @@ describe('resources and scopes', () => {
   });
 });
 
+/** A commit whose update keeps DuckDB from taking a checkpoint beside a read that began before it. */
+async function storeWithUpdate(blob: Blob): Promise<void> {
+  const attributes = JSON.stringify({ a: 'x'.repeat(500) });
+  await store.store({ spans: [spanRecord(1, 1, { attributes })], blobs: [blob] });
+}
+
 describe('the write-ahead log', () => {
+  const walBytes = () => sizeOf(walOf(store.database.path));
+
+  it('is emptied in a moment without reads long before it has to be forced', async () => {
+    store = await openTestStore({ checkpointBytes: 100_000 });
+    const blob = blobOf('named by every commit');
+    await storeWithUpdate(blob);
+    const early = await store.database.connect();
+    await early.run('BEGIN TRANSACTION READ ONLY');
+    await early.run('SELECT count(*) FROM store.spans');
+    while ((await walBytes()) < 130_000) await storeWithUpdate(blob);
+    // Maintenance now holds further reads, and stores go on.
+    await sleep(200);
+    let isRead = false;
+    const later = store.count('spans').finally(() => {
+      isRead = true;
+    });
+    await storeWithUpdate(blob);
+    expect(isRead).toBe(false);
+    await early.run('COMMIT');
+    early.closeSync();
+    expect(await later).toBeGreaterThan(0);
+    await expect.poll(walBytes).toBeLessThan(20_000);
+  });
+
+  it('holds no read up for a long one, and is left as it is for a while', async () => {
+    store = await openTestStore({ checkpointBytes: 100_000 });
+    const blob = blobOf('named by every commit');
+    await storeWithUpdate(blob);
+    const long = await store.database.connect();
+    await long.run('BEGIN TRANSACTION READ ONLY');
+    await long.run('SELECT count(*) FROM store.spans');
+    while ((await walBytes()) < 130_000) await storeWithUpdate(blob);
+    await sleep(200);
+    // It waits for what maintenance gives the long one, and no longer.
+    await store.count('spans');
+    await storeWithUpdate(blob);
+    await store.count('spans');
+    expect(await walBytes()).toBeGreaterThan(130_000);
+    await long.run('COMMIT');
+    long.closeSync();
+    store.advance(10_000);
+    await expect.poll(walBytes).toBeLessThan(20_000);
+  });
+
   it('stays small while reads overlap and commits update', async () => {
     store = await openTestStore({ checkpointBytes: 100_000 });
     let isDone = false;
@@ -301,7 +352,7 @@ describe('the write-ahead log', () => {
     for (let commit = 1; commit <= 100; commit++) {
       const spans = Array.from({ length: 100 }, (_, span) => spanRecord(commit, span + 1, { attributes }));
       await store.store({ spans, blobs: [blob] });
-      mostBytes = Math.max(mostBytes, await sizeOf(walOf(store.database.path)));
+      mostBytes = Math.max(mostBytes, await walBytes());
       // Lets maintenance have its turn.
       await sleep(5);
     }

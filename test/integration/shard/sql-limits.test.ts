@@ -1,6 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { pino } from 'pino';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { SqlOutcome } from '../../../src/shard/sql/sql.ts';
+import { emptyRecords } from '../../../src/shard/store/tables.ts';
+import { createWriter } from '../../../src/shard/store/writer.ts';
+import { spanRecord } from '../../support/shard-store.ts';
 import { openSqlSite, type SqlSite } from '../../support/sql-site.ts';
 
 let site: SqlSite;
@@ -44,6 +48,35 @@ describe('D23: an SQL query stays within its limits', () => {
   it('names the setting whose limit ended a query, and its value', async () => {
     site = await openSqlSite({ limits: { timeoutMs: 200 } });
     expect(await site.refusal(ENDLESS)).toBe('the query ran longer than shard.sql.timeout (200 ms)');
+  });
+
+  it('lays nothing to a query that ingest takes beside it', async () => {
+    site = await openSqlSite({ limits: { timeoutMs: 4000, memoryLimitBytes: 32 * 1024 * 1024 } });
+    const writer = await createWriter({
+      database: site.database,
+      clock: { now: () => 1_700_000_000_000 },
+      logger: pino({ level: 'silent' }),
+      repeatWindowMs: 0,
+      batchMemoryMs: 0,
+    });
+    const refusal = site.refusal(ENDLESS);
+    const attributes = () => JSON.stringify({ a: Math.random().toString(36).repeat(20) });
+    const heldBytes = () =>
+      writer.exclusively(async connection => {
+        const held = await connection.runAndReadAll(
+          'SELECT sum(memory_usage_bytes)::DOUBLE FROM duckdb_memory()',
+        );
+        return { result: held.getRows()[0]?.[0] as number };
+      });
+    for (let commit = 1; (await heldBytes()) < 80_000_000; commit++) {
+      const spans = Array.from({ length: 5000 }, (_, span) =>
+        spanRecord(commit, span + 1, { attributes: attributes() }),
+      );
+      const records = { ...emptyRecords(), spans };
+      await writer.write({ id: undefined, slices: [{ exportId: undefined, records }] });
+    }
+    await writer.stop();
+    expect(await refusal).toContain('shard.sql.timeout');
   });
 
   it('ends a query whose caller has gone', async () => {

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { renderRows } from '../../../src/shard/sql/cells.ts';
 import type { SqlAnswer } from '../../../src/shared/read/sql.ts';
 import { openSqlSite, SECRET, type SqlSite } from '../../support/sql-site.ts';
 
@@ -83,6 +84,61 @@ describe('SQL of a shard', () => {
       "SELECT concat(list('0123456789')::VARCHAR, i) AS t FROM range(500), range(5) t(i) GROUP BY i",
     );
     expect([cut.count, cut.truncated]).toEqual([3, true]);
+  });
+
+  it('gives nested values in the words of DuckDB, whatever the columns are called', async () => {
+    const [row] =
+      await site.rows(`SELECT ['a', 'b c', NULL] AS "l""'", {'a': 'x', 'b': [{'c': 1.5::DOUBLE}]} AS s,
+      MAP {'k': [1]} AS "new\nline", row(1, 'x') AS r, [1, 2]::INTEGER[2] AS a, union_value(u := [1]) AS u, NULL::INTEGER[] AS n,
+      '\\xAAb'::BLOB AS b, '0101'::BIT AS bit, 'v'::VARIANT AS v, 'POINT(1 2)'::GEOMETRY AS g, 7 AS "c0", [8] AS "C0"`);
+    expect(row).toEqual({
+      'l"\'': '[a, b c, NULL]',
+      s: "{'a': x, 'b': [{'c': 1.5}]}",
+      'new\nline': '{k=[1]}',
+      r: '(1, x)',
+      a: '[1, 2]',
+      u: '[1]',
+      n: null,
+      b: '\\xAAb',
+      bit: '0101',
+      v: 'v',
+      g: 'POINT (1 2)',
+      c0: 7,
+      C0_1: '[8]',
+    });
+  });
+
+  it.each([
+    ['a list', 'SELECT list(i) AS "big ""one""" FROM range(6000) t(i)'],
+    ['a struct with a list in it', 'SELECT {\'a\': [list(i)]} AS "big ""one""" FROM range(6000) t(i)'],
+    ['a map', 'SELECT map_from_entries(list({k: i, v: i})) AS "big ""one""" FROM range(6000) t(i)'],
+    ['a text', 'SELECT string_agg(i::VARCHAR, \'\') AS "big ""one""" FROM range(6000) t(i)'],
+    ['bytes', 'SELECT unhex(string_agg(\'00\', \'\')) AS "big ""one""" FROM range(6000) t(i)'],
+  ])('refuses %s that is too large, naming the column and the setting', async (_what, query) => {
+    const reason = await site.refusal(`SELECT 1, * FROM (${query})`);
+    expect(reason).toContain('a value of column "big \\"one\\"" has more than 20000 bytes as text');
+    expect(reason).toContain('shard.maxAnswerBytes');
+  });
+
+  it('lets other work have its turn while it renders the rows of a chunk', async () => {
+    const connection = await site.database.connect();
+    const result = await connection.run(
+      "SELECT array_to_string(list('0123456789'), '') || i AS t FROM range(800), range(1000) t(i) GROUP BY i",
+    );
+    connection.closeSync();
+    expect(result.chunkCount).toBe(1);
+    let turns = 0;
+    let isDone = false;
+    const count = () => {
+      turns++;
+      if (!isDone) setImmediate(count);
+    };
+    setImmediate(count);
+    const { rows } = await renderRows(result, { maxRows: 1000, maxChars: 2 ** 30 });
+    isDone = true;
+    expect(rows).toHaveLength(1000);
+    // 8 MB, a quarter of a MiB at once.
+    expect(turns).toBeGreaterThan(20);
   });
 
   it("tells DuckDB's complaint about a query in one line", async () => {

@@ -2,9 +2,12 @@ import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RecordBatch } from '../../../src/shard/store/commit.ts';
+import { openDatabase } from '../../../src/shard/store/database.ts';
+import { keepInterrupting } from '../../../src/shard/store/interrupt.ts';
 import { migrate } from '../../../src/shard/store/migrations.ts';
 import { emptyRecords, type SpanRecord } from '../../../src/shard/store/tables.ts';
-import { createWriter, type Writer } from '../../../src/shard/store/writer.ts';
+import { createWriter, type Writer, type WriterOptions } from '../../../src/shard/store/writer.ts';
+import { temporaryFolder } from '../../support/systems.ts';
 
 /*
  * A database in memory that has nowhere to put anything else, so that what a table takes is missing elsewhere.
@@ -32,12 +35,15 @@ afterEach(async () => {
   instance.closeSync();
 });
 
-async function startWriter(freeMemory: () => Promise<boolean>): Promise<void> {
+async function startWriter(
+  freeMemory: () => Promise<boolean>,
+  database: WriterOptions['database'] = {
+    connectAtOnce: () => instance.connect(),
+    reopenIfInvalidated: () => Promise.resolve(false),
+  },
+): Promise<void> {
   writer = await createWriter({
-    database: {
-      connect: () => instance.connect(),
-      reopenIfInvalidated: () => Promise.resolve(false),
-    },
+    database,
     clock: { now: () => 1_700_000_000_000 },
     logger: pino({ level: 'silent' }),
     repeatWindowMs: 60_000,
@@ -48,6 +54,11 @@ async function startWriter(freeMemory: () => Promise<boolean>): Promise<void> {
     },
   });
 }
+
+/** Forty of 64 MiB, until it is interrupted. */
+const HOLDS_MEMORY = `
+  WITH held AS MATERIALIZED (SELECT md5(i::VARCHAR) AS x FROM range(800000) t(i))
+  SELECT count(*) FROM held, range(1000000) a, range(1000000) b WHERE length(x) + a.range + b.range < 0`;
 
 async function takeAllMemory(): Promise<void> {
   await connection.run('CREATE TABLE ballast (x BLOB)');
@@ -99,6 +110,32 @@ describe('a commit that finds no memory', () => {
     await takeAllMemory();
     expect(await writer.write(batch())).toMatchObject({ kind: 'stored' });
     expect([asked, await storedSpans()]).toEqual([1, 4000n]);
+  });
+
+  it('is tried again, too, when what fills the memory may not be put on the disk', async () => {
+    const folder = await temporaryFolder();
+    const database = await openDatabase({
+      dataDir: folder.path,
+      memoryLimitBytes: 64 * 1024 * 1024,
+      threads: 1,
+      openTimeoutMs: 1000,
+      maxSpillBytes: 0,
+    });
+    const asking = await database.connect();
+    const query = asking.run(HOLDS_MEMORY).catch(String);
+    await startWriter(async () => {
+      const stop = keepInterrupting(asking);
+      await query;
+      stop();
+      asking.closeSync();
+      return true;
+    }, database);
+    while (asked === 0) {
+      expect(await writer.write({ ...batch(), id: undefined })).toMatchObject({ kind: 'stored' });
+    }
+    await writer.stop();
+    await database.stop();
+    await folder.remove();
   });
 
   it('fails when there is none to free, and stores nothing', async () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { DuckDBAppender, DuckDBConnection } from '@duckdb/node-api';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { commitBatches, openStore, type RecordBatch } from '../../../src/shard/store/commit.ts';
+import { type Commit, commitBatches, openStore, type RecordBatch } from '../../../src/shard/store/commit.ts';
 import { type Database, openDatabase } from '../../../src/shard/store/database.ts';
 import { emptyRecords, type SpanRecord } from '../../../src/shard/store/tables.ts';
 import { createWriter, type Writer } from '../../../src/shard/store/writer.ts';
@@ -114,6 +114,74 @@ describe('a commit that fails', () => {
   });
 });
 
+/** Has the next COMMIT fail as it does when the checkpoint fails that it starts: after or before the rows are durable. */
+async function openWriterWithFailingCommit(
+  when: 'after' | 'before',
+  reopenIfInvalidated: () => Promise<boolean> = () => Promise.resolve(true),
+): Promise<void> {
+  let isFailing = true;
+  const connectAtOnce = async () => {
+    const connection = await database.connect();
+    const prepare = connection.prepare.bind(connection);
+    connection.prepare = async sql => {
+      const statement = await prepare(sql);
+      const run = statement.run.bind(statement);
+      statement.run = async () => {
+        if (sql !== 'COMMIT' || !isFailing) return run();
+        isFailing = false;
+        if (when === 'after') await run();
+        throw new Error('FATAL Error: Failed to create checkpoint because of error: No space left on device');
+      };
+      return statement;
+    };
+    return connection;
+  };
+  await writer.stop();
+  await openWriter({ ...database, connectAtOnce, reopenIfInvalidated });
+}
+
+describe('a COMMIT that fails', () => {
+  const anonymous = () => ({ ...batchOf('', [SPAN, SPAN]), id: undefined });
+
+  it('after the rows are durable is answered as stored, and told as any other', async () => {
+    await openWriterWithFailingCommit('after');
+    const told: Commit[] = [];
+    writer.onCommit(commit => told.push(commit));
+    expect(await writer.write(anonymous())).toEqual({ kind: 'stored', commitNo: 1n });
+    expect(told).toMatchObject([{ commitNo: 1n, spans: 2 }]);
+    expect(writer.fatalFailure()).toContain('No space left');
+    expect(await writer.write(batchOf('next', [SPAN]))).toEqual({ kind: 'stored', commitNo: 2n });
+    expect(await count('store.spans')).toBe(3);
+  });
+
+  it('before the rows are durable is answered as failed, and leaves nothing', async () => {
+    await openWriterWithFailingCommit('before');
+    expect(await writer.write(anonymous())).toEqual({
+      kind: 'failed',
+      reason: 'FATAL Error: Failed to create checkpoint because of error: No space left on device',
+    });
+    expect([await count('store.spans'), await count('store.commits')]).toEqual([0, 0]);
+    expect(await writer.write(anonymous())).toEqual({ kind: 'stored', commitNo: 1n });
+  });
+
+  it.each(['after', 'before'] as const)(
+    'and leaves a database that cannot be opened (%s the rows are durable) is answered as unknown, and a batch with an id stored once',
+    async when => {
+      let isDown = true;
+      await openWriterWithFailingCommit(when, () =>
+        isDown ? Promise.reject(new Error('cannot open')) : Promise.resolve(true),
+      );
+      expect(await writer.write(batchOf('b1', [SPAN]))).toMatchObject({ kind: 'unknown' });
+      expect(await writer.write(batchOf('b1', [SPAN]))).toMatchObject({ kind: 'failed' });
+      expect(writer.fatalFailure()).toBe('cannot open');
+      isDown = false;
+      await writer.recover({ withCheckpoint: false });
+      expect(await writer.write(batchOf('b1', [SPAN]))).toMatchObject({ kind: 'stored' });
+      expect(await count('store.spans')).toBe(1);
+    },
+  );
+});
+
 describe('the writer', () => {
   it('leaves nothing of a batch that fails, then or later', async () => {
     expect(await writer.write(badBatch('bad'))).toMatchObject({ kind: 'failed' });
@@ -216,7 +284,7 @@ describe('the writer', () => {
     const opened: DuckDBConnection[] = [];
     const closed: DuckDBConnection[] = [];
     let isFailing = false;
-    const connect = async () => {
+    const connectAtOnce = async () => {
       const connection = await database.connect();
       const close = connection.closeSync.bind(connection);
       connection.closeSync = () => {
@@ -228,7 +296,7 @@ describe('the writer', () => {
       return connection;
     };
     await writer.stop();
-    await openWriter({ ...database, connect });
+    await openWriter({ ...database, connectAtOnce });
     isFailing = true;
     expect((await writer.write(badBatch('bad'))).kind).toBe('failed');
     expect(opened).toHaveLength(2);
@@ -236,6 +304,19 @@ describe('the writer', () => {
     isFailing = false;
     await writer.write(batchOf('b1', [SPAN]));
     expect((await writer.write(batchOf('b1', [SPAN]))).kind).toBe('stored');
+  });
+
+  it('does not take a repeat, which writes nothing, for a sign that the database takes writes again', async () => {
+    let isInvalid = false;
+    await writer.stop();
+    await openWriter({ ...database, reopenIfInvalidated: () => Promise.resolve(isInvalid) });
+    await writer.write(batchOf('known', [SPAN]));
+    isInvalid = true;
+    await writer.write(badBatch('bad'));
+    expect(await writer.write(batchOf('known', [SPAN]))).toEqual({ kind: 'stored', commitNo: undefined });
+    expect(writer.fatalFailure()).toContain('uint64');
+    expect(await writer.write(batchOf('new', [SPAN]))).toMatchObject({ kind: 'stored' });
+    expect(writer.fatalFailure()).toBeUndefined();
   });
 
   it('numbers commits on from those that other work made', async () => {
