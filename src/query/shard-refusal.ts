@@ -1,6 +1,8 @@
-import type { CallOutcome } from './shard-client.ts';
-
-type Refusal = Extract<CallOutcome<never>, { kind: 'gone' | 'refused' | 'failed' }>;
+/** As the outcome of a call: the snapshot is gone, the question is at fault, or the shard is. */
+interface Refusal {
+  readonly kind: 'gone' | 'refused' | 'failed';
+  readonly reason: string;
+}
 
 /** Enough to tell what somebody else's page is. */
 const MAX_REASON_CHARS = 300;

@@ -6,7 +6,7 @@ import { answers, type StubShard } from '../support/stub-shard.ts';
 
 const rows = (count: number) =>
   Array.from({ length: count }, (_, index) => {
-    const time = String(100 - index).padStart(20, '0');
+    const time = String(1000 - index).padStart(20, '0');
     return { key: [time, time, '', '', 'x'], row: { body: 'x' } };
   });
 const fails: StubBehaviour = response => void response.writeHead(500).end('{"error":"boom"}');
@@ -154,5 +154,21 @@ describe('/metrics of the query proxy', () => {
       sumOf(series, 'otelfan_query_shard_breaker_state', { shard: 's1', state: name });
     expect((state('open') ?? 0) + (state('half-open') ?? 0)).toBe(1);
     expect(state('closed')).toBe(0);
+  });
+});
+
+describe('an answer that is streamed', () => {
+  it('is explained at its end, and logged when it has ended', async () => {
+    const lines: Record<string, unknown>[] = [];
+    const logger = pino({ level: 'warn' }, { write: line => void lines.push(JSON.parse(line)) });
+    const large = rows(400).map(({ key }) => ({ key, row: { body: 'x'.repeat(50_000) } }));
+    await start({ slowQueryMs: 1, logger, limits: { maxRows: 1000 } }, answers(large));
+    const { body } = await query.get('/api/v1/logs?limit=1000&explain=1');
+    expect(body).toMatchObject({
+      count: 400,
+      partial: false,
+      explain: { shards: [{ id: 's0', rows: 400 }] },
+    });
+    expect(lines).toMatchObject([{ msg: 'slow query', read: 'logs', status: 200, shards: [{ rows: 400 }] }]);
   });
 });

@@ -19,8 +19,8 @@ export interface Point {
 
 export type PointsRequest = Omit<ShardReadRequest<'metrics'>, 'asOf' | 'limit' | 'startAt' | 'oldestFirst'>;
 
-/** Of one shard in one round; a few megabytes. */
-const PAGE_ROWS = 10_000;
+/** Of one shard in one round; some ten megabytes. */
+const PAGE_ROWS = 20_000;
 const NEWEST_FIRST: KeyOrder = ['descending', 'descending', 'descending', 'descending'];
 
 /**

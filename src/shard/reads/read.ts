@@ -3,7 +3,7 @@ import type { ParsedShardRead, ShardReadName } from '../../shared/read/contract.
 import type { Hash } from '../../shared/topology/hash.ts';
 import type { PageSizer } from './page-sizer.ts';
 import type { ServiceTotals } from './service-totals.ts';
-import type { SlotsHeld } from './span-slots.ts';
+import type { SlotsHeld } from './slots-held.ts';
 
 /** What a read works with. */
 export interface ReadContext {

@@ -82,7 +82,7 @@ describe('the points of a PromQL query', () => {
     expect(await pointsOf(ask)).toEqual([
       { name: 'x', service: 'shop', attributes: { a: 'b' }, timeNs: 1n, tie: '0000000000000001', value: 1 },
     ]);
-    expect(requests).toEqual([{ name: 'x', limit: 10_000, startAt: undefined }]);
+    expect(requests).toEqual([{ name: 'x', limit: 20_000, startAt: undefined }]);
   });
 
   it('have the values that are not finite, and none where a point has none', async () => {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { createSlotsHeld, type SlotsHeld } from '../../../src/shard/reads/span-slots.ts';
+import { createSlotsHeld, type SlotsHeld } from '../../../src/shard/reads/slots-held.ts';
 import { retentionStep } from '../../../src/shard/store/retention.ts';
 import { DAY_MS, openTestStore, spanRecord, type TestStore } from '../../support/shard-store.ts';
 
