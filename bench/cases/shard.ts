@@ -58,7 +58,7 @@ export async function benchShard(options: ShardOptions): Promise<Figures> {
     Object.assign(figures, labelled('warm', smaller ?? {}));
     Object.assign(figures, labelled('cold', await coldReads(bench, size)));
     const rate = (figures.traces_per_second ?? USUAL_RATE) / 2;
-    Object.assign(figures, labelled('ingesting', await readsWhileIngesting(bench, size, rate)));
+    Object.assign(figures, labelled('ingesting', await readsWhileIngesting(bench, rate)));
     for (const spans of SMALL_BATCHES) Object.assign(figures, await smallBatches(bench, spans));
     return figures;
   } finally {
@@ -148,19 +148,26 @@ type Times = Readonly<Record<string, ReadTimes>>;
 async function warmReads({ dataDir, quick }: Bench, holdings: Holdings): Promise<Times> {
   const shard = await startShardUnderTest({ dataDir });
   try {
-    return await timesOf(shard, holdings, quick ? 10 : 40);
+    return await timesOf(shard, { held: () => Promise.resolve(holdings), count: quick ? 10 : 40 });
   } finally {
     await shard.stop();
   }
 }
 
-async function timesOf(shard: ShardUnderTest, holdings: Holdings, count: number): Promise<Times> {
+interface Asking {
+  /** What the shard holds, when it is known; asked for before each read, and not timed, when it is not. */
+  readonly held?: () => Promise<Holdings>;
+  readonly count: number;
+}
+
+async function timesOf(shard: ShardUnderTest, { held, count }: Asking): Promise<Times> {
   const client = createReadClient(shard.read);
   const chance = createChance(SEED);
+  const questions = async () => ({ chance, holdings: await (held ?? client.holdings)() });
   const times: Record<string, ReadTimes> = {};
-  for (const read of readsOf(holdings)) {
-    await client.time(read, chance);
-    times[read.name] = await client.times(read, chance, count);
+  for (const read of readsOf()) {
+    await client.time(read, await questions());
+    times[read.name] = await client.times(read, questions, count);
   }
   await client.close();
   return times;
@@ -168,14 +175,14 @@ async function timesOf(shard: ShardUnderTest, holdings: Holdings, count: number)
 
 /** Each read once in a process that has just started; each is the first one in some start. */
 async function coldReads({ dataDir, quick }: Bench, holdings: Holdings): Promise<Times> {
-  const reads = readsOf(holdings);
+  const reads = readsOf();
   const chance = createChance(SEED);
   const all = new Map<TimedRead, number[]>(reads.map(read => [read, []]));
   for (let start = 0; start < (quick ? 2 : reads.length); start++) {
     const shard = await startShardUnderTest({ dataDir });
     const client = createReadClient(shard.read);
     for (const read of [...reads.slice(start), ...reads.slice(0, start)]) {
-      all.get(read)?.push(await client.time(read, chance));
+      all.get(read)?.push(await client.time(read, { chance, holdings }));
     }
     await client.close();
     await shard.stop();
@@ -185,11 +192,7 @@ async function coldReads({ dataDir, quick }: Bench, holdings: Holdings): Promise
   );
 }
 
-async function readsWhileIngesting(
-  { dataDir, generator, quick }: Bench,
-  holdings: Holdings,
-  rate: number,
-): Promise<Times> {
+async function readsWhileIngesting({ dataDir, generator, quick }: Bench, rate: number): Promise<Times> {
   const shard = await startShardUnderTest({ dataDir });
   const enough = generator.keepLoading({
     target: shard.otlp,
@@ -199,7 +202,8 @@ async function readsWhileIngesting(
     rate,
   });
   await sleep(1000);
-  const times = await timesOf(shard, holdings, quick ? 8 : 30);
+  // The last hour is that of what has come so far: spans come hundreds of times faster than they are dated.
+  const times = await timesOf(shard, { count: quick ? 8 : 30 });
   const { records, seconds } = await enough();
   console.log(`while ingesting ${Math.round(records / seconds)} spans/s:`);
   await shard.stop();
@@ -232,12 +236,9 @@ async function smallBatches({ dataDir, generator, quick }: Bench, spans: number)
   return figures;
 }
 
-function readsOf(holdings: Holdings): readonly TimedRead[] {
+function readsOf(): readonly TimedRead[] {
   const { services } = createPopulation(createOtlpTypes(), SEED);
-  return timedReads(
-    holdings,
-    services.map(service => service.name),
-  );
+  return timedReads(services.map(service => service.name));
 }
 
 function growth(smaller: Times, larger: Times): Figures {

@@ -2,21 +2,22 @@ import { Pool } from 'undici';
 import {
   READ_API_VERSION,
   readPath,
+  type Holdings as ShardHoldings,
   type ShardReadName,
   type ShardReadRequest,
 } from '../../src/shared/read/contract.ts';
-import { parseTrailer } from '../../src/shared/read/ndjson.ts';
+import { parseRowLine, parseTrailer } from '../../src/shared/read/ndjson.ts';
 import { percentile } from '../figures.ts';
 import type { Chance } from '../shaped/chance.ts';
 import { SPANS_PER_TRACE, traceIdText } from '../shaped/ids.ts';
 import type { Holdings } from '../shaped/requests.ts';
 import { BASE_NS, STEP_NS } from '../shaped/source.ts';
 
-/** A question of the read API, each time about something else. */
+/** A question of the read API, each time about something else of what the shard holds. */
 export interface TimedRead {
   readonly name: string;
   readonly goalMs: number;
-  ask(chance: Chance): { readonly path: string; readonly body: unknown };
+  ask(chance: Chance, holdings: Holdings): { readonly path: string; readonly body: unknown };
 }
 
 export interface ReadTimes {
@@ -27,7 +28,7 @@ export interface ReadTimes {
 const HOUR_NS = 3_600_000_000_000n;
 
 /** What people ask a shard with so much data, in the words of its internal API. */
-export function timedReads(holdings: Holdings, services: readonly string[]): readonly TimedRead[] {
+export function timedReads(services: readonly string[]): readonly TimedRead[] {
   const lastHour = (records: number) => String(BASE_NS + BigInt(Math.round(records * STEP_NS)) - HOUR_NS);
   const digits = (chance: Chance) => String(chance.below(200_000)).padStart(8, '0');
   const ask = <N extends ShardReadName>(name: N, body: ShardReadRequest<N>) => ({
@@ -38,7 +39,7 @@ export function timedReads(holdings: Holdings, services: readonly string[]): rea
     {
       name: 'trace_by_id',
       goalMs: 20,
-      ask: chance =>
+      ask: (chance, holdings) =>
         ask('trace', { traceId: traceIdText(chance.below((0.9 * holdings.traces) / SPANS_PER_TRACE)) }),
     },
     {
@@ -49,7 +50,7 @@ export function timedReads(holdings: Holdings, services: readonly string[]): rea
     {
       name: 'attribute_last_hour',
       goalMs: 100,
-      ask: chance =>
+      ask: (chance, holdings) =>
         ask('spans', {
           fromNs: lastHour(holdings.traces),
           attributes: [['enduser.id', `user-${digits(chance)}`]],
@@ -59,7 +60,7 @@ export function timedReads(holdings: Holdings, services: readonly string[]): rea
     {
       name: 'log_substring_last_hour',
       goalMs: 100,
-      ask: chance =>
+      ask: (chance, holdings) =>
         ask('logs', { fromNs: lastHour(holdings.logs), bodyContains: `t ${digits(chance)} w`, limit: 100 }),
     },
     {
@@ -82,36 +83,51 @@ export function timedReads(holdings: Holdings, services: readonly string[]): rea
   ];
 }
 
+interface Question {
+  readonly chance: Chance;
+  readonly holdings: Holdings;
+}
+
 /** Asks a shard's read API and takes the time until the answer is whole. */
 export interface ReadClient {
   /** Milliseconds of one answer. */
-  time(read: TimedRead, chance: Chance): Promise<number>;
+  time(read: TimedRead, question: Question): Promise<number>;
   /** One after the other. */
-  times(read: TimedRead, chance: Chance, count: number): Promise<ReadTimes>;
+  times(read: TimedRead, questions: () => Promise<Question>, count: number): Promise<ReadTimes>;
+  /** What the shard holds now. */
+  holdings(): Promise<Holdings>;
   close(): Promise<void>;
 }
 
 export function createReadClient(url: string): ReadClient {
   const pool = new Pool(url, { connections: 1, pipelining: 1 });
   const headers = { 'content-type': 'application/json' };
-  const time: ReadClient['time'] = async (read, chance) => {
-    const { path, body } = read.ask(chance);
-    const startMs = performance.now();
+  const post = async (path: string, body: unknown): Promise<string> => {
     const answer = await pool.request({ method: 'POST', path, headers, body: JSON.stringify(body) });
     const text = await answer.body.text();
-    const tookMs = performance.now() - startMs;
     const lastLine = text.trimEnd().split('\n').at(-1) ?? '';
     if (answer.statusCode !== 200 || parseTrailer(lastLine) === undefined) {
-      throw new Error(`${read.name} was answered ${answer.statusCode}: ${lastLine.slice(0, 300)}`);
+      throw new Error(`${path} was answered ${answer.statusCode}: ${lastLine.slice(0, 300)}`);
     }
-    return tookMs;
+    return text;
+  };
+  const time: ReadClient['time'] = async (read, { chance, holdings }) => {
+    const { path, body } = read.ask(chance, holdings);
+    const startMs = performance.now();
+    await post(path, body);
+    return performance.now() - startMs;
   };
   return {
     time,
-    async times(read, chance, count) {
+    async times(read, questions, count) {
       const all: number[] = [];
-      for (let index = 0; index < count; index++) all.push(await time(read, chance));
+      for (let index = 0; index < count; index++) all.push(await time(read, await questions()));
       return { p50Ms: percentile(all, 0.5), p95Ms: percentile(all, 0.95) };
+    },
+    async holdings() {
+      const [line = ''] = (await post(readPath('holdings'), {})).split('\n');
+      const { spans, logs, metrics } = JSON.parse(parseRowLine(line).rowJson) as ShardHoldings;
+      return { traces: spans, logs, metrics };
     },
     close: () => pool.close(),
   };

@@ -24,16 +24,20 @@ Usage: otelfan get PATH [flags]
        otelfan get promql QUERY [flags]
        otelfan get sql SELECT [flags]
 
-PATH is services, traces, traces/<trace id>, logs or metrics.
+PATH is services, traces, traces/<trace id>, logs, metrics, summary, anomalies, correlate, comments or
+traces/<trace id>/comments.
 
 Flags:
   --server URL             query proxy (default ${DEFAULT_SERVER})
   --json                   JSON on a terminal too; a pipe always gets JSON
   --strict                 fail when a shard is missing instead of answering without it
   --timeout DURATION       wait less than the server would (500ms, 5s)
-  --limit N                traces, logs, metrics: at most so many rows
-  --last DURATION          traces, logs, metrics, promql: 15m, 24h, 7d
-  --service NAME           traces, logs, metrics
+  --limit N                traces, logs, metrics, comments: at most so many rows
+  --last DURATION          traces, logs, metrics, summary, anomalies, promql: 15m, 24h, 7d
+  --service NAME           traces, logs, metrics, summary, anomalies
+  --cursor CURSOR          traces, logs, metrics, comments: go on behind a page, with its next_cursor
+  --baseline DURATION      anomalies: the longer window to compare with (default six times --last)
+  --trace ID               correlate
   --operation TEXT         traces: part of the span name
   --status STATUS          traces: ok, error, unset
   --min-duration-ms MS     traces
@@ -63,6 +67,9 @@ const READ_FLAGS = {
   limit: READ_FLAG,
   last: READ_FLAG,
   service: READ_FLAG,
+  cursor: READ_FLAG,
+  baseline: READ_FLAG,
+  trace: READ_FLAG,
   operation: READ_FLAG,
   status: READ_FLAG,
   'min-duration-ms': READ_FLAG,
@@ -77,7 +84,7 @@ const READ_FLAGS = {
   'metric-type': READ_FLAG,
 } as const;
 
-const WINDOW = ['limit', 'last', 'service'];
+const WINDOW = ['limit', 'last', 'service', 'cursor'];
 /**
  * The filters of each read. The server ignores those that a read does not have, as its API demands; whoever types
  * one would take the unfiltered rows for filtered.
@@ -88,6 +95,11 @@ const FILTERS = new Map<string, readonly string[]>([
   ['traces/<trace id>', []],
   ['logs', [...WINDOW, 'severity', 'body-contains', 'text', 'trace-id']],
   ['metrics', [...WINDOW, 'name', 'metric-type']],
+  ['summary', ['last', 'service']],
+  ['anomalies', ['last', 'baseline', 'service']],
+  ['correlate', ['trace']],
+  ['comments', ['limit', 'cursor']],
+  ['traces/<trace id>/comments', []],
   ['promql', ['last']],
   ['sql', ['shard']],
 ]);
@@ -139,11 +151,10 @@ function parseCommand(argv: string[]): Command {
   const segments = (question?.path ?? path).replace(/^\/?(api\/v1\/)?/, '').split('/');
   // A URL resolves dots, so `traces/..` would ask for something else.
   if (segments.some(segment => /^\.{0,2}$/.test(segment)))
-    return { kind: 'bad', error: `${path}: expected services, traces, traces/<trace id>, logs or metrics` };
+    return { kind: 'bad', error: `${path}: expected a path such as traces/<trace id>, logs or summary` };
   const url = urlOf(base, segments);
-  const isTrace = segments.length === 2 && segments[0] === 'traces';
-  const asked = isTrace ? 'traces/<trace id>' : segments.join('/');
-  const read = question === undefined ? asked : path;
+  const read =
+    question === undefined ? segments.join('/').replace(/^traces\/[^/]+/, 'traces/<trace id>') : path;
   if (question !== undefined) url.searchParams.append(question.param, rest.join());
   for (const [flag, values = []] of Object.entries(params)) {
     if (flag !== 'timeout' && FILTERS.get(read)?.includes(flag) === false)

@@ -1,7 +1,8 @@
-import { type Column, printable, renderTable } from './table.ts';
+import { type Paint, pairs, show } from './paint.ts';
+import { type Column, printable } from './table.ts';
 
 /** One element of a PromQL answer. */
-export interface SeriesRow {
+interface SeriesRow {
   readonly metric: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly value: number | null;
@@ -10,9 +11,7 @@ export interface SeriesRow {
 }
 
 /** A row of an SQL answer; its columns are those of the query. */
-export type SqlRow = Readonly<Record<string, unknown>>;
-
-type StyleTitle = (text: string) => string;
+type SqlRow = Readonly<Record<string, unknown>>;
 
 const SERIES_COLUMNS: readonly Column<SeriesRow>[] = [
   { title: 'TIME', cell: row => row.timestamp },
@@ -21,16 +20,14 @@ const SERIES_COLUMNS: readonly Column<SeriesRow>[] = [
   { title: 'VALUE', cell: row => row.value_text ?? String(row.value ?? ''), align: 'right' },
 ];
 
-export function seriesTable(rows: readonly SeriesRow[], styleTitle: StyleTitle): string {
-  if (rows.length === 0) return 'no series\n';
-  return renderTable({ columns: SERIES_COLUMNS, rows, styleTitle });
+export function seriesTable({ series }: { readonly series: readonly SeriesRow[] }, paint: Paint): string {
+  return show('series', { columns: SERIES_COLUMNS, rows: series, paint });
 }
 
 const MAX_CELL_WIDTH = 100;
 
-export function sqlTable(rows: readonly SqlRow[], styleTitle: StyleTitle): string {
-  const [first] = rows;
-  if (first === undefined) return 'no rows\n';
+export function sqlTable({ rows }: { readonly rows: readonly SqlRow[] }, paint: Paint): string {
+  const [first = {}] = rows;
   const columns = Object.keys(first).map(
     (name): Column<SqlRow> => ({
       title: printable(name),
@@ -39,15 +36,9 @@ export function sqlTable(rows: readonly SqlRow[], styleTitle: StyleTitle): strin
       maxWidth: MAX_CELL_WIDTH,
     }),
   );
-  return renderTable({ columns, rows, styleTitle });
+  return show('rows', { columns, rows, paint });
 }
 
 function cellText(cell: unknown): string {
   return typeof cell === 'string' ? cell : JSON.stringify(cell ?? null);
-}
-
-function pairs(labels: Readonly<Record<string, string>>): string {
-  return Object.entries(labels)
-    .map(([name, value]) => `${name}=${value}`)
-    .join(' ');
 }

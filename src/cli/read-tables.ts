@@ -1,12 +1,9 @@
-import { styleText } from 'node:util';
-import type { LogRow, MetricRow, SpanRow } from '../shared/read/model.ts';
-import { type SeriesRow, type SqlRow, seriesTable, sqlTable } from './question-tables.ts';
+import type { CommentRow, LogRow, MetricRow, SpanRow } from '../shared/read/model.ts';
+import { anomaliesTable, summaryTables } from './analytics-tables.ts';
+import { dress, errorRate, milliseconds, type Paint, pairs, show } from './paint.ts';
+import { seriesTable, sqlTable } from './question-tables.ts';
 import { spanTree, type TreeRow } from './span-tree.ts';
-import { type Column, renderTable } from './table.ts';
-
-interface Paint {
-  readonly color: boolean;
-}
+import type { Column } from './table.ts';
 
 interface ServiceRow {
   readonly name: string;
@@ -16,50 +13,94 @@ interface ServiceRow {
   readonly error_rate: number;
 }
 
-/** The answers that have a table; told apart by the member that holds their rows. */
-export interface ReadAnswer {
-  readonly services?: readonly ServiceRow[];
-  readonly trace_id?: string;
-  readonly spans?: readonly SpanRow[];
-  readonly logs?: readonly LogRow[];
-  readonly metrics?: readonly MetricRow[];
-  readonly series?: readonly SeriesRow[];
-  readonly rows?: readonly SqlRow[];
+interface CorrelateAnswer {
+  readonly trace_id: string;
+  readonly span_count: number;
+  readonly services: readonly string[];
+  readonly start_time: string;
+  readonly duration_ms: number;
+  readonly error_count: number;
+  readonly logs: readonly LogRow[];
+  readonly metrics: readonly MetricRow[];
 }
+
+/** An answer of the read API. */
+export type ReadAnswer = Readonly<Record<string, unknown>>;
+
+interface AnswerTable {
+  /** The members that tell this answer from the ones further down. */
+  readonly members: readonly string[];
+  readonly render: (answer: never, paint: Paint) => string;
+}
+
+const TABLES: readonly AnswerTable[] = [
+  { members: ['series'], render: seriesTable },
+  { members: ['rows', 'truncated'], render: sqlTable },
+  { members: ['top_services'], render: summaryTables },
+  { members: ['anomalies'], render: anomaliesTable },
+  { members: ['trace_id', 'logs', 'metrics'], render: correlateTables },
+  {
+    members: ['comments'],
+    render: ({ comments: rows }: { comments: readonly CommentRow[] }, paint) =>
+      show('comments', { columns: COMMENT_COLUMNS, rows, paint }),
+  },
+  {
+    members: ['services'],
+    render: ({ services: rows }: { services: readonly ServiceRow[] }, paint) =>
+      show('services', { columns: serviceColumns(paint), rows, paint }),
+  },
+  {
+    members: ['logs'],
+    render: ({ logs: rows }: { logs: readonly LogRow[] }, paint) =>
+      show('logs', { columns: logColumns(paint), rows, paint }),
+  },
+  {
+    members: ['metrics'],
+    render: ({ metrics: rows }: { metrics: readonly MetricRow[] }, paint) =>
+      show('metrics', { columns: METRIC_COLUMNS, rows, paint }),
+  },
+  {
+    members: ['trace_id', 'spans'],
+    render: ({ spans }: { spans: readonly SpanRow[] }, paint) =>
+      show('spans', { columns: treeColumns(paint), rows: spanTree(spans), paint }),
+  },
+  {
+    members: ['spans'],
+    render: ({ spans: rows }: { spans: readonly SpanRow[] }, paint) =>
+      show('spans', { columns: spanColumns(paint), rows, paint }),
+  },
+];
 
 /** The answer of a read as a table, or `undefined` when there is none for it. */
 export function tableOf(answer: ReadAnswer, paint: Paint): string | undefined {
-  if (answer.services !== undefined)
-    return show('services', { columns: serviceColumns(paint), rows: answer.services, paint });
-  if (answer.logs !== undefined)
-    return show('logs', { columns: logColumns(paint), rows: answer.logs, paint });
-  if (answer.metrics !== undefined)
-    return show('metrics', { columns: METRIC_COLUMNS, rows: answer.metrics, paint });
-  const title = (text: string) => dress(text, 'bold', paint);
-  if (answer.series !== undefined) return seriesTable(answer.series, title);
-  if (answer.rows !== undefined) return sqlTable(answer.rows, title);
-  if (answer.spans === undefined) return undefined;
-  return answer.trace_id === undefined
-    ? show('spans', { columns: spanColumns(paint), rows: answer.spans, paint })
-    : show('spans', { columns: treeColumns(paint), rows: spanTree(answer.spans), paint });
+  const table = TABLES.find(({ members }) => members.every(member => Object.hasOwn(answer, member)));
+  return table?.render(answer as never, paint);
 }
 
-interface ShowOptions<Row> {
-  readonly columns: readonly Column<Row>[];
-  readonly rows: readonly Row[];
-  readonly paint: Paint;
+function correlateTables(answer: CorrelateAnswer, paint: Paint): string {
+  return [
+    show('trace', { columns: CORRELATE_COLUMNS, rows: [answer], paint }),
+    show('logs', { columns: logColumns(paint), rows: answer.logs, paint }),
+    show('metrics', { columns: METRIC_COLUMNS, rows: answer.metrics, paint }),
+  ].join('\n');
 }
 
-function show<Row>(what: string, { columns, rows, paint }: ShowOptions<Row>): string {
-  if (rows.length === 0) return `no ${what}\n`;
-  return renderTable({ columns, rows, styleTitle: text => dress(text, 'bold', paint) });
-}
+const CORRELATE_COLUMNS: readonly Column<CorrelateAnswer>[] = [
+  { title: 'TRACE', cell: row => row.trace_id },
+  { title: 'START', cell: row => row.start_time },
+  { title: 'DURATION', cell: row => milliseconds(row.duration_ms), align: 'right' },
+  { title: 'SPANS', cell: row => String(row.span_count), align: 'right' },
+  { title: 'FAILED', cell: row => String(row.error_count), align: 'right' },
+  { title: 'SERVICES', cell: row => row.services.join(' '), maxWidth: 100 },
+];
 
-type Style = Parameters<typeof styleText>[0];
-
-function dress(text: string, style: Style, { color }: Paint): string {
-  return color ? styleText(style, text, { validateStream: false }) : text;
-}
+const COMMENT_COLUMNS: readonly Column<CommentRow>[] = [
+  { title: 'TIME', cell: row => row.created_at },
+  { title: 'TRACE', cell: row => row.trace_id, maxWidth: 40 },
+  { title: 'SPAN', cell: row => row.span_id ?? '' },
+  { title: 'AUTHOR', cell: row => row.author, maxWidth: 32 },
+  { title: 'COMMENT', cell: row => row.body, maxWidth: 100 },
+];
 
 function serviceColumns(paint: Paint): Column<ServiceRow>[] {
   return [
@@ -67,12 +108,7 @@ function serviceColumns(paint: Paint): Column<ServiceRow>[] {
     { title: 'SPANS', cell: row => String(row.span_count), align: 'right' },
     { title: 'TRACES', cell: row => String(row.trace_count), align: 'right' },
     { title: 'AVG', cell: row => milliseconds(row.avg_duration_ms), align: 'right' },
-    {
-      title: 'ERRORS',
-      cell: row => `${(row.error_rate * 100).toFixed(2)}%`,
-      align: 'right',
-      style: (text, row) => (row.error_rate > 0 ? dress(text, 'red', paint) : text),
-    },
+    errorRate(paint),
   ];
 }
 
@@ -127,16 +163,6 @@ const MAX_INDENT = 20;
 
 function indent(depth: number): string {
   return depth === 0 ? '' : `${'  '.repeat(Math.min(depth, MAX_INDENT) - 1)}└ `;
-}
-
-function milliseconds(ms: number): string {
-  return `${ms.toFixed(2)}ms`;
-}
-
-function pairs(attributes: Readonly<Record<string, string>>): string {
-  return Object.entries(attributes)
-    .map(([key, value]) => `${key}=${value}`)
-    .join(' ');
 }
 
 function dressStatus(text: string, { status }: SpanRow, paint: Paint): string {

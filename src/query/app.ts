@@ -7,11 +7,15 @@ import type { LiveFeed } from './live/live-feed.ts';
 import { readBlob } from './read-blob.ts';
 import { readSql } from './read-sql.ts';
 import type { Readiness } from './readiness.ts';
+import { anomaliesRead } from './reads/anomalies.ts';
+import { commentsRead, traceCommentsRead } from './reads/comments.ts';
+import { correlateRead } from './reads/correlate.ts';
 import { logsRead } from './reads/logs.ts';
 import { metricsRead } from './reads/metrics.ts';
 import { promqlRead } from './reads/promql.ts';
 import type { Read } from './reads/read.ts';
 import { servicesRead } from './reads/services.ts';
+import { summaryRead } from './reads/summary.ts';
 import { traceRead } from './reads/trace.ts';
 import { tracesRead } from './reads/traces.ts';
 import { type ReadDeps, runRead } from './run-read.ts';
@@ -57,6 +61,11 @@ export function createApp(deps: AppDeps): Express {
   getRead(servicesRead);
   getRead(logsRead);
   getRead(metricsRead);
+  getRead(summaryRead);
+  getRead(anomaliesRead);
+  getRead(correlateRead);
+  getRead(traceCommentsRead);
+  getRead(commentsRead);
   getRead(promqlRead);
   get('/api/v1/sql', (request, response) => {
     countAnswer('sql', response, deps);

@@ -38,10 +38,10 @@ export function createHoldingShards({ client, clock }: HoldingShardsOptions): Ho
 
   return {
     among(shards) {
-      const nowMs = clock.now();
-      const isWithin = (atMs: number | undefined, ms: number) => atMs !== undefined && nowMs - atMs < ms;
       return shards.filter(shard => {
         if (shard.state !== 'removed') return true;
+        const nowMs = clock.now();
+        const isWithin = (atMs: number | undefined, ms: number) => atMs !== undefined && nowMs - atMs < ms;
         const key = keyOf(shard);
         if (!isWithin(askedAtMs.get(key), ASK_EVERY_MS)) {
           askedAtMs.set(key, nowMs);

@@ -37,6 +37,10 @@ export function badValue(name: string, text: string, accepts: string): string {
   return `bad ${name} ${JSON.stringify(text.slice(0, MAX_QUOTED_CHARS))}: expected ${accepts}`;
 }
 
+export function missingParam(name: string, accepts: string): string {
+  return `parameter ${name} is missing: expected ${accepts}`;
+}
+
 function bad(error: string) {
   return { kind: 'bad', error } as const;
 }
@@ -62,14 +66,30 @@ export const traceIdParam: Param<string> = {
   decode: text => (/^[0-9a-f]{32}$/i.test(text) ? text.toLowerCase() : undefined),
 };
 
+/** Ids of traces in any case, and whatever else comments were written on. */
+export const commentedTraceParam: Param<string> = {
+  accepts: '1 to 128 of A-Z a-z 0-9 . _ : -',
+  decode: text => {
+    if (!/^[A-Za-z0-9._:-]{1,128}$/.test(text)) return undefined;
+    return traceIdParam.decode(text) ?? text;
+  },
+};
+
+/** The length of a window in nanoseconds. */
+export const windowNanos: Param<bigint> = { accepts: DURATION_FORMS, decode: parseWindowNanos };
+
+/** The start of a window that ends now. */
+export function startOf(windowNs: bigint, nowNs: bigint): string {
+  return String(windowNs < nowNs ? nowNs - windowNs : 0n);
+}
+
 /** The start of the window that ends now, in nanoseconds. */
 export function windowStart(nowNs: bigint): Param<string> {
   return {
     accepts: DURATION_FORMS,
     decode: text => {
       const window = parseWindowNanos(text);
-      if (window === undefined) return undefined;
-      return (window < nowNs ? nowNs - window : 0n).toString();
+      return window === undefined ? undefined : startOf(window, nowNs);
     },
   };
 }

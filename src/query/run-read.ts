@@ -66,7 +66,7 @@ export async function runRead(
   const badWindow = windowError(query.search, deps.limits.maxWindowMs);
   if (badWindow !== undefined) return refusal(400, badWindow);
   const nowNs = BigInt(deps.clock.now()) * NANOS_PER_MS;
-  const plan = read.plan(query, { nowNs, maxRows: deps.limits.maxRows });
+  const plan = read.plan(query, { ...deps.limits, nowNs });
   if (plan.kind === 'bad') return refusal(400, plan.error);
   const page = plan.kind === 'rows' ? pageOf({ readName: read.name, plan, search: query.search }) : undefined;
   if (page !== undefined && 'kind' in page) return refusal(400, page.error);

@@ -1,6 +1,5 @@
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { finished } from 'node:stream/promises';
 import type { BreakerState } from '../shared/breaker.ts';
 import type { Component } from '../shared/lifecycle.ts';
 import { AS_OF_HEADER, readPath, SNAPSHOT_PATH } from '../shared/read/contract.ts';
@@ -186,7 +185,11 @@ export function createShardClient({ maxAnswerBytes, onCall, ...options }: ShardC
         const body = Readable.from(pieces, { objectMode: false });
         const outcome = { kind: 'answered', value: { asOf: answeredAt, body } } as const;
         begun.resolve(outcome);
-        await finished(body);
+        // An error comes to whoever reads; without a listener it would end the process when nobody does.
+        body.on('error', () => {});
+        await new Promise(resolve => body.once('close', resolve));
+        // A stream that was let go before its end is no failure.
+        if (body.errored !== null) throw body.errored;
         return outcome;
       });
       void ended.then(begun.resolve);

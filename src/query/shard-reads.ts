@@ -23,7 +23,7 @@ export interface ShardReadsOptions {
 /** What one read may take of all shards together. */
 export interface AnswerLimits {
   readonly maxAnswerBytes: number;
-  /** Services, operations and the like that one shard may tell of. */
+  /** Services, operations and the like of one shard that an answer may have to look at. */
   readonly maxGroups: number;
 }
 
@@ -101,7 +101,7 @@ export function createReadSession(options: ShardReadsOptions): ReadSession {
       const { asOf, parts, rows } = slot.value;
       for (const [index, count] of rows.entries()) {
         figures.addRows(shardId, count);
-        checkGroups(reads[index] as ShardQuery, count, limits.maxGroups);
+        checkServices(reads[index] as ShardQuery, count, limits.maxGroups);
       }
       round.set(shardId, parts);
       const wasCut = before?.slot.kind === 'cut' ? { kind: 'cut', reason: before.slot.reason } : {};
@@ -143,14 +143,10 @@ interface Seen {
   readonly slot: Slot<unknown>;
 }
 
-const GROUPED: readonly ShardQuery['name'][] = ['services', 'groupCounts'];
-
-function checkGroups({ name }: ShardQuery, rows: number, maxGroups: number): void {
-  if (rows <= maxGroups || !GROUPED.includes(name)) return;
-  throw new Refused(
-    413,
-    `a shard has ${rows} groups, more than query.maxGroups (${maxGroups}): narrow the window or ask for one service`,
-  );
+/** Reads that count groups ask for one more than may be, and say themselves that there are too many. */
+function checkServices({ name }: ShardQuery, rows: number, maxGroups: number): void {
+  if (name !== 'services' || rows <= maxGroups) return;
+  throw new Refused(413, `a shard has ${rows} services, more than query.maxGroups (${maxGroups})`);
 }
 
 function tooLarge(maxAnswerBytes: number): Refused {

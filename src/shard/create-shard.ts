@@ -19,6 +19,7 @@ import { createLiveFeed } from './live/live-feed.ts';
 import { createShardExportHandler } from './otlp-handler.ts';
 import { createReadServer } from './read-server.ts';
 import { createReader } from './reads/reader.ts';
+import { startWarmUp } from './reads/warm-up.ts';
 import { LOG_ROWS } from './rows/log-row.ts';
 import { SPAN_ROWS } from './rows/span-row.ts';
 import { createSql, type SqlLimits, type SqlOptions } from './sql/sql.ts';
@@ -163,6 +164,7 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
         logger,
       }),
     );
+    start(startWarmUp({ reader, turns, logger }));
     return { otlpPort: otlp.port, readPort: read.port, stop: once(() => stopAll(started)) };
   } catch (error) {
     await stopAll(started);

@@ -27,6 +27,14 @@ export function formatNanosWithOffset(nanos: bigint): string {
   return `${formatNanos(nanos).slice(0, -1)}+00:00`;
 }
 
+/** The nanoseconds that {@link formatNanos} printed; `undefined` for any other text. */
+export function parseNanos(text: string): bigint | undefined {
+  const printed = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.((?:\d{3}){1,3}))?Z$/.exec(text);
+  const ms = Date.parse(`${printed?.[1]}Z`);
+  if (Number.isNaN(ms)) return undefined;
+  return (BigInt(ms) / 1000n) * NANOS_PER_SECOND + BigInt((printed?.[2] ?? '').padEnd(9, '0'));
+}
+
 function shortestFraction(nineDigits: string): string {
   if (nineDigits === '000000000') return '';
   if (nineDigits.endsWith('000000')) return `.${nineDigits.slice(0, 3)}`;

@@ -38,9 +38,10 @@ function messageDecoded(signal: Signal, body: Buffer): unknown {
   }
 }
 
-function withoutTies({ logs, metrics, ...rest }: Records): Records {
+function withoutTies({ spans, logs, metrics, ...rest }: Records): Records {
   return {
     ...rest,
+    spans: [...spans],
     logs: logs.map(log => ({ ...log, tie: 0n })),
     metrics: metrics.map(metric => ({ ...metric, tie: 0n })),
   };

@@ -38,11 +38,14 @@ export function sortRows(rows: readonly MemoryRow[], order: KeyOrder): MemoryRow
 /** A client of shards that answer from memory, in chunks of any size, well or badly. */
 export function memoryClient(shards: readonly MemoryShard[], order: KeyOrder): RowsOptions['client'] {
   return {
-    async rows({ id }, { request, asOf = '7' }): Promise<CallOutcome<RowStream>> {
+    rows({ id }, { request, asOf = '7' }): Promise<CallOutcome<RowStream>> {
       const shard = shards.find(each => each.id === id) as MemoryShard;
-      if (shard.fault?.kind === 'refuses') return { kind: 'failed', reason: 'refused' };
+      if (shard.fault?.kind === 'refuses') return Promise.resolve({ kind: 'failed', reason: 'refused' });
       const bytes = Buffer.from(answerTo(shard, request as PageRequest, { order, asOf }));
-      return { kind: 'answered', value: { asOf, body: Readable.from(chunks(shard, bytes)) } };
+      return Promise.resolve({
+        kind: 'answered',
+        value: { asOf, body: Readable.from(chunks(shard, bytes)) },
+      });
     },
   };
 }

@@ -25,7 +25,7 @@ export async function startShards(...behaviours: readonly StubBehaviour[]): Prom
   return Promise.all(behaviours.map((behave, index) => startStubShard(`s${index}`, behave)));
 }
 
-type HarnessOptions = Partial<Omit<QueryOptions, 'calls' | 'limits'>> & {
+export type HarnessOptions = Partial<Omit<QueryOptions, 'calls' | 'limits'>> & {
   readonly calls?: Partial<QueryOptions['calls']>;
   readonly limits?: Partial<QueryOptions['limits']>;
 };
@@ -51,7 +51,7 @@ export async function startQuery(
     limits: {
       maxRows: 1000,
       maxWindowMs: 0,
-      maxGroups: 100_000,
+      maxGroups: 1000,
       maxAnswerBytes: 256 * 1024 * 1024,
       maxConcurrent: 100,
       maxWaiting: 100,

@@ -14,29 +14,49 @@ export interface ReadTestShard {
   readonly database: Database;
   readonly connection: DuckDBConnection;
   readonly reader: Reader;
+  /** As after a start: what earlier reads have kept is gone. */
+  forget(): void;
   read<N extends ShardReadName>(name: N, request: ShardReadRequest<N>): Promise<ReadAnswer>;
   remove(): Promise<void>;
 }
 
 export async function openReaders(count: number): Promise<readonly ReadTestShard[]> {
-  return Promise.all(Array.from({ length: count }, openReadShard));
+  return Promise.all(Array.from({ length: count }, () => openReader()));
 }
 
-async function openReadShard(): Promise<ReadTestShard> {
+const MIB = 1024 * 1024;
+
+interface ReaderOptions {
+  readonly memoryLimitBytes?: number;
+  /** Run before with memory enough. */
+  readonly fill?: readonly string[];
+}
+
+export async function openReader(options: ReaderOptions = {}): Promise<ReadTestShard> {
+  const { memoryLimitBytes = 256 * MIB, fill = [] } = options;
   const dataDir = await mkdtemp(join(tmpdir(), 'otelfan-reads-'));
-  const database = await openDatabase({
-    dataDir,
-    memoryLimitBytes: 256 * 1024 * 1024,
-    threads: 1,
-    openTimeoutMs: 1000,
-  });
+  const place = { dataDir, threads: 1, openTimeoutMs: 1000 };
+  if (fill.length > 0) {
+    const roomy = await openDatabase({ ...place, memoryLimitBytes: 512 * MIB });
+    const filling = await roomy.connect();
+    for (const sql of fill) await filling.run(sql);
+    filling.closeSync();
+    await roomy.stop();
+  }
+  const database = await openDatabase({ ...place, memoryLimitBytes });
   const connection = await database.connect();
   const caps = { maxRows: 1_000_000, maxBytes: 1024 ** 3 };
-  const reader = createReader({ database, hash: await createHash(), caps });
+  const hash = await createHash();
+  let reader = createReader({ database, hash, caps });
   return {
     database,
     connection,
-    reader,
+    get reader() {
+      return reader;
+    },
+    forget() {
+      reader = createReader({ database, hash, caps });
+    },
     async read(name, request) {
       const call = parseRead(name, request);
       if (call.kind === 'refused') throw new Error(call.message);

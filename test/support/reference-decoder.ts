@@ -37,7 +37,7 @@ export function decodeByMessages(
   signal: Signal,
   body: Buffer,
 ): Sink {
-  const sink = createSink();
+  const sink = createSink(0);
   for (const { resource, schemaUrl, scopes } of groupsOf(signal, types.request(signal).decode(body))) {
     for (const inScope of scopes) {
       const surroundings: Surroundings = {

@@ -97,7 +97,8 @@ function compareRows(a: RawRow, b: RawRow, order: KeyOrder): number {
 }
 
 export function isSameKey(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((element, index) => element === b[index]);
+  for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false;
+  return a.length === b.length;
 }
 
 export interface MergeRowsOptions {

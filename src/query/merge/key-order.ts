@@ -5,9 +5,9 @@ export type KeyOrder = readonly Direction[];
 
 /** Compares two keys element by element; negative when `a` comes first. Both have as many elements as the order. */
 export function compareKeys(a: readonly string[], b: readonly string[], order: KeyOrder): number {
-  for (const [index, direction] of order.entries()) {
+  for (let index = 0; index < order.length; index++) {
     const compared = compareUtf8(a[index] as string, b[index] as string);
-    if (compared !== 0) return direction === 'ascending' ? compared : -compared;
+    if (compared !== 0) return order[index] === 'ascending' ? compared : -compared;
   }
   return 0;
 }
@@ -31,6 +31,7 @@ export function createKeyCheck(order: KeyOrder): (key: readonly unknown[]) => st
  * the surrogates of 😀 (U+1F600) come before U+FFEE.
  */
 export function compareUtf8(a: string, b: string): number {
+  if (a === b) return 0;
   const shared = Math.min(a.length, b.length);
   for (let index = 0; index < shared; index++) {
     const difference = rank(a.charCodeAt(index)) - rank(b.charCodeAt(index));

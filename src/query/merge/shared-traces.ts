@@ -1,4 +1,3 @@
-import { setImmediate as otherWork } from 'node:timers/promises';
 import { z } from 'zod';
 import type { SpanSlots } from '../../shared/read/contract.ts';
 import type { RowLine } from '../../shared/read/ndjson.ts';
@@ -36,23 +35,20 @@ export function slotsOnSeveral(parts: readonly RowPart[]): [number, number][] {
 }
 
 const ORDER: KeyOrder = ['ascending', 'ascending'];
-/** Traces after which others have their turn. */
-const PIECE = 5_000;
 
 /**
- * Out of the answers to `traceIds` by service: how many traces of each service are counted too often when the counts of
- * the shards are added up. A trace that three shards have is counted twice too often.
+ * Out of the answers to `traceIds`: how many traces of each service, or of the one name `''`, are counted too often when
+ * the counts of the shards are added up. A trace that three shards have is counted twice too often.
  */
-export async function repeatsByService(parts: readonly RowPart[]): Promise<ReadonlyMap<string, number>> {
+export function repeatsOf(parts: readonly RowPart[]): ReadonlyMap<string, number> {
   const repeats = new Map<string, number>();
   let heads = parts.flatMap(part => next({ part, rest: rowsOf(part) }));
-  for (let traces = 1; heads.length > 1; traces++) {
+  while (heads.length > 1) {
     const { row: least } = heads.reduce((a, b) => (compareKeys(a.row.key, b.row.key, ORDER) <= 0 ? a : b));
     const same = heads.filter(({ row }) => compareKeys(row.key, least.key, ORDER) === 0);
     const [service = ''] = least.key;
     if (same.length > 1) repeats.set(service, (repeats.get(service) ?? 0) + same.length - 1);
     heads = heads.flatMap(head => (same.includes(head) ? next(head) : head));
-    if (traces % PIECE === 0) await otherWork();
   }
   return repeats;
 }

@@ -25,6 +25,8 @@ export interface ReadQuery {
 export interface ReadContext {
   readonly nowNs: bigint;
   readonly maxRows: number;
+  /** Groups of one shard that an aggregate may look at. */
+  readonly maxGroups: number;
 }
 
 /** The error names the parameter, its value and what is accepted; it becomes a 400. */
@@ -33,7 +35,7 @@ interface BadQuery {
   readonly error: string;
 }
 
-export type Plan = RowPlan | StatePlan;
+type Plan = RowPlan | StatePlan;
 
 /** Rows of all shards, merged in order and passed on as the shards rendered them. */
 export interface RowPlan<N extends ShardReadName = ShardReadName> {

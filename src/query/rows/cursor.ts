@@ -14,7 +14,7 @@ export interface Cursor {
   readonly shards: ReadonlyMap<string, CursorShard>;
 }
 
-export interface CursorShard {
+interface CursorShard {
   /** The commit that every page is read at. */
   readonly asOf: string;
   /** How many of the shard's rows with the last key the pages so far have used up. */

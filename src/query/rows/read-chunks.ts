@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { cutOffReason } from '../call-failure.ts';
 
-export type Chunk =
+type Chunk =
   | { readonly kind: 'bytes'; readonly bytes: Buffer }
   | { readonly kind: 'end' }
   | { readonly kind: 'broken'; readonly reason: string };

@@ -23,7 +23,7 @@ export interface RowsOptions {
 }
 
 /** Rows of all shards as JSON text, and what became of the shards. */
-export interface RowsResult {
+interface RowsResult {
   /** The text before the rows, the rows, and what says how many there were; without braces. */
   readonly members: Buffer;
   readonly rowCount: number;
@@ -190,7 +190,9 @@ function slotOf(source: ShardRows): Slot<unknown> {
       return { ...slot, ...end, value: source.asOf() };
     case 'gone':
       return { ...slot, kind: 'failed', reason: end.reason };
-    default:
+    case 'failed':
+    case 'refused':
+    case 'abandoned':
       return { ...slot, ...end };
   }
 }

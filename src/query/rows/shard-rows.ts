@@ -70,8 +70,9 @@ const LET_GO_MS = STALL_MS / 3;
 export function createShardRows(options: ShardRowsOptions): ShardRows {
   const { shardId, order, start, canResume, timeoutMs, spentMs = 0, letGoMs = LET_GO_MS } = options;
   const calls = new AbortController();
-  const ended = Promise.withResolvers<void>();
   let end: SourceEnd | undefined;
+  /** Ends the waiting of the read in hand. */
+  let wake = () => {};
   let stream: OpenRows | undefined;
   let asOf = start.asOf;
   let position = start.after;
@@ -90,7 +91,7 @@ export function createShardRows(options: ShardRowsOptions): ShardRows {
     else calls.abort();
     stream = undefined;
     options.onEnd(how);
-    ended.resolve();
+    wake();
   }
   const fail = (reason: string) => endWith({ kind: 'failed', reason });
 
@@ -158,7 +159,10 @@ export function createShardRows(options: ShardRowsOptions): ShardRows {
       clearTimeout(idle);
       const startMs = performance.now();
       const late = setTimeout(runOut, Math.max(0, timeoutMs - spentMs - waitedMs));
-      await Promise.race([stream === undefined ? open() : readOn(stream), ended.promise]);
+      await new Promise<void>((resolve, reject) => {
+        wake = resolve;
+        (stream === undefined ? open() : readOn(stream)).then(resolve, reject);
+      });
       clearTimeout(late);
       waitedMs += performance.now() - startMs;
       if (canResume && end === undefined) idle = setTimeout(letGo, letGoMs).unref();

@@ -1,13 +1,13 @@
 import type { OtlpTypes } from '../../shared/otlp/messages.ts';
 import type { Signal } from '../../shared/otlp/signal.ts';
 import type { Hash } from '../../shared/topology/hash.ts';
+import { Arena } from '../store/arena.ts';
 import type { Records } from '../store/tables.ts';
 import { addWords } from '../words.ts';
 import { type RecordVisitor, visitRecords } from './envelope.ts';
 import { decodeLog } from './logs.ts';
 import { decodeMetric } from './metrics.ts';
 import type { Metric, OtlpLogRecord, Span } from './otlp.ts';
-import { PlainAttributes } from './plain-attributes.ts';
 import { PlainLogReader } from './plain-log.ts';
 import { PlainSpanReader } from './plain-span.ts';
 import { pointTies } from './point-ties.ts';
@@ -26,7 +26,7 @@ export function createDecoder({ types, hash }: { types: OtlpTypes; hash: Hash })
   const surroundings = createSurroundingsCache({ types, hash });
   const visitors = createVisitors({ types, hash });
   return (signal, body) => {
-    const sink = createSink();
+    const sink = createSink(signal === 'traces' ? body.length : 0);
     try {
       visitRecords(body, surroundings, visitors[signal](body, sink));
     } catch (error) {
@@ -36,23 +36,24 @@ export function createDecoder({ types, hash }: { types: OtlpTypes; hash: Hash })
   };
 }
 
+/** The attributes of one log record, usually. */
+const LOG_TEXT_BYTES = 16 * 1024;
+
 type Visitors = { readonly [S in Signal]: (request: Buffer, sink: Sink) => RecordVisitor };
 
 function createVisitors({ types, hash }: { types: OtlpTypes; hash: Hash }): Visitors {
-  const attributes = new PlainAttributes();
   const message = <Message>(type: string, bytes: Buffer) =>
     types.message(type).decode(bytes) as unknown as Message;
   return {
     traces(request, sink) {
-      const plain = new PlainSpanReader(request, { attributes, types, hash });
+      const plain = new PlainSpanReader(request, { spans: sink.records.spans, types, hash });
       return (start, end, surroundings) => {
-        const record = plain.read(start, end, surroundings);
-        if (record !== undefined) sink.records.spans.push(record);
-        else decodeSpan(message<Span>('Span', request.subarray(start, end)), surroundings, { sink, hash });
+        if (plain.read(start, end, surroundings)) return;
+        decodeSpan(message<Span>('Span', request.subarray(start, end)), surroundings, { sink, hash });
       };
     },
     logs(request, sink) {
-      const plain = new PlainLogReader(request, attributes);
+      const plain = new PlainLogReader(request, new Arena(LOG_TEXT_BYTES));
       return (start, end, surroundings) => {
         const bytes = request.subarray(start, end);
         const tie = hash.hash64(bytes, surroundings.hash);

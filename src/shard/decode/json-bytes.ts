@@ -1,85 +1,89 @@
 import { isUtf8 } from 'node:buffer';
 import { MalformedProtobufError } from '../../shared/otlp/wire-reader.ts';
+import type { Arena } from '../store/arena.ts';
 
-const INITIAL_BYTES = 16 * 1024;
-/** A larger buffer is not kept for the next text. */
-const KEPT_BYTES = 1024 * 1024;
 /** `\u00xx`: what one byte can become at most. */
 const LONGEST_ESCAPE = 6;
 
 /** Of 32 bits. */
 const MOST_DIGITS = 10;
 
+const COMMA = 0x2c;
+const COLON = 0x3a;
 const ZERO = 0x30;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
+/** What is not written as it is: 1 for what is escaped, 2 for the bytes of what is beyond ASCII. */
+const SPECIAL = Uint8Array.from({ length: 256 }, (_, byte) => {
+  if (byte >= 0x80) return 2;
+  return byte < 0x20 || byte === QUOTE || byte === BACKSLASH ? 1 : 0;
+});
+
 /**
- * Writes a JSON text from pieces of a protobuf request, byte by byte: the strings of attributes never become strings
- * of JavaScript one by one, which costs more than everything else that is done to them.
+ * Writes JSON from pieces of a protobuf request into an arena, byte by byte: the strings of attributes never become
+ * strings of JavaScript, which costs more than everything else that is done to them.
  */
 export class JsonBytes {
-  #bytes = Buffer.allocUnsafeSlow(INITIAL_BYTES);
-  #at = 0;
-  #isAscii = true;
+  readonly arena: Arena;
 
-  get sizeBytes(): number {
-    return this.#at;
-  }
-
-  reset(): void {
-    if (this.#bytes.length > KEPT_BYTES) this.#bytes = Buffer.allocUnsafeSlow(INITIAL_BYTES);
-    this.#at = 0;
-    this.#isAscii = true;
-  }
-
-  /** What was written since the last reset. */
-  text(): string {
-    return this.#isAscii
-      ? this.#bytes.toString('latin1', 0, this.#at)
-      : this.#bytes.toString('utf8', 0, this.#at);
+  constructor(arena: Arena) {
+    this.arena = arena;
   }
 
   /** One ASCII character. */
   byte(code: number): void {
-    this.#reserve(1);
-    this.#bytes[this.#at++] = code;
+    const { arena } = this;
+    arena.reserve(1);
+    arena.bytes[arena.sizeBytes++] = code;
   }
 
   /** ASCII characters. */
   ascii(text: string): void {
-    this.#reserve(text.length);
-    for (let index = 0; index < text.length; index++) this.#bytes[this.#at++] = text.charCodeAt(index);
+    const { arena } = this;
+    arena.reserve(text.length);
+    const { bytes } = arena;
+    for (let index = 0; index < text.length; index++) bytes[arena.sizeBytes++] = text.charCodeAt(index);
+  }
+
+  /** The name of a member and the colon, after a comma unless it is the first. */
+  name(source: Buffer, start: number, end: number, isFirst: boolean): void {
+    if (!isFirst) this.byte(COMMA);
+    this.string(source, start, end);
+    this.byte(COLON);
   }
 
   /** The UTF-8 string in `[start, end)` of the source, quoted and escaped as `JSON.stringify` does. */
-  string(source: Uint8Array, start: number, end: number): void {
-    this.#reserve(LONGEST_ESCAPE * (end - start) + 2);
-    const bytes = this.#bytes;
-    let at = this.#at;
-    let isAscii = true;
+  string(source: Buffer, start: number, end: number): void {
+    const { arena } = this;
+    arena.reserve(LONGEST_ESCAPE * (end - start) + 2);
+    const { bytes } = arena;
+    let at = arena.sizeBytes;
+    let special = 0;
     bytes[at++] = QUOTE;
     for (let index = start; index < end; index++) {
       const byte = source[index] as number;
-      if (byte < 0x20 || byte === QUOTE || byte === BACKSLASH) {
+      const kind = SPECIAL[byte] as number;
+      if (kind === 1) {
         at = writeEscaped(bytes, at, byte);
         continue;
       }
-      if (byte >= 0x80) isAscii = false;
+      special |= kind;
       bytes[at++] = byte;
     }
     bytes[at++] = QUOTE;
-    this.#at = at;
-    if (isAscii) return;
-    if (!isUtf8(source.subarray(start, end))) throw new MalformedProtobufError('string is not UTF-8', start);
-    this.#isAscii = false;
+    arena.sizeBytes = at;
+    if (special !== 0 && !isUtf8(source.subarray(start, end))) {
+      throw new MalformedProtobufError('string is not UTF-8', start);
+    }
   }
 
   /** An integer of at most 32 bits, unsigned. */
   integer(value: number): void {
-    this.#reserve(MOST_DIGITS);
-    const bytes = this.#bytes;
-    let end = this.#at + 1;
+    const { arena } = this;
+    arena.reserve(MOST_DIGITS);
+    const { bytes } = arena;
+    let end = arena.sizeBytes + 1;
     for (let rest = value; rest >= 10; rest = Math.floor(rest / 10)) end++;
     let at = end;
     let rest = value;
@@ -88,14 +92,7 @@ export class JsonBytes {
       bytes[--at] = ZERO + rest - 10 * tens;
       rest = tens;
     } while (rest > 0);
-    this.#at = end;
-  }
-
-  #reserve(sizeBytes: number): void {
-    if (this.#bytes.length - this.#at >= sizeBytes) return;
-    const larger = Buffer.allocUnsafeSlow(2 * this.#bytes.length + sizeBytes);
-    this.#bytes.copy(larger, 0, 0, this.#at);
-    this.#bytes = larger;
+    arena.sizeBytes = end;
   }
 }
 

@@ -1,5 +1,5 @@
 import { doubleText } from './any-value.ts';
-import { JsonBytes } from './json-bytes.ts';
+import type { JsonBytes } from './json-bytes.ts';
 import { contentStart, isSameBytes } from './wire-values.ts';
 
 /** Tags of `KeyValue` and of the members of `AnyValue`: field number times eight, plus the wire type. */
@@ -13,11 +13,11 @@ const ARRAY = 0x2a;
 const KVLIST = 0x32;
 const BYTES = 0x3a;
 
-const COMMA = 0x2c;
-const COLON = 0x3a;
 const OPEN = 0x7b;
 const CLOSE = 0x7d;
 const QUOTE = 0x22;
+const ZERO = 0x30;
+const NINE = 0x39;
 
 const DOUBLE_BYTES = 8;
 const LONGEST_VARINT = 10;
@@ -30,47 +30,43 @@ const MOST_ATTRIBUTES = 128;
 export class PlainAttributes {
   /** Start and end, in turn, of the attributes that the JSON does not tell all of. */
   readonly beyond: number[] = [];
-  readonly #json = new JsonBytes();
+  readonly #json: JsonBytes;
   /** Of each key where it begins and a weak hash of it. */
   readonly #keys = new Int32Array(2 * MOST_ATTRIBUTES);
   #count = 0;
+  #isFirst = true;
+  #keyStart = 0;
+  #keyEnd = 0;
+  #valueStart = 0;
+
+  constructor(json: JsonBytes) {
+    this.#json = json;
+  }
 
   begin(): void {
     this.beyond.length = 0;
     this.#count = 0;
-    this.#json.reset();
+    this.#isFirst = true;
     this.#json.byte(OPEN);
   }
 
-  /** The JSON of all attributes since `begin`. */
-  finish(): string {
-    if (this.#json.sizeBytes === 1) return '{}';
+  /** Ends the JSON of all attributes since `begin`. */
+  finish(): void {
     this.#json.byte(CLOSE);
-    return this.#json.text();
   }
 
   /** Adds the `KeyValue` in `[start, end)`; false when it is not plain, and all are to be decoded otherwise. */
   add(request: Buffer, start: number, end: number): boolean {
-    const keyStart = start + 2;
-    const keyEnd = keyStart + (request[start + 1] as number);
-    // Lengths of one byte; a longer one leads to a tag that is not there.
-    const isKeyPlain = keyEnd > keyStart && keyEnd - keyStart < 0x80 && keyEnd + 2 <= end;
-    if (request[start] !== KEY || !isKeyPlain) return false;
-    if (request[keyEnd] !== VALUE || startsWithGenAi(request, keyStart)) return false;
-    const valueStart = contentStart(request, keyEnd + 1, end);
-    if (valueStart < 0 || this.#count === MOST_ATTRIBUTES) return false;
-
-    if (!this.#isNewKey(request, keyStart, keyEnd)) return false;
+    if (!this.#read(request, start, end)) return false;
     const json = this.#json;
+    const valueStart = this.#valueStart;
     // An empty value has no tag.
     const tag = valueStart === end ? BYTES : (request[valueStart] as number);
     if (tag === ARRAY || tag === KVLIST || tag === BYTES) {
       this.beyond.push(start, end);
       return valueStart === end || contentStart(request, valueStart + 1, end) >= 0;
     }
-    if (json.sizeBytes > 1) json.byte(COMMA);
-    json.string(request, keyStart, keyEnd);
-    json.byte(COLON);
+    this.#writeName(request);
     switch (tag) {
       case STRING: {
         const contentAt = contentStart(request, valueStart + 1, end);
@@ -91,6 +87,38 @@ export class PlainAttributes {
       default:
         return false;
     }
+  }
+
+  /** The same where all values are to be strings, and keys that an object would put in another order are not plain. */
+  addText(request: Buffer, start: number, end: number): boolean {
+    if (!this.#read(request, start, end)) return false;
+    const first = request[this.#keyStart] as number;
+    const valueStart = this.#valueStart;
+    const contentAt = request[valueStart] === STRING ? contentStart(request, valueStart + 1, end) : -1;
+    if (contentAt < 0 || (first >= ZERO && first <= NINE)) return false;
+    this.#writeName(request);
+    this.#json.string(request, contentAt, end);
+    return true;
+  }
+
+  /** Finds the key and the value, which ends where the attribute does; false when they are not plain. */
+  #read(request: Buffer, start: number, end: number): boolean {
+    const keyStart = start + 2;
+    const keyEnd = keyStart + (request[start + 1] as number);
+    // Lengths of one byte; a longer one leads to a tag that is not there.
+    const isKeyPlain = keyEnd > keyStart && keyEnd - keyStart < 0x80 && keyEnd + 2 <= end;
+    if (request[start] !== KEY || !isKeyPlain) return false;
+    if (request[keyEnd] !== VALUE || startsWithGenAi(request, keyStart)) return false;
+    this.#keyStart = keyStart;
+    this.#keyEnd = keyEnd;
+    this.#valueStart = contentStart(request, keyEnd + 1, end);
+    if (this.#valueStart < 0 || this.#count === MOST_ATTRIBUTES) return false;
+    return this.#isNewKey(request, keyStart, keyEnd);
+  }
+
+  #writeName(request: Buffer): void {
+    this.#json.name(request, this.#keyStart, this.#keyEnd, this.#isFirst);
+    this.#isFirst = false;
   }
 
   #isNewKey(request: Buffer, start: number, end: number): boolean {

@@ -1,8 +1,10 @@
 import { WireReader } from '../../shared/otlp/wire-reader.ts';
+import type { Arena } from '../store/arena.ts';
 import type { LogRecord } from '../store/tables.ts';
 import { joinMembers } from './join-members.ts';
+import { JsonBytes } from './json-bytes.ts';
 import { MAX_BODY_BYTES, severityOf } from './logs.ts';
-import type { PlainAttributes } from './plain-attributes.ts';
+import { PlainAttributes } from './plain-attributes.ts';
 import type { Surroundings } from './surroundings.ts';
 import { contentStart, readString, readVarint32 } from './wire-values.ts';
 
@@ -33,13 +35,16 @@ export class PlainLogReader {
   readonly #request: Buffer;
   readonly #view: DataView;
   readonly #reader: WireReader;
+  /** Where the JSON of each record's attributes is written, one after the other in the same place. */
+  readonly #texts: Arena;
   readonly #attributes: PlainAttributes;
 
-  constructor(request: Buffer, attributes: PlainAttributes) {
+  constructor(request: Buffer, texts: Arena) {
     this.#request = request;
     this.#view = new DataView(request.buffer, request.byteOffset, request.byteLength);
     this.#reader = new WireReader(request);
-    this.#attributes = attributes;
+    this.#texts = texts;
+    this.#attributes = new PlainAttributes(new JsonBytes(texts));
   }
 
   /** The `LogRecord` in `[start, end)`; `undefined` when it is not plain. Throws on bytes that are no protobuf. */
@@ -57,6 +62,7 @@ export class PlainLogReader {
     let traceIdAt = -1;
     let spanIdAt = -1;
     let eventName = '';
+    this.#texts.sizeBytes = 0;
     attributes.begin();
 
     for (let at = start; at < end; at = reader.fieldEnd) {
@@ -110,6 +116,7 @@ export class PlainLogReader {
     const spanId = spanIdAt < 0 ? 0n : view.getBigUint64(spanIdAt);
     const isIdZero = (traceIdAt >= 0 && traceId === 0n) || (spanIdAt >= 0 && spanId === 0n);
     if (body === undefined || isIdZero || attributes.beyond.length > 0) return undefined;
+    attributes.finish();
     const severity = severityOf(severityNumber);
     const isTimeBorrowed = timeNs === 0n && observedNs !== 0n;
     return {
@@ -122,7 +129,7 @@ export class PlainLogReader {
       body,
       bodySha256: null,
       service,
-      attributes: attributes.finish(),
+      attributes: this.#texts.text(0, this.#texts.sizeBytes),
       otlp: joinMembers([
         severityNumber === 0 ? '' : `"severityNumber":${severityNumber}`,
         flags === 0 ? '' : `"flags":${flags}`,

@@ -1,240 +1,188 @@
 import type { OtlpTypes } from '../../shared/otlp/messages.ts';
-import { WireReader } from '../../shared/otlp/wire-reader.ts';
 import { type Hash, SLOT_COUNT } from '../../shared/topology/hash.ts';
-import type { SpanRecord } from '../store/tables.ts';
+import { NO_TEXT, SPAN_WORDS, type SpanList } from '../store/span-list.ts';
+import { KINDS, STATUSES } from '../store/tables.ts';
 import { joinMembers } from './join-members.ts';
+import { JsonBytes } from './json-bytes.ts';
 import type { OtlpMessage, SpanEvent } from './otlp.ts';
 import { otlpJson } from './otlp-json.ts';
-import type { PlainAttributes } from './plain-attributes.ts';
+import { PlainAttributes } from './plain-attributes.ts';
+import { PlainEvents } from './plain-events.ts';
+import { SpanFields, TRACE_ID_BYTES } from './span-fields.ts';
 import { eventsColumn, eventsRest, SPAN_KINDS, SPAN_STATUSES } from './spans.ts';
 import type { Surroundings } from './surroundings.ts';
-import { isSameBytes, readString, readVarint32 } from './wire-values.ts';
+import { isSameBytes } from './wire-values.ts';
 
-/** Tags of `Span`: field number times eight, plus the wire type. */
-const TRACE_ID = 0x0a;
-const SPAN_ID = 0x12;
-const TRACE_STATE = 0x1a;
-const PARENT_SPAN_ID = 0x22;
-const NAME = 0x2a;
-const KIND = 0x30;
-const START_TIME = 0x39;
-const END_TIME = 0x41;
-const ATTRIBUTE = 0x4a;
-const DROPPED_ATTRIBUTES = 0x50;
-const EVENT = 0x5a;
-const DROPPED_EVENTS = 0x60;
-const LINK = 0x6a;
-const DROPPED_LINKS = 0x70;
-const STATUS = 0x7a;
-const FLAGS = 0x85;
-/** Tags of `Status`. */
-const STATUS_MESSAGE = 0x12;
-const STATUS_CODE = 0x18;
-
-const TRACE_ID_BYTES = 16;
-const SPAN_ID_BYTES = 8;
-const LONGEST_NS = 2n ** 63n - 1n;
-
-interface Trace {
-  readonly id: bigint;
-  readonly key: bigint;
-  readonly slot: number;
-}
+const W = SPAN_WORDS;
+/** Numbers in storage order of what {@link SPAN_STATUSES} and {@link SPAN_KINDS} have for 0 to 5, the largest they know. */
+const STATUS_NUMBERS = [0, 1, 2].map(code => STATUSES.indexOf(SPAN_STATUSES[code] ?? 'unset'));
+const KIND_NUMBERS = [0, 1, 2, 3, 4, 5].map(kind => KINDS.indexOf(SPAN_KINDS[kind] ?? 'internal'));
+const TWO_TO_31 = 2 ** 31;
 
 export interface PlainSpanDeps {
-  readonly attributes: PlainAttributes;
+  readonly spans: SpanList;
   readonly types: OtlpTypes;
   readonly hash: Hash;
 }
 
 /**
- * Reads the spans of one request, straight off the wire, as far as they are as nearly all are. The others, LLM calls
- * and those without ids among them, are decoded to messages first; what is read is the same either way.
+ * Reads the spans of one request, straight off the wire into a list, as far as they are as nearly all are. The others,
+ * LLM calls and those without ids among them, are decoded to messages first; what is read is the same either way.
  */
 export class PlainSpanReader {
   readonly #request: Buffer;
   readonly #view: DataView;
-  readonly #reader: WireReader;
+  readonly #fields: SpanFields;
   readonly #deps: PlainSpanDeps;
-  /** Of the span before, with which a span often shares it. */
-  #trace: Trace = { id: 0n, key: 0n, slot: 0 };
-  #traceAt = -1;
-
-  // The parts of the span that is being read; 0 and -1 for what it does not have.
-  #traceIdAt = -1;
-  #spanIdAt = -1;
-  #parentIdAt = -1;
-  #statusCode = 0;
-  #statusMessage = '';
-  readonly #events: number[] = [];
-  readonly #links: number[] = [];
+  readonly #json: JsonBytes;
+  readonly #attributes: PlainAttributes;
+  readonly #events: PlainEvents;
+  /** Hash of the trace id of the span before, which is there; a span often shares it. */
+  #traceKey = 0n;
+  #traceKeyAt = -1;
 
   constructor(request: Buffer, deps: PlainSpanDeps) {
     this.#request = request;
     this.#view = new DataView(request.buffer, request.byteOffset, request.byteLength);
-    this.#reader = new WireReader(request);
+    this.#fields = new SpanFields(request);
     this.#deps = deps;
+    this.#json = new JsonBytes(deps.spans.texts);
+    this.#attributes = new PlainAttributes(this.#json);
+    this.#events = new PlainEvents(this.#json);
   }
 
-  /** The `Span` in `[start, end)`; `undefined` when it is not plain. Throws on bytes that are no protobuf. */
-  read(start: number, end: number, { service, source }: Surroundings): SpanRecord | undefined {
-    const request = this.#request;
-    const reader = this.#reader;
-    const { attributes } = this.#deps;
-    this.#reset();
-    let operation = '';
-    let kind = 0;
-    let startNs = 0n;
-    let endNs = 0n;
-    let traceState = '';
-    let droppedAttributes = 0;
-    let droppedEvents = 0;
-    let droppedLinks = 0;
-    let flags = 0;
-    attributes.begin();
-
-    for (let at = start; at < end; at = reader.fieldEnd) {
-      reader.read(at, end);
-      const { valueStart, fieldEnd } = reader;
-      switch (reader.field * 8 + reader.wireType) {
-        case ATTRIBUTE:
-          if (!attributes.add(request, valueStart, fieldEnd)) return undefined;
-          break;
-        case TRACE_ID:
-          if (fieldEnd - valueStart !== TRACE_ID_BYTES) return undefined;
-          this.#traceIdAt = valueStart;
-          break;
-        case SPAN_ID:
-          if (fieldEnd - valueStart !== SPAN_ID_BYTES) return undefined;
-          this.#spanIdAt = valueStart;
-          break;
-        case PARENT_SPAN_ID:
-          if (fieldEnd - valueStart !== SPAN_ID_BYTES) return undefined;
-          this.#parentIdAt = valueStart;
-          break;
-        case NAME:
-          operation = readString(request, valueStart, fieldEnd);
-          break;
-        case KIND:
-          kind = readVarint32(request, valueStart) | 0;
-          break;
-        case START_TIME:
-          startNs = this.#view.getBigUint64(valueStart, true);
-          break;
-        case END_TIME:
-          endNs = this.#view.getBigUint64(valueStart, true);
-          break;
-        case FLAGS:
-          flags = this.#view.getUint32(valueStart, true);
-          break;
-        case STATUS:
-          this.#readStatus(valueStart, fieldEnd);
-          break;
-        case EVENT:
-          this.#events.push(valueStart, fieldEnd);
-          break;
-        case LINK:
-          this.#links.push(valueStart, fieldEnd);
-          break;
-        case TRACE_STATE:
-          traceState = readString(request, valueStart, fieldEnd);
-          break;
-        case DROPPED_ATTRIBUTES:
-          droppedAttributes = readVarint32(request, valueStart);
-          break;
-        case DROPPED_EVENTS:
-          droppedEvents = readVarint32(request, valueStart);
-          break;
-        case DROPPED_LINKS:
-          droppedLinks = readVarint32(request, valueStart);
-          break;
-        default:
-      }
+  /** Adds the `Span` in `[start, end)`; false when it is not plain. Throws on bytes that are no protobuf. */
+  read(start: number, end: number, surroundings: Surroundings): boolean {
+    const { spans } = this.#deps;
+    const { texts } = spans;
+    const attributesStart = texts.sizeBytes;
+    const at = spans.next();
+    const { words } = spans;
+    this.#attributes.begin();
+    const isPlain =
+      this.#fields.read(start, end, this.#attributes) &&
+      this.#writeIds(words, at) &&
+      this.#writeTimes(words, at);
+    if (!isPlain) {
+      texts.sizeBytes = attributesStart;
+      return false;
     }
+    this.#attributes.finish();
+    words[at + W.attributes] = attributesStart;
+    words[at + W.attributes + 1] = texts.sizeBytes - attributesStart;
+    this.#writeOperation(words, at);
+    this.#writeEventsAndRest(words, at);
+    words[at + W.llm + 1] = NO_TEXT;
+    this.#writeTraceKey(words, at);
+    words[at + W.status] = STATUS_NUMBERS[this.#fields.statusCode] ?? 0;
+    words[at + W.kind] = KIND_NUMBERS[this.#fields.kind] ?? 0;
+    words[at + W.origin] = spans.origin(surroundings.service, surroundings.source);
+    words[at + W.replaces] = 0;
+    spans.length++;
+    return true;
+  }
 
-    const durationNs = endNs - startNs;
-    if (durationNs > LONGEST_NS || durationNs < -LONGEST_NS - 1n) return undefined;
-    const spanId = this.#spanIdAt < 0 ? 0n : this.#view.getBigUint64(this.#spanIdAt);
-    const parentSpanId = this.#parentIdAt < 0 ? 0n : this.#view.getBigUint64(this.#parentIdAt);
-    const trace = this.#readTrace();
-    const isParentZero = this.#parentIdAt >= 0 && parentSpanId === 0n;
-    if (trace === undefined || spanId === 0n || isParentZero) return undefined;
+  /** False when an id that has to be there is not, or is zero. */
+  #writeIds(words: Int32Array, at: number): boolean {
+    const view = this.#view;
+    const { traceIdAt, spanIdAt, parentIdAt } = this.#fields;
+    if (traceIdAt < 0 || spanIdAt < 0) return false;
+    let traceBits = 0;
+    for (let word = 0; word < 4; word++) {
+      const bits = view.getInt32(traceIdAt + 12 - 4 * word);
+      words[at + W.traceId + word] = bits;
+      traceBits |= bits;
+    }
+    const spanLow = view.getInt32(spanIdAt + 4);
+    const spanHigh = view.getInt32(spanIdAt);
+    const parentLow = parentIdAt < 0 ? 0 : view.getInt32(parentIdAt + 4);
+    const parentHigh = parentIdAt < 0 ? 0 : view.getInt32(parentIdAt);
+    words[at + W.spanId] = spanLow;
+    words[at + W.spanId + 1] = spanHigh;
+    words[at + W.parentSpanId] = parentLow;
+    words[at + W.parentSpanId + 1] = parentHigh;
+    const isParentZero = parentIdAt >= 0 && (parentLow | parentHigh) === 0;
+    return traceBits !== 0 && (spanLow | spanHigh) !== 0 && !isParentZero;
+  }
 
-    const events = this.#messages<SpanEvent>('SpanEvent', this.#events);
-    const rest = joinMembers([
+  /** False when the duration does not fit into 64 bits. */
+  #writeTimes(words: Int32Array, at: number): boolean {
+    const view = this.#view;
+    const { startTimeAt, endTimeAt } = this.#fields;
+    const startLow = startTimeAt < 0 ? 0 : view.getUint32(startTimeAt, true);
+    const startHigh = startTimeAt < 0 ? 0 : view.getUint32(startTimeAt + 4, true);
+    const endLow = endTimeAt < 0 ? 0 : view.getUint32(endTimeAt, true);
+    const endHigh = endTimeAt < 0 ? 0 : view.getUint32(endTimeAt + 4, true);
+    const durationHigh = endHigh - startHigh - (endLow < startLow ? 1 : 0);
+    words[at + W.startNs] = startLow;
+    words[at + W.startNs + 1] = startHigh;
+    words[at + W.durationNs] = endLow - startLow;
+    words[at + W.durationNs + 1] = durationHigh;
+    return durationHigh >= -TWO_TO_31 && durationHigh < TWO_TO_31;
+  }
+
+  #writeOperation(words: Int32Array, at: number): void {
+    const { texts } = this.#deps.spans;
+    const { nameStart, nameEnd } = this.#fields;
+    words[at + W.operation] = texts.sizeBytes;
+    words[at + W.operation + 1] = nameEnd - nameStart;
+    texts.addRange(this.#request, nameStart, nameEnd);
+  }
+
+  #writeEventsAndRest(words: Int32Array, at: number): void {
+    const { texts } = this.#deps.spans;
+    const { events } = this.#fields;
+    const start = texts.sizeBytes;
+    words[at + W.events] = start;
+    let decoded: readonly SpanEvent[] = [];
+    if (events.length > 0 && !this.#events.write(this.#request, events)) {
+      texts.sizeBytes = start;
+      decoded = this.#messages<SpanEvent>('SpanEvent', events);
+      texts.addText(eventsColumn(decoded) ?? '');
+    }
+    words[at + W.events + 1] = events.length === 0 ? NO_TEXT : texts.sizeBytes - start;
+    const restStart = texts.sizeBytes;
+    words[at + W.otlp] = restStart;
+    this.#writeRest(eventsRest(decoded));
+    words[at + W.otlp + 1] = texts.sizeBytes === restStart ? NO_TEXT : texts.sizeBytes - restStart;
+  }
+
+  /** Writes what the columns do not tell, if there is anything: for most spans nothing but their flags. */
+  #writeRest(events: string): void {
+    const { flags, traceState, droppedAttributes, droppedEvents, droppedLinks, links, kind } = this.#fields;
+    const { beyond } = this.#attributes;
+    const others = joinMembers([
       traceState === '' ? '' : `"traceState":${JSON.stringify(traceState)}`,
       droppedAttributes === 0 ? '' : `"droppedAttributesCount":${droppedAttributes}`,
       droppedEvents === 0 ? '' : `"droppedEventsCount":${droppedEvents}`,
-      this.#list('links', 'SpanLink', this.#links),
+      this.#list('links', 'SpanLink', links),
       droppedLinks === 0 ? '' : `"droppedLinksCount":${droppedLinks}`,
       flags === 0 ? '' : `"flags":${flags}`,
       SPAN_KINDS[kind] === undefined ? `"kind":${kind}` : '',
-      this.#list('attributes', 'KeyValue', attributes.beyond),
-      eventsRest(events),
+      this.#list('attributes', 'KeyValue', beyond),
+      events,
       this.#statusRest(),
     ]);
-    return {
-      traceId: trace.id,
-      slot: trace.slot,
-      traceKey: trace.key,
-      spanId,
-      parentSpanId,
-      service,
-      operation,
-      startNs,
-      durationNs,
-      status: SPAN_STATUSES[this.#statusCode] ?? 'unset',
-      kind: SPAN_KINDS[kind] ?? 'internal',
-      attributes: attributes.finish(),
-      events: eventsColumn(events),
-      llm: null,
-      otlp: rest,
-      source,
-      replaces: false,
-    };
+    if (others !== null) this.#deps.spans.texts.addText(others);
   }
 
-  #reset(): void {
-    this.#traceIdAt = -1;
-    this.#spanIdAt = -1;
-    this.#parentIdAt = -1;
-    this.#statusCode = 0;
-    this.#statusMessage = '';
-    this.#events.length = 0;
-    this.#links.length = 0;
-  }
-
-  #readTrace(): Trace | undefined {
-    const at = this.#traceIdAt;
-    if (at < 0) return undefined;
+  #writeTraceKey(words: Int32Array, at: number): void {
+    const { traceIdAt } = this.#fields;
     const request = this.#request;
-    if (this.#traceAt < 0 || !isSameBytes(request, this.#traceAt, at, TRACE_ID_BYTES)) {
-      const key = this.#deps.hash.hash64(request.subarray(at, at + TRACE_ID_BYTES));
-      const id = (this.#view.getBigUint64(at) << 64n) | this.#view.getBigUint64(at + 8);
-      this.#trace = { id, key, slot: Number(key & BigInt(SLOT_COUNT - 1)) };
-      this.#traceAt = at;
+    if (this.#traceKeyAt < 0 || !isSameBytes(request, this.#traceKeyAt, traceIdAt, TRACE_ID_BYTES)) {
+      this.#traceKey = this.#deps.hash.hash64(request.subarray(traceIdAt, traceIdAt + TRACE_ID_BYTES));
+      this.#traceKeyAt = traceIdAt;
     }
-    return this.#trace.id === 0n ? undefined : this.#trace;
-  }
-
-  #readStatus(start: number, end: number): void {
-    const reader = this.#reader;
-    const { fieldEnd } = reader;
-    for (let at = start; at < end; at = reader.fieldEnd) {
-      reader.read(at, end);
-      const tag = reader.field * 8 + reader.wireType;
-      if (tag === STATUS_CODE) this.#statusCode = readVarint32(this.#request, reader.valueStart) | 0;
-      else if (tag === STATUS_MESSAGE)
-        this.#statusMessage = readString(this.#request, reader.valueStart, reader.fieldEnd);
-    }
-    // The span goes on behind its status.
-    reader.fieldEnd = fieldEnd;
+    const low = Number(BigInt.asIntN(32, this.#traceKey));
+    words[at + W.traceKey] = low;
+    words[at + W.traceKey + 1] = Number(BigInt.asIntN(32, this.#traceKey >> 32n));
+    words[at + W.slot] = low & (SLOT_COUNT - 1);
   }
 
   #statusRest(): string {
-    const code = this.#statusCode;
-    if (this.#statusMessage === '' && code >= 0 && code <= 2) return '';
-    const message = this.#statusMessage === '' ? '' : `"message":${JSON.stringify(this.#statusMessage)}`;
+    const { statusCode: code, statusMessage } = this.#fields;
+    if (statusMessage === '' && code >= 0 && code <= 2) return '';
+    const message = statusMessage === '' ? '' : `"message":${JSON.stringify(statusMessage)}`;
     return `"status":${joinMembers([message, code === 0 ? '' : `"code":${code}`]) ?? '{}'}`;
   }
 

@@ -8,8 +8,14 @@ const SHORT_STRING = 64;
 export function readString(request: Buffer, start: number, end: number): string {
   if (start === end) return '';
   if (isShortAscii(request, start, end)) return request.toString('latin1', start, end);
-  if (!isUtf8(request.subarray(start, end))) throw new MalformedProtobufError('string is not UTF-8', start);
+  checkUtf8(request, start, end);
   return request.toString('utf8', start, end);
+}
+
+/** Throws {@link MalformedProtobufError} when what is in `[start, end)` is no string. */
+export function checkUtf8(request: Buffer, start: number, end: number): void {
+  if (isShortAscii(request, start, end) || isUtf8(request.subarray(start, end))) return;
+  throw new MalformedProtobufError('string is not UTF-8', start);
 }
 
 function isShortAscii(request: Buffer, start: number, end: number): boolean {

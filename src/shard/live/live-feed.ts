@@ -44,7 +44,7 @@ export function createLiveFeed(options: LiveFeedOptions): LiveFeed {
   return {
     publish(slices) {
       if (responses.size === 0) return;
-      channels.spans.publish(slices.flatMap(({ spans }) => spans));
+      channels.spans.publish(slices.flatMap(({ spans }) => [...spans]));
       channels.logs.publish(slices.flatMap(({ logs }) => logs));
     },
     subscribe({ kind, filter, response }) {

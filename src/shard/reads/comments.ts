@@ -1,32 +1,38 @@
 import type { ParsedShardRead } from '../../shared/read/contract.ts';
 import { nanosKey, rowLine } from '../../shared/read/ndjson.ts';
 import { commentRowJson } from '../rows/comment-row.ts';
-import { linesOf, query } from './query.ts';
+import { linesOf } from './query.ts';
 import type { ReadContext } from './read.ts';
-import { allOf, createParameters, when } from './where.ts';
+import { type KeySearch, keyPages, placesIn, type RowOrder } from './row-keys.ts';
+import { when } from './where.ts';
+import { firstRows, type Selection } from './wide-rows.ts';
+
+const OLDEST_FIRST: RowOrder = {
+  table: 'comments',
+  columns: [
+    ['created_ns', 'UBIGINT'],
+    ['id', 'VARCHAR'],
+    ['row_id', 'BIGINT'],
+  ],
+  direction: 'ASC',
+};
+const NEWEST_FIRST: RowOrder = { ...OLDEST_FIRST, direction: 'DESC' };
+
+const COMMENTS: Selection = {
+  table: 'comments',
+  columns: ['id', 'trace_id', 'span_id', 'author', 'body', 'created_ns'],
+  texts: ['author', 'body'],
+  time: 'created_ns',
+};
 
 /** Comments on some traces or on all, in the order of their times. */
 export async function readComments(
-  { connection, asOf, mostRows }: ReadContext,
+  context: ReadContext,
   request: ParsedShardRead<'comments'>,
 ): Promise<Iterable<string>> {
-  const parameters = createParameters();
-  const [direction, isBehind] = request.newestFirst ? ['DESC', '<='] : ['ASC', '>='];
-  const conditions = allOf([
-    `commit_no <= ${asOf}`,
-    when(request.traceIds, ids => `trace_id IN ${parameters.texts(ids)}`),
-    when(
-      request.startAt,
-      ([createdNs, id]) =>
-        `(created_ns, id) ${isBehind} (${parameters.unsigned(createdNs)}, ${parameters.text(id)})`,
-    ),
-  ]);
-  const result = await query(
-    connection,
-    `SELECT id, trace_id, span_id, author, body, created_ns FROM store.comments WHERE ${conditions}
-     ORDER BY created_ns ${direction}, id ${direction} LIMIT ${Math.min(request.limit, mostRows)}`,
-    parameters,
-  );
+  const limit = Math.min(request.limit, context.mostRows);
+  const pages = placesIn(keyPages(context.connection, search(context, request, limit)));
+  const result = await firstRows(context, COMMENTS, { pages, limit });
   return linesOf(result, row => {
     const [id, traceId, spanId, author, body, createdNs] = row as Columns;
     const comment = { id, traceId, spanId, author, body, createdNs };
@@ -35,3 +41,24 @@ export async function readComments(
 }
 
 type Columns = [string, string, string | null, string, string, bigint];
+
+function search(
+  { asOf }: ReadContext,
+  { newestFirst, traceIds, startAt }: ParsedShardRead<'comments'>,
+  rows: number,
+): KeySearch {
+  const [order, onward] = newestFirst ? ([NEWEST_FIRST, '<='] as const) : ([OLDEST_FIRST, '>='] as const);
+  return {
+    order,
+    rows,
+    conditions: parameters => [
+      `commit_no <= ${asOf}`,
+      when(traceIds, ids => `trace_id IN ${parameters.texts(ids)}`),
+      when(
+        startAt,
+        ([createdNs, id]) =>
+          `(created_ns, id) ${onward} (${parameters.unsigned(createdNs)}, ${parameters.text(id)})`,
+      ),
+    ],
+  };
+}

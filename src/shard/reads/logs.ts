@@ -2,11 +2,13 @@ import type { ParsedShardRead } from '../../shared/read/contract.ts';
 import { LOG_ROWS } from '../rows/log-row.ts';
 import { renderLines } from '../rows/row-kind.ts';
 import { bodySearch } from '../search/body-filter.ts';
-import { LOG_TEXT_BYTES, logPageEnd, readLogPage } from '../search/log-page.ts';
+import { NEWEST_LOGS_FIRST } from '../search/log-order.ts';
 import { searchLogs } from '../search/search-logs.ts';
-import { newestSlices, readSlices, type Wanted } from './newest.ts';
+import { newestSlices, slicedKeys, type Wanted } from './newest.ts';
 import type { ReadContext } from './read.ts';
+import { type Conditions, placesIn } from './row-keys.ts';
 import { fromKey, hexLiteral, type Parameters, timeWindow, traceIdOf, when } from './where.ts';
+import { firstRows } from './wide-rows.ts';
 
 export async function readLogs(
   context: ReadContext,
@@ -15,15 +17,18 @@ export async function readLogs(
   const { bodyContains, text, fromNs } = request;
   const limit = Math.min(request.limit, context.mostRows);
   const wanted: Wanted = { table: 'logs', limit, fromNs, toNs: request.startAt?.[0] ?? request.toNs };
-  const sliced = { slices: newestSlices(context, wanted), limit, textBytes: LOG_TEXT_BYTES };
-  const conditions = (parameters: Parameters) => filters(context, request, parameters);
-  const rows =
+  const conditions: Conditions = parameters => filters(context, request, parameters);
+  const pages =
     bodyContains === undefined && text === undefined
-      ? await readSlices(context, sliced, (slice, rows, before) =>
-          readLogPage(context, { slice, conditions, rows, after: before && logPageEnd(before) }),
-        )
-      : await searchLogs(context, { wanted, conditions, body: bodySearch(bodyContains, text) });
+      ? newest(context, wanted, conditions)
+      : searchLogs(context, { wanted, conditions, body: bodySearch(bodyContains, text) });
+  const rows = await firstRows(context, LOG_ROWS, { pages, limit });
   return renderLines(context.connection, LOG_ROWS, rows);
+}
+
+function newest(context: ReadContext, wanted: Wanted, conditions: Conditions) {
+  const search = { order: NEWEST_LOGS_FIRST, conditions, rows: wanted.limit };
+  return placesIn(slicedKeys(context, newestSlices(context, wanted), search));
 }
 
 function filters(

@@ -1,5 +1,6 @@
-import { columnSum, joinRows, type QueryRows, query } from './query.ts';
+import { query } from './query.ts';
 import type { ReadContext } from './read.ts';
+import { type Conditions, type KeySearch, keyPages, type RowKey } from './row-keys.ts';
 
 /** The first slice has about so many rows: at least, and for each one that is wanted. */
 const LEAST_ROWS = 20_000;
@@ -51,37 +52,17 @@ export function inSlice(column: string, { afterNs, untilNs }: TimeSlice): string
   return untilNs === undefined ? after : `${after} AND ${column} <= ${untilNs}`;
 }
 
-/** Reads so many of the newest rows of a slice, in their order, behind those of the page before it in the slice. */
-type ReadPage = (slice: TimeSlice, rows: number, before: QueryRows | undefined) => Promise<QueryRows>;
-
-interface Sliced {
-  readonly slices: AsyncIterable<TimeSlice> | Iterable<TimeSlice>;
-  readonly limit: number;
-  /** The column of a page that has the bytes of its rows' texts. */
-  readonly textBytes: number;
-}
-
-/** The first rows of the slices, read in pages. */
-export async function readSlices(
-  { pages }: ReadContext,
-  { slices, limit, textBytes }: Sliced,
-  read: ReadPage,
-): Promise<QueryRows> {
-  const found: QueryRows[] = [];
-  let left = limit;
+/** The keys of the rows in slices, page by page. */
+export async function* slicedKeys(
+  { connection }: ReadContext,
+  slices: AsyncIterable<TimeSlice>,
+  search: KeySearch,
+): AsyncGenerator<readonly RowKey[]> {
+  const [[time]] = search.order.columns;
   for await (const slice of slices) {
-    for (let before: QueryRows | undefined; ; ) {
-      const rows = pages.next(left);
-      if (rows === 0) return joinRows(found);
-      const page = await read(slice, rows, before);
-      found.push(page);
-      left -= page.count;
-      pages.add(page.count, columnSum(page, textBytes));
-      if (page.count < rows) break;
-      before = page;
-    }
+    const conditions: Conditions = parameters => [inSlice(time, slice), ...search.conditions(parameters)];
+    yield* keyPages(connection, { ...search, conditions });
   }
-  return joinRows(found);
 }
 
 /** A time that about so many rows are later than, as the newest commits have it; `undefined` when they have fewer. */

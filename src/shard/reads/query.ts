@@ -1,4 +1,4 @@
-import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api';
+import type { DuckDBConnection, DuckDBMaterializedResult, DuckDBValue } from '@duckdb/node-api';
 import type { Parameters } from './where.ts';
 
 /** The result of a query, whole: DuckDB's streams end on an error as they end on success, `run` rejects. */
@@ -13,7 +13,7 @@ export async function query(
   sql: string,
   parameters?: Pick<Parameters, 'values' | 'types'>,
 ): Promise<QueryRows> {
-  const result = await connection.run(sql, parameters?.values, parameters?.types);
+  const result = await run(connection, sql, parameters);
   return {
     count: result.rowCount,
     *rows() {
@@ -26,6 +26,22 @@ export async function query(
   };
 }
 
+/** Each step is a trip to another thread and back, which waits for its turn beside ingest: `run` takes three. */
+async function run(
+  connection: DuckDBConnection,
+  sql: string,
+  parameters: Pick<Parameters, 'values' | 'types'> | undefined,
+): Promise<DuckDBMaterializedResult> {
+  if (parameters === undefined || parameters.values.length === 0) return connection.run(sql);
+  const prepared = await connection.prepare(sql);
+  try {
+    prepared.bind(parameters.values, parameters.types);
+    return await prepared.run();
+  } finally {
+    prepared.destroySync();
+  }
+}
+
 /** Results of the same columns, one after the other. */
 export function joinRows(results: readonly QueryRows[]): QueryRows {
   return {
@@ -36,6 +52,19 @@ export function joinRows(results: readonly QueryRows[]): QueryRows {
     *column(index) {
       for (const result of results) yield* result.column(index);
     },
+  };
+}
+
+/** Those of the rows at some positions. */
+export function pickRows(result: QueryRows, positions: ReadonlySet<number>): QueryRows {
+  function* picked<T>(values: Iterable<T>): Generator<T> {
+    let position = 0;
+    for (const value of values) if (positions.has(position++)) yield value;
+  }
+  return {
+    count: positions.size,
+    rows: () => picked(result.rows()),
+    column: index => picked(result.column(index)),
   };
 }
 

@@ -1,7 +1,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import type { ParsedShardRead, ShardReadName } from '../../shared/read/contract.ts';
 import type { Hash } from '../../shared/topology/hash.ts';
-import type { PageSizer } from './page-sizer.ts';
+import type { AnswerRoom } from './answer-room.ts';
 import type { ServiceTotals } from './service-totals.ts';
 import type { SlotsHeld } from './slots-held.ts';
 
@@ -13,8 +13,8 @@ export interface ReadContext {
   readonly asOf: bigint;
   /** One row more than an answer may have, so that it is noticed; the request's own limit may be lower. */
   readonly mostRows: number;
-  /** Sizes the pages of rows that can be long. Of this read alone. */
-  readonly pages: PageSizer;
+  /** For rows that can be long. Of this read alone. */
+  readonly room: AnswerRoom;
   readonly hash: Hash;
   readonly serviceTotals: ServiceTotals;
   readonly slotsHeld: SlotsHeld;

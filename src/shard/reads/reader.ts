@@ -1,8 +1,9 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
-import type { ParsedShardRead, ShardReadName } from '../../shared/read/contract.ts';
+import { type ParsedShardRead, SHARD_READS, type ShardReadName } from '../../shared/read/contract.ts';
 import type { Hash } from '../../shared/topology/hash.ts';
 import type { Database } from '../store/database.ts';
 import { keepInterrupting } from '../store/interrupt.ts';
+import { createAnswerRoom } from './answer-room.ts';
 import type { SnapshotCall } from './call.ts';
 import { type AnswerCaps, capped } from './capped.ts';
 import { readComments } from './comments.ts';
@@ -12,12 +13,11 @@ import { readGroupCounts } from './group-counts.ts';
 import { readHoldings } from './holdings.ts';
 import { readLogs } from './logs.ts';
 import { readMetrics } from './metrics.ts';
-import { createPageSizer } from './page-sizer.ts';
 import type { ReadContext, ShardRead } from './read.ts';
 import { createServiceTotals } from './service-totals.ts';
 import { readServices } from './services.ts';
 import { createSlotsHeld } from './slots-held.ts';
-import { takeSnapshot } from './snapshot.ts';
+import { beginSnapshot } from './snapshot.ts';
 import { readSpanSlots } from './span-slots.ts';
 import { readSpanTotals } from './span-totals.ts';
 import { readSpans } from './spans.ts';
@@ -44,6 +44,8 @@ const READS: { readonly [N in ShardReadName]: ShardRead<N> } = {
 export interface Reader {
   /** Aborting the signal ends a running query and rejects. */
   read(call: SnapshotCall, signal: AbortSignal): Promise<ReadAnswer>;
+  /** Counts what `services` goes on from. Reads of services wait for it: they would count the same beside it. */
+  warmUp(signal: AbortSignal): Promise<void>;
 }
 
 type ReadAnswer =
@@ -59,17 +61,32 @@ export interface ReaderDeps {
 
 export function createReader(deps: ReaderDeps): Reader {
   const kept = { serviceTotals: createServiceTotals(), slotsHeld: createSlotsHeld() };
+  let warming: Promise<unknown> = Promise.resolve();
+  const read: Reader['read'] = async (call, signal) => {
+    const connection = await deps.database.connect();
+    try {
+      return await interruptible(connection, signal, () => readAll(connection, call, { ...deps, ...kept }));
+    } finally {
+      connection.closeSync();
+    }
+  };
   return {
     async read(call, signal) {
-      const connection = await deps.database.connect();
-      try {
-        return await interruptible(connection, signal, () => readAll(connection, call, { ...deps, ...kept }));
-      } finally {
-        connection.closeSync();
-      }
+      if (call.calls.some(({ name }) => name === 'services')) await warming;
+      return read(call, signal);
+    },
+    async warmUp(signal) {
+      const counted = read(SERVICES, signal);
+      warming = counted.catch(() => undefined);
+      await counted;
     },
   };
 }
+
+const SERVICES: SnapshotCall = {
+  asOf: undefined,
+  calls: [{ name: 'services', request: SHARD_READS.services.parse({}) }],
+};
 
 /** Commit number and rows come from one transaction, so that they agree. */
 async function readAll(
@@ -77,18 +94,16 @@ async function readAll(
   call: SnapshotCall,
   { hash, caps, serviceTotals, slotsHeld }: ReaderDeps & Pick<ReadContext, 'serviceTotals' | 'slotsHeld'>,
 ): Promise<ReadAnswer> {
-  await connection.run('BEGIN TRANSACTION READ ONLY');
-  const snapshot = await takeSnapshot(connection, call);
+  const snapshot = await beginSnapshot(connection, call);
   if (snapshot.kind === 'gone') return snapshot;
   const { asOf } = snapshot;
   const answers: Iterable<string>[] = [];
   for (const each of call.calls) {
-    const pages = createPageSizer(caps.maxBytes);
-    const context = { connection, hash, serviceTotals, slotsHeld, asOf, mostRows: caps.maxRows + 1, pages };
+    const room = createAnswerRoom(caps.maxBytes);
+    const context = { connection, hash, serviceTotals, slotsHeld, asOf, mostRows: caps.maxRows + 1, room };
     const lines = await dispatch(context, each);
-    answers.push(capped(lines, { asOf, caps, isCut: pages.isCut() }));
+    answers.push(capped(lines, { asOf, caps, isCut: room.isCut() }));
   }
-  await connection.run('COMMIT');
   return { kind: 'read', asOf, lines: chained(answers) };
 }
 

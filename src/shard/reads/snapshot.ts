@@ -9,13 +9,16 @@ export type Snapshot =
 
 /**
  * The commit to read at. One that a caller has from an earlier read is gone when rows that it showed have been deleted
- * since, as far as one of the calls could see them. To be taken in the transaction of the reads.
+ * since, as far as one of the calls could see them. Begins the transaction of the reads, which ends with the connection.
  */
-export async function takeSnapshot(
+export async function beginSnapshot(
   connection: DuckDBConnection,
   { asOf, calls }: SnapshotCall,
 ): Promise<Snapshot> {
-  const state = await query(connection, 'SELECT last_commit FROM store.shard_state');
+  const state = await query(
+    connection,
+    'BEGIN TRANSACTION READ ONLY; SELECT last_commit FROM store.shard_state',
+  );
   const [row] = state.rows();
   const lastCommit = row?.[0] as bigint;
   if (asOf === undefined) return { kind: 'taken', asOf: lastCommit };

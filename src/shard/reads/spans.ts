@@ -2,12 +2,13 @@ import type { ParsedShardRead } from '../../shared/read/contract.ts';
 import { renderLines } from '../rows/row-kind.ts';
 import { SPAN_ROWS } from '../rows/span-row.ts';
 import { matchingTraces } from '../search/matching-traces.ts';
-import { addPicked, joinPicked, onlyPicked, type PickedRows } from '../search/picked-rows.ts';
 import { parseTextQuery, type TextQuery } from '../search/text-query.ts';
 import { ALL_TIME, newestSlices, type Wanted } from './newest.ts';
 import type { ReadContext } from './read.ts';
-import { type PageSpan, readSpanPage, SPAN_TEXT_BYTES, type SpanPage, spansOf } from './span-pages.ts';
+import { keyPages, type RowKey, readKeys } from './row-keys.ts';
+import { foundSpan, newestSpans, type SpanSearch } from './span-keys.ts';
 import { supersededOf } from './superseded.ts';
+import { firstRows, type RowPlace } from './wide-rows.ts';
 
 /** Spans, newest first, each in its last commit. Only spans that were found are checked for a later commit. */
 export async function readSpans(
@@ -20,14 +21,9 @@ export async function readSpans(
     wanted: { table: 'spans', limit, fromNs: request.fromNs, toNs: request.startAt?.[0] ?? request.toNs },
     text: request.text === undefined ? undefined : parseTextQuery(request.text),
   };
-  const parts: PickedRows[] = [];
-  let found = 0;
-  for await (const part of search.text === undefined ? newest(context, search) : withText(context, search)) {
-    parts.push(onlyPicked(part));
-    found += part.positions.length;
-    if (found >= limit) break;
-  }
-  return renderLines(context.connection, SPAN_ROWS, joinPicked(parts, limit));
+  const pages = search.text === undefined ? newest(context, search) : withText(context, search);
+  const rows = await firstRows(context, SPAN_ROWS, { pages, limit });
+  return renderLines(context.connection, SPAN_ROWS, rows);
 }
 
 interface Search {
@@ -36,7 +32,9 @@ interface Search {
   readonly text: TextQuery | undefined;
 }
 
-async function* newest(context: ReadContext, search: Search): AsyncGenerator<PickedRows> {
+type Place = Omit<SpanSearch, 'request'>;
+
+async function* newest(context: ReadContext, search: Search): AsyncGenerator<readonly RowPlace[]> {
   for await (const slice of newestSlices(context, search.wanted)) {
     yield* pagesFrom(context, search, { slice, rows: search.wanted.limit });
   }
@@ -45,16 +43,17 @@ async function* newest(context: ReadContext, search: Search): AsyncGenerator<Pic
 /** For a common word the newest spans are enough; only when they are not, the word table is asked, which is large. */
 const FIRST_LOOK_ROWS = 2000;
 
-async function* withText(context: ReadContext, search: Search): AsyncGenerator<PickedRows> {
-  const { text, wanted } = search;
+async function* withText(context: ReadContext, search: Search): AsyncGenerator<readonly RowPlace[]> {
+  const { request, text, wanted } = search;
   if (text?.words.length === 0) return;
   let rest: Omit<Place, 'rows'> = { slice: ALL_TIME };
   if (wanted.limit <= FIRST_LOOK_ROWS) {
     const slices = newestSlices(context, { ...wanted, limit: FIRST_LOOK_ROWS });
     const slice = (await slices.next()).value ?? ALL_TIME;
-    const page = await readPage(context, search, { slice, rows: FIRST_LOOK_ROWS });
-    yield page;
-    if (page.end !== undefined) rest = { slice: ALL_TIME, after: page.end };
+    const look = newestSpans(context, { request, slice, rows: FIRST_LOOK_ROWS });
+    const keys = await readKeys(context.connection, look);
+    yield await shown(context, search, keys);
+    if (keys.length === FIRST_LOOK_ROWS) rest = { slice: ALL_TIME, after: keys.at(-1) };
     else if (slice.afterNs === undefined) return;
     else rest = { slice: { afterNs: undefined, untilNs: slice.afterNs } };
   }
@@ -62,35 +61,29 @@ async function* withText(context: ReadContext, search: Search): AsyncGenerator<P
   yield* pagesFrom(context, search, { ...rest, rows, narrowing: text });
 }
 
-type Place = Omit<SpanPage, 'request'>;
-
-interface Page extends PickedRows {
-  /** Its last span, unless there are no more. */
-  readonly end: PageSpan | undefined;
+async function* pagesFrom(
+  context: ReadContext,
+  search: Search,
+  place: Place,
+): AsyncGenerator<readonly RowPlace[]> {
+  const spans = newestSpans(context, { ...place, request: search.request });
+  for await (const keys of keyPages(context.connection, spans)) yield await shown(context, search, keys);
 }
 
-async function* pagesFrom(context: ReadContext, search: Search, first: Place): AsyncGenerator<PickedRows> {
-  let { after } = first;
-  // Doubled, so that a span that was sent a thousand times costs ten queries and not a thousand.
-  for (let mostRows = first.rows; ; mostRows *= 2) {
-    const rows = context.pages.next(mostRows);
-    if (rows === 0) return;
-    const page = await readPage(context, search, { ...first, rows, after });
-    addPicked(context.pages, page, SPAN_TEXT_BYTES);
-    yield page;
-    if (page.end === undefined) return;
-    after = page.end;
-  }
-}
-
-async function readPage(context: ReadContext, { request, text }: Search, place: Place): Promise<Page> {
-  const result = await readSpanPage(context, { ...place, request });
-  const spans = spansOf(result);
+/** Which rows of a page an answer shows: none that was stored again later, nor one whose trace lacks the text. */
+async function shown(
+  context: ReadContext,
+  { text }: Search,
+  keys: readonly RowKey[],
+): Promise<readonly RowPlace[]> {
+  const spans = keys.map(foundSpan);
   const superseded = await supersededOf(context, spans);
-  const current = [...spans.keys()].filter(position => !superseded.has((spans[position] as PageSpan).rowId));
-  const end = result.count < place.rows ? undefined : spans.at(-1);
-  if (text === undefined) return { result, positions: current, end };
-  const traceIdAt = (position: number) => (spans[position] as PageSpan).traceId;
-  const matching = await matchingTraces(context, current.map(traceIdAt), text);
-  return { result, positions: current.filter(position => matching.has(traceIdAt(position))), end };
+  const current = spans.filter(({ rowId }) => !superseded.has(rowId));
+  if (text === undefined) return current;
+  const matching = await matchingTraces(
+    context,
+    current.map(({ traceId }) => traceId),
+    text,
+  );
+  return current.filter(({ traceId }) => matching.has(traceId));
 }

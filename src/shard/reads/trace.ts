@@ -3,9 +3,11 @@ import { nanosKey, rowLine } from '../../shared/read/ndjson.ts';
 import { spanIdText } from '../rows/ids.ts';
 import { columnList, sourcesOf, storedRow } from '../rows/row-kind.ts';
 import { SPAN_ROWS } from '../rows/span-row.ts';
-import { linesOf, query } from './query.ts';
+import { linesOf, pickRows, type QueryRows, query } from './query.ts';
 import type { ReadContext } from './read.ts';
+import { placeOf } from './row-keys.ts';
 import { traceIdOf } from './where.ts';
+import { answerRows, isComplete, MOST_ROWS_AT_ONCE, smallColumns, textBytes } from './wide-rows.ts';
 
 /** Every span of a trace, oldest first, each in its last commit. */
 export async function readTrace(
@@ -14,41 +16,63 @@ export async function readTrace(
 ): Promise<Iterable<string>> {
   const traceId = traceIdOf(request.traceId);
   if (traceId === undefined) return [];
-  const { commitNos, repeats } = await commitsOf(context, request.traceId);
+  const commitNos = await commitsOf(context, request.traceId);
   if (commitNos.length === 0) return [];
-  const { connection, mostRows } = context;
   // Numbers as literals: DuckDB plans them faster than parameters, and skips what other commits stored.
-  const result = await query(
-    connection,
-    `SELECT ${columnList(SPAN_ROWS)} FROM store.spans
-     WHERE commit_no IN (${commitNos.join(', ')}) AND trace_id = ${traceId}::UHUGEINT
-     ${repeats || commitNos.length > 1 ? LAST_OF_SPAN : ''}
-     ORDER BY start_ns, span_id LIMIT ${mostRows}`,
-  );
-  const sources = await sourcesOf(connection, SPAN_ROWS, [result]);
-  return linesOf(result, row => {
+  const spans = `store.spans WHERE commit_no IN (${commitNos.join(', ')}) AND trace_id = ${traceId}::UHUGEINT`;
+  const rows = (await fewSpans(context, spans)) ?? (await manySpans(context, spans));
+  const sources = await sourcesOf(context.connection, SPAN_ROWS, [rows]);
+  return linesOf(rows, row => {
     const span = storedRow(SPAN_ROWS, row, sources);
     return rowLine([nanosKey(span.startNs), spanIdText(span.spanId)], SPAN_ROWS.json(span));
   });
 }
 
-const LAST_OF_SPAN =
-  'QUALIFY row_number() OVER (PARTITION BY span_id ORDER BY commit_no DESC, rowid DESC) = 1';
+const OLDEST_FIRST = 'ORDER BY start_ns, span_id';
+const SPAN_ID = SPAN_ROWS.columns.indexOf('span_id');
+const ROW_ID = SPAN_ROWS.columns.length + 1;
 
-interface TraceCommits {
-  /** Those that stored spans of the trace, and perhaps some of another trace with the same hash. */
-  readonly commitNos: readonly bigint[];
-  /** Whether one of them has a span more than once. */
-  readonly repeats: boolean;
+/** Of a trace like most, in one query; `undefined` when its spans are too many or too large for that. */
+async function fewSpans({ connection }: ReadContext, spans: string): Promise<QueryRows | undefined> {
+  const columns = `${columnList(SPAN_ROWS)}, ${textBytes(SPAN_ROWS)} AS text_bytes, rowid AS row_id`;
+  const rows = await query(
+    connection,
+    `SELECT ${smallColumns(SPAN_ROWS)}, text_bytes, row_id FROM (SELECT ${columns} FROM ${spans})
+     ${OLDEST_FIRST} LIMIT ${MOST_ROWS_AT_ONCE + 1}`,
+  );
+  if (rows.count > MOST_ROWS_AT_ONCE || !isComplete(rows, SPAN_ROWS)) return undefined;
+  return pickRows(rows, new Set(lastOfEach(rows).values()));
 }
 
-async function commitsOf({ connection, hash, asOf }: ReadContext, traceId: string): Promise<TraceCommits> {
+/** Where the last one of each span is. Rows are in the order of their commits. */
+function lastOfEach(rows: QueryRows): ReadonlyMap<bigint, number> {
+  const spanIds = [...rows.column(SPAN_ID)] as bigint[];
+  const rowIds = [...rows.column(ROW_ID)] as bigint[];
+  const last = new Map<bigint, number>();
+  for (const [position, spanId] of spanIds.entries()) {
+    const other = last.get(spanId);
+    const isLater = other === undefined || (rowIds[position] as bigint) > (rowIds[other] as bigint);
+    if (isLater) last.set(spanId, position);
+  }
+  return last;
+}
+
+/** By their keys first, as {@link readKeys} does. */
+async function manySpans(context: ReadContext, spans: string): Promise<QueryRows> {
+  const keys = await query(
+    context.connection,
+    `SELECT start_ns, rowid FROM ${spans} QUALIFY row_number() OVER (PARTITION BY span_id ORDER BY rowid DESC) = 1
+     ${OLDEST_FIRST} LIMIT ${context.mostRows}`,
+  );
+  return answerRows(context, SPAN_ROWS, Array.from(keys.rows(), placeOf));
+}
+
+/** The commits that stored spans of a trace, and perhaps some of another trace with the same hash. */
+async function commitsOf({ connection, hash, asOf }: ReadContext, traceId: string): Promise<bigint[]> {
   const key = hash.hash64(Buffer.from(traceId, 'hex'));
   const result = await query(
     connection,
-    `SELECT commit_no, repeats FROM store.trace_commits
-     WHERE trace_key = ${key}::UBIGINT AND commit_no <= ${asOf}`,
+    `SELECT commit_no FROM store.trace_commits WHERE trace_key = ${key}::UBIGINT AND commit_no <= ${asOf}`,
   );
-  const repeats = [...result.column(1)].includes(true);
-  return { commitNos: [...new Set(result.column(0) as Iterable<bigint>)], repeats };
+  return [...new Set(result.column(0) as Iterable<bigint>)];
 }

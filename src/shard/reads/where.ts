@@ -27,8 +27,8 @@ export interface Parameters {
   signed(digits: string): string;
   /** For a column of trace ids. */
   traceId(id: bigint): string;
-  /** To come after `IN`. */
-  traceIds(ids: readonly bigint[]): string;
+  /** To come after `IN`, for a column of unsigned 128 bits: trace ids, and the keys of blobs. */
+  hugeNumbers(numbers: readonly bigint[]): string;
   /** To come after `IN`, for a column of unsigned 64 bits. */
   unsignedNumbers(numbers: readonly bigint[]): string;
   readonly values: DuckDBValue[];
@@ -55,7 +55,7 @@ export function createParameters(): Parameters {
     unsigned: digits => add(clamp(BigInt(digits), LIMITS.unsigned), UBIGINT),
     signed: digits => add(clamp(BigInt(digits), LIMITS.signed), BIGINT),
     traceId: id => add(id, UHUGEINT),
-    traceIds: ids => `(SELECT unnest(${add(listValue(ids), LIST(UHUGEINT))}))`,
+    hugeNumbers: numbers => `(SELECT unnest(${add(listValue(numbers), LIST(UHUGEINT))}))`,
     unsignedNumbers: numbers => `(SELECT unnest(${add(listValue(numbers), LIST(UBIGINT))}))`,
     values,
     types,

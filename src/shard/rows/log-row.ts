@@ -25,6 +25,7 @@ export const LOG_ROWS: RowKind<LogRecord> = {
     'source',
   ],
   texts: ['body', 'attributes', 'otlp'],
+  time: 'time_ns',
   stored: (values, source) => ({
     timeNs: values[0] as bigint,
     observedNs: values[1] as bigint,

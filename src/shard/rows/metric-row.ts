@@ -23,6 +23,7 @@ export const METRIC_ROWS: RowKind<MetricRecord> = {
     'source',
   ],
   texts: ['attributes', 'otlp'],
+  time: 'time_ns',
   stored: (values, source) => ({
     timeNs: values[0] as bigint,
     service: values[1] as string,

@@ -10,6 +10,8 @@ export interface RowKind<Stored> {
   readonly columns: readonly string[];
   /** Those of them that can be long. */
   readonly texts: readonly string[];
+  /** What rows are ordered by first. */
+  readonly time: string;
   stored(values: readonly DuckDBValue[], source: Source): Stored;
   /** The sort key of the read contract. */
   key(stored: Stored): readonly string[];
@@ -18,11 +20,6 @@ export interface RowKind<Stored> {
 }
 
 type Selected = Pick<RowKind<unknown>, 'columns'>;
-
-/** SQL for the bytes of a row's texts, which are what makes rows large. */
-export function textBytes({ texts }: Pick<RowKind<unknown>, 'texts'>): string {
-  return texts.map(column => `coalesce(strlen(${column}), 0)`).join(' + ');
-}
 
 export function columnList(kind: Selected): string {
   return kind.columns.join(', ');

@@ -29,6 +29,7 @@ export const SPAN_ROWS: RowKind<StoredSpan> = {
     'source',
   ],
   texts: ['attributes', 'events', 'llm', 'otlp'],
+  time: 'start_ns',
   stored: (values, source) => ({
     traceId: values[0] as bigint,
     spanId: values[1] as bigint,

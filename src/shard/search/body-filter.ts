@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { allOf, type Parameters } from '../reads/where.ts';
 import { blobTexts } from './blob-texts.ts';
@@ -36,7 +37,10 @@ function textCondition({ contains, text }: BodySearch, textSql: string, paramete
   ]);
 }
 
-/** The positions of the bodies that match. */
+/** What is gone through of bodies before other work gets a turn: some milliseconds. */
+const CHARS_PER_TURN = 256 * 1024;
+
+/** The positions of the bodies that match. Lets other work in between. */
 export async function matchingBodies(
   connection: DuckDBConnection,
   bodies: readonly Body[],
@@ -48,9 +52,17 @@ export async function matchingBodies(
   for await (const { sha256, text } of blobTexts(connection, hashes, condition)) {
     if (matches(text, search)) matchingHashes.add(sha256);
   }
-  return bodies.flatMap(({ body, sha256 }, position) =>
-    (sha256 === null ? matches(body, search) : matchingHashes.has(sha256)) ? [position] : [],
-  );
+  const positions: number[] = [];
+  let chars = 0;
+  for (const [position, { body, sha256 }] of bodies.entries()) {
+    const isMatching = sha256 === null ? matches(body, search) : matchingHashes.has(sha256);
+    if (isMatching) positions.push(position);
+    chars += body.length;
+    if (chars < CHARS_PER_TURN) continue;
+    chars = 0;
+    await nextTurn();
+  }
+  return positions;
 }
 
 function matches(body: string, { contains, text }: BodySearch): boolean {

@@ -74,7 +74,7 @@ function inCommits(commitNos: readonly bigint[]): string {
 }
 
 function rowsOf({ ids, commits }: Traces, { asOf }: ReadContext, parameters: Parameters): string {
-  return allOf([commits, `commit_no <= ${asOf}`, `trace_id IN ${parameters.traceIds(ids)}`]);
+  return allOf([commits, `commit_no <= ${asOf}`, `trace_id IN ${parameters.hugeNumbers(ids)}`]);
 }
 
 /** The traces that every word was sent in, or that had more words than are remembered. */

@@ -1,91 +1,110 @@
-import { newestSlices, type TimeSlice, type Wanted } from '../reads/newest.ts';
-import type { QueryRows } from '../reads/query.ts';
+import { inSlice, newestSlices, type TimeSlice, type Wanted } from '../reads/newest.ts';
 import type { ReadContext } from '../reads/read.ts';
-import type { Parameters } from '../reads/where.ts';
-import { LOG_ROWS } from '../rows/log-row.ts';
+import { type Conditions, type KeySearch, keyPages, placeOf, type RowKey } from '../reads/row-keys.ts';
+import { type RowPlace, type Selection, wideRows } from '../reads/wide-rows.ts';
 import { type Body, type BodySearch, bodyCondition, matchingBodies } from './body-filter.ts';
-import { LOG_TEXT_BYTES, type LogPageEnd, logPageEnd, readLogPage } from './log-page.ts';
-import { addPicked, joinPicked, onlyPicked, type PickedRows } from './picked-rows.ts';
+import { NEWEST_LOGS_FIRST } from './log-order.ts';
 import { commitsWithWords } from './word-tables.ts';
 
 export interface LogSearch {
   readonly wanted: Wanted;
   readonly body: BodySearch;
   /** What rows must meet besides. */
-  readonly conditions: (parameters: Parameters) => readonly (string | undefined)[];
+  readonly conditions: Conditions;
 }
 
 /** So many commits are read faster one by one than all logs of a time. */
 const MAX_COMMITS = 200;
 
-/** The newest logs whose bodies match. */
-export async function searchLogs(context: ReadContext, search: LogSearch): Promise<QueryRows> {
-  const parts: PickedRows[] = [];
-  let left = search.wanted.limit;
-  if (left === 0 || search.body.text?.words.length === 0) return joinPicked([], 0);
-  for await (const page of searchedPages(context, search)) {
-    parts.push(onlyPicked(page));
-    left -= page.positions.length;
-    if (left <= 0) break;
-  }
-  return joinPicked(parts, search.wanted.limit);
-}
-
 /**
- * For a common word the newest logs are enough. Only when they are not, the word table is asked, which is large; a
- * rare word is then looked for in the commits that have it.
+ * The rows of the newest logs whose bodies match, page by page. For a common word the newest logs are enough. Only when
+ * they are not, the word table is asked, which is large; a rare word is then looked for in the commits that have it.
  */
-async function* searchedPages(context: ReadContext, search: LogSearch): AsyncGenerator<PickedRows> {
+export async function* searchLogs(
+  context: ReadContext,
+  search: LogSearch,
+): AsyncGenerator<readonly RowPlace[]> {
   const { text } = search.body;
+  if (text?.words.length === 0) return;
+  let isCommon = false;
   for await (const slice of newestSlices(context, search.wanted)) {
     const isNewest = slice.untilNs === undefined;
-    const fromNs = slice.afterNs ?? BigInt(search.wanted.fromNs ?? 0);
-    const commits =
-      text === undefined || isNewest ? undefined : await commitsWithWords(context, text, fromNs);
-    const isRare = commits !== undefined && commits.length <= MAX_COMMITS;
-    yield* pagesOf(context, search, isRare ? { slice, commits } : { slice });
+    if (text === undefined || isNewest) {
+      yield* matchingPages(context, search, { slice });
+      continue;
+    }
+    if (!isCommon) {
+      // At once for all slices that are left: of a word that is nowhere this is all there is to do.
+      const commits = await commitsWithWords(context, text, BigInt(search.wanted.fromNs ?? 0));
+      const rest = { afterNs: undefined, untilNs: slice.untilNs };
+      if (commits.length <= MAX_COMMITS)
+        return yield* matchingPages(context, search, { slice: rest, commits });
+      isCommon = true;
+    }
+    const commits = await commitsWithWords(context, text, slice.afterNs ?? BigInt(search.wanted.fromNs ?? 0));
+    const isRare = commits.length <= MAX_COMMITS;
+    yield* matchingPages(context, search, isRare ? { slice, commits } : { slice });
   }
 }
 
 interface Place {
   readonly slice: TimeSlice;
+  /** The commits to look at; all when left out. */
   readonly commits?: readonly bigint[];
+}
+
+async function* matchingPages(
+  context: ReadContext,
+  search: LogSearch,
+  place: Place,
+): AsyncGenerator<readonly RowPlace[]> {
+  const keys = keyPages(context.connection, candidates(search, place));
+  for await (const page of keys) yield await matching(context, page, search.body);
 }
 
 const MIN_PAGE_ROWS = 200;
 
-/** What may match, newest first, and where in it is what does match. */
-async function* pagesOf(
-  context: ReadContext,
-  { body, conditions, wanted }: LogSearch,
-  place: Place,
-): AsyncGenerator<PickedRows> {
-  const all = (parameters: Parameters) => [...conditions(parameters), bodyCondition(body, parameters)];
-  let after: LogPageEnd | undefined;
-  for (let mostRows = Math.max(wanted.limit, MIN_PAGE_ROWS); ; mostRows *= 2) {
-    const rows = context.pages.next(mostRows);
-    if (rows === 0) return;
-    const result = await readLogPage(context, { ...place, conditions: all, after, rows });
-    const page = { result, positions: await matching(context, result, body) };
-    addPicked(context.pages, page, LOG_TEXT_BYTES);
-    yield page;
-    if (result.count < rows) return;
-    after = logPageEnd(result);
-  }
+/** What may match. */
+function candidates({ body, conditions, wanted }: LogSearch, { slice, commits }: Place): KeySearch {
+  return {
+    order: NEWEST_LOGS_FIRST,
+    rows: Math.max(wanted.limit, MIN_PAGE_ROWS),
+    commits,
+    conditions: parameters => [
+      inSlice('time_ns', slice),
+      ...conditions(parameters),
+      bodyCondition(body, parameters),
+    ],
+  };
 }
 
-const BODY = LOG_ROWS.columns.indexOf('body');
-const BODY_SHA256 = LOG_ROWS.columns.indexOf('body_sha256');
+const BODIES: Selection = {
+  table: 'logs',
+  columns: ['body', 'body_sha256'],
+  texts: ['body'],
+  time: 'time_ns',
+};
 
-function matching(
+/** What does. */
+async function matching(
   { connection }: ReadContext,
-  page: QueryRows,
+  keys: readonly RowKey[],
   search: BodySearch,
-): Promise<readonly number[]> {
-  const hashes = page.column(BODY_SHA256)[Symbol.iterator]();
-  const bodies = Array.from(
-    page.column(BODY),
-    (body): Body => ({ body: body as string, sha256: hashes.next().value as string | null }),
-  );
-  return matchingBodies(connection, bodies, search);
+): Promise<readonly RowPlace[]> {
+  const places = keys.map(placeOf);
+  const found: RowPlace[] = [];
+  let start = 0;
+  for await (const piece of wideRows(connection, BODIES, places)) {
+    const bodies = Array.from(
+      piece.rows() as Iterable<[string, string | null]>,
+      ([body, sha256]): Body => ({
+        body,
+        sha256,
+      }),
+    );
+    for (const position of await matchingBodies(connection, bodies, search))
+      found.push(places[start + position] as RowPlace);
+    start += piece.count;
+  }
+  return found;
 }

@@ -1,9 +1,11 @@
 import type { DuckDBConnection, DuckDBPreparedStatement } from '@duckdb/node-api';
-import { type AppendedTable, appendRows } from './append.ts';
+import { type AppendedTable, type Appender, createAppender } from './append.ts';
 import { appendRecords } from './append-records.ts';
+import { bigint, ubigint, uinteger } from './columns.ts';
 import { replaceSpans } from './replace-spans.ts';
-import { rememberIds } from './seen-ids.ts';
+import { loadSeenIds, type Remembered, type SeenIds } from './seen-ids.ts';
 import { loadSources, type ResolvedSources, type Sources } from './sources.ts';
+import { latestStart, SPAN_WORDS, SpanList } from './span-list.ts';
 import { storeBlobs } from './store-blobs.ts';
 import { type Records, rowCount } from './tables.ts';
 
@@ -56,6 +58,9 @@ export type CommitOutcome =
 /** The writing end of the database, on a connection of its own. */
 export interface Store {
   readonly connection: DuckDBConnection;
+  readonly appender: Appender;
+  readonly batchIds: SeenIds;
+  readonly exportIds: SeenIds;
   readonly sources: Sources;
   /** The number of the last commit; goes up with each. */
   readonly last: { commitNo: bigint };
@@ -67,6 +72,9 @@ export interface Store {
 export async function openStore(connection: DuckDBConnection): Promise<Store> {
   return {
     connection,
+    appender: createAppender(connection),
+    batchIds: await loadSeenIds(connection, 'batch_ids'),
+    exportIds: await loadSeenIds(connection, 'export_ids'),
     sources: await loadSources(connection),
     begin: await connection.prepare('BEGIN'),
     last: { commitNo: await lastCommitNo(connection) },
@@ -89,7 +97,7 @@ export async function commitBatches(
   time: CommitTime,
 ): Promise<CommitOutcome> {
   await store.begin.run();
-  const { added, result } = await addBatches(store, batches, time).catch(async (error: unknown) => {
+  const { added, ids, result } = await addBatches(store, batches, time).catch(async (error: unknown) => {
     await rollBack(store);
     throw error;
   });
@@ -99,6 +107,7 @@ export async function commitBatches(
     await rollBack(store);
     return { kind: 'undecided', result, cause: error };
   }
+  for (const remembered of ids) remembered.commit();
   if (added !== undefined) {
     store.last.commitNo = added.commit.commitNo;
     added.sources.remember();
@@ -111,46 +120,54 @@ async function rollBack({ connection }: Store): Promise<void> {
   await connection.run('ROLLBACK').catch(() => undefined);
 }
 
+interface AddedBatches {
+  /** Absent when nothing was new. */
+  readonly added: Added | undefined;
+  readonly ids: readonly Remembered[];
+  readonly result: CommitResult;
+}
+
 /** Everything of a commit but COMMIT. */
 async function addBatches(
   store: Store,
   batches: readonly RecordBatch[],
   time: CommitTime,
-): Promise<{ readonly added: Added | undefined; readonly result: CommitResult }> {
-  const fresh = await rememberBatches(store.connection, batches, time);
-  const slices = await rememberExports(
-    store.connection,
-    fresh.flatMap(batch => batch.slices),
-    time,
+): Promise<AddedBatches> {
+  const ids = await rememberBatches(store, batches, time);
+  const fresh = batches.filter(batch => batch.id === undefined || ids.fresh.delete(batch.id));
+  const all = fresh.flatMap(batch => batch.slices);
+  const exports = await rememberExports(store, all, time);
+  const slices = all.filter(
+    ({ exportId }) => exportId === undefined || exports?.fresh.delete(exportId) !== false,
   );
-  const added = await addRecords(store, joined(slices), time.nowMs);
+  const added = await addRecords(store, slices, time.nowMs);
   const commit = added && { ...added.commit, batches: storedOf(fresh, new Set(slices)) };
-  return { added, result: { commit, freshBatches: new Set(fresh) } };
+  return {
+    added,
+    ids: exports === undefined ? [ids] : [ids, exports],
+    result: { commit, freshBatches: new Set(fresh) },
+  };
 }
 
-/** The batches whose id was not known, of equal ids the first. */
-async function rememberBatches(
-  connection: DuckDBConnection,
+/** Of batches with equal ids the first is the fresh one. */
+function rememberBatches(
+  { batchIds, appender }: Store,
   batches: readonly RecordBatch[],
   { nowMs, batchMemoryMs }: CommitTime,
-): Promise<readonly RecordBatch[]> {
+): Promise<Remembered> {
   const ids = batches.flatMap(batch => batch.id ?? []);
-  const seen = { ids, nowMs, expiredMs: nowMs - batchMemoryMs };
-  const freshIds = await rememberIds(connection, 'batch_ids', seen);
-  return batches.filter(batch => batch.id === undefined || freshIds.delete(batch.id));
+  return batchIds.remember(appender, { ids, nowMs, expiredMs: nowMs - batchMemoryMs });
 }
 
-/** The slices whose export id was not seen within the window, of equal ids the first. */
+/** Of slices of equal exports the first is the fresh one. All are when no export is to be recognised. */
 async function rememberExports(
-  connection: DuckDBConnection,
+  { exportIds, appender }: Store,
   slices: readonly SliceRecords[],
   { nowMs, repeatWindowMs }: CommitTime,
-): Promise<readonly SliceRecords[]> {
-  if (repeatWindowMs === 0) return slices;
+): Promise<Remembered | undefined> {
+  if (repeatWindowMs === 0) return undefined;
   const ids = slices.flatMap(slice => slice.exportId ?? []);
-  const seen = { ids, nowMs, expiredMs: nowMs - repeatWindowMs };
-  const freshIds = await rememberIds(connection, 'export_ids', seen);
-  return slices.filter(slice => slice.exportId === undefined || freshIds.delete(slice.exportId));
+  return exportIds.remember(appender, { ids, nowMs, expiredMs: nowMs - repeatWindowMs });
 }
 
 function storedOf(
@@ -160,12 +177,14 @@ function storedOf(
   return batches.map(batch => batch.slices.filter(slice => stored.has(slice)).map(slice => slice.records));
 }
 
-function joined(slices: readonly SliceRecords[]): Records {
+/** What slices have together; spans stay in the lists that they are packed in. */
+type Joined = Omit<Records, 'spans'> & { readonly lists: readonly SpanList[]; readonly spans: number };
+
+function joined(slices: readonly SliceRecords[]): Joined {
   const all = slices.map(slice => slice.records);
-  const [only] = all;
-  if (all.length === 1 && only !== undefined) return only;
   return {
-    spans: all.flatMap(records => records.spans),
+    lists: all.map(({ spans }) => SpanList.of(spans)),
+    spans: all.reduce((sum, { spans }) => sum + spans.length, 0),
     logs: all.flatMap(records => records.logs),
     metrics: all.flatMap(records => records.metrics),
     blobs: all.flatMap(records => records.blobs),
@@ -181,34 +200,46 @@ interface Added {
 }
 
 async function addRecords(
-  { connection, sources, last }: Store,
-  records: Records,
+  store: Store,
+  slices: readonly SliceRecords[],
   nowMs: number,
 ): Promise<Added | undefined> {
-  if (rowCount(records) === 0) return undefined;
+  if (slices.every(({ records }) => rowCount(records) === 0)) return undefined;
+  const { connection, appender, sources, last } = store;
+  const records = joined(slices);
   const commitNo = last.commitNo + 1n;
-  const { spans, logs, metrics } = records;
+  const { lists, spans, logs, metrics } = records;
   const resolved = await sources.resolve(connection, sourcesOf(records));
-  const replacedSpans = spans.some(span => span.replaces)
-    ? await replaceSpans(connection, spans, commitNo)
+  const replaced = lists.some(hasReplacing)
+    ? await replaceSpans(
+        connection,
+        lists.flatMap(list => [...list]),
+        commitNo,
+      )
     : new Set<never>();
-  await storeBlobs(connection, records.blobs, commitNo);
-  await appendRecords(connection, {
+  await storeBlobs(store, records.blobs, commitNo);
+  await appendRecords(appender, {
     ...records,
     commitNo,
     sourceIds: resolved.ids,
-    replacedSpans,
+    replaced,
     logWords: [...records.logWords],
   });
-  await appendRows(connection, COMMITS, [{ commitNo, nowMs, records }]);
+  await appender.append(COMMITS, [{ commitNo, nowMs, records }]);
   return {
-    commit: { commitNo, spans: spans.length, logs: logs.length, metrics: metrics.length },
+    commit: { commitNo, spans, logs: logs.length, metrics: metrics.length },
     sources: resolved,
   };
 }
 
-function* sourcesOf({ spans, logs, metrics }: Records) {
-  for (const { source } of spans) yield source;
+function hasReplacing({ words, length }: SpanList): boolean {
+  const { count, replaces } = SPAN_WORDS;
+  for (let at = replaces; at < length * count; at += count) if (words[at] === 1) return true;
+  return false;
+}
+
+function* sourcesOf({ lists, logs, metrics }: Joined) {
+  for (const { origins } of lists) for (const { source } of origins) yield source;
   for (const { source } of logs) yield source;
   for (const { source } of metrics) yield source;
 }
@@ -216,31 +247,21 @@ function* sourcesOf({ spans, logs, metrics }: Records) {
 interface CommitRow {
   readonly commitNo: bigint;
   readonly nowMs: number;
-  readonly records: Records;
+  readonly records: Joined;
 }
 
 const COMMITS: AppendedTable<CommitRow> = {
   table: 'commits',
-  columnCount: 8,
-  write(columns, at, { commitNo, nowMs, records: { spans, logs, metrics } }) {
-    columns[0]?.setItem(at, commitNo);
-    columns[1]?.setItem(at, BigInt(nowMs));
-    columns[2]?.setItem(at, spans.length);
-    columns[3]?.setItem(at, logs.length);
-    columns[4]?.setItem(at, metrics.length);
-    columns[5]?.setItem(
-      at,
-      latest(spans, span => span.startNs),
-    );
-    columns[6]?.setItem(
-      at,
-      latest(logs, log => log.timeNs),
-    );
-    columns[7]?.setItem(
-      at,
-      latest(metrics, metric => metric.timeNs),
-    );
-  },
+  columns: [
+    ubigint(({ commitNo }) => commitNo),
+    bigint(({ nowMs }) => BigInt(nowMs)),
+    uinteger(({ records }) => records.spans),
+    uinteger(({ records }) => records.logs.length),
+    uinteger(({ records }) => records.metrics.length),
+    ubigint(({ records }) => latestStart(records.lists)),
+    ubigint(({ records }) => latest(records.logs, log => log.timeNs)),
+    ubigint(({ records }) => latest(records.metrics, metric => metric.timeNs)),
+  ],
 };
 
 function latest<R>(rows: readonly R[], timeOf: (row: R) => bigint): bigint | null {

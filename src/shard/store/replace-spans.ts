@@ -3,18 +3,18 @@ import type { SpanRecord } from './tables.ts';
 
 /**
  * Marks every stored span that one of the records replaces (see {@link SpanRecord}), and returns those of the records
- * that a later one of them replaces.
+ * that a later one of them replaces, by their place among them.
  */
 export async function replaceSpans(
   connection: DuckDBConnection,
   spans: readonly SpanRecord[],
   commitNo: bigint,
-): Promise<ReadonlySet<SpanRecord>> {
-  const replaced = new Set<SpanRecord>();
+): Promise<ReadonlySet<number>> {
+  const replaced = new Set<number>();
   const replacing = new Map<string, SpanRecord>();
-  for (const span of spans.toReversed()) {
+  for (const [place, span] of [...spans.entries()].toReversed()) {
     const id = `${span.traceId}/${span.spanId}`;
-    if (replacing.has(id)) replaced.add(span);
+    if (replacing.has(id)) replaced.add(place);
     else if (span.replaces) replacing.set(id, span);
   }
   for (const span of replacing.values()) await markReplaced(connection, span, commitNo);

@@ -6,7 +6,7 @@ import { inTransaction } from './transaction.ts';
 export interface RetentionLimits {
   /** Since the commit that stored a record. */
   readonly maxAgeMs: number;
-  /** Of the blocks that hold data, pinned blobs apart: they stay whatever is deleted for them. */
+  /** Of the blocks that hold records and what goes with them; see {@link lastingBytes} for what does not count. */
   readonly maxBytes: number;
   /** Comments are kept at least so long: people wrote them, and they are few. */
   readonly evalAgeMs: number;
@@ -73,16 +73,29 @@ async function oldestCommits(connection: DuckDBConnection): Promise<CommitRows[]
 async function rowsOverSize(connection: DuckDBConnection, maxBytes: number, nowMs: number): Promise<number> {
   const { liveBytes, liveRows } = await storeSize(connection);
   if (liveBytes <= maxBytes) return 0;
-  const deletableBytes = liveBytes - (await pinnedBytes(connection, nowMs));
+  const deletableBytes = liveBytes - (await lastingBytes(connection, nowMs));
   if (deletableBytes <= maxBytes) return 0;
   return Math.ceil((liveRows * (deletableBytes - maxBytes)) / deletableBytes);
 }
 
-async function pinnedBytes(connection: DuckDBConnection, nowMs: number): Promise<number> {
-  const result = await connection.runAndReadAll(
-    `SELECT sum(size_bytes) FROM store.blobs WHERE pinned_until_ms > ${nowMs}`,
-  );
-  return Number(result.getRows()[0]?.[0] ?? 0);
+/** What an id of 128 bits and its time take; ids are random and do not compress. */
+const ID_BYTES = 20;
+/** Of a comment besides its texts. */
+const COMMENT_BYTES = 100;
+
+/**
+ * Bytes of what stays when records are deleted, and so must not cost any: ids that repeats are recognised by, pinned
+ * blobs, and comments. Words and blobs go with the last commit that has them, sources with the last record (within
+ * the hour), so they count with the records.
+ */
+async function lastingBytes(connection: DuckDBConnection, nowMs: number): Promise<number> {
+  const result = await connection.runAndReadAll(`
+    SELECT
+      (SELECT count(*) FROM store.batch_ids) * ${ID_BYTES}
+      + (SELECT count(*) FROM store.export_ids) * ${ID_BYTES}
+      + (SELECT coalesce(sum(size_bytes), 0) FROM store.blobs WHERE pinned_until_ms > ${nowMs})
+      + (SELECT coalesce(sum(strlen(body) + strlen(author) + ${COMMENT_BYTES}), 0) FROM store.comments)`);
+  return Number(result.getRows()[0]?.[0]);
 }
 
 interface Deletion {

@@ -1,6 +1,7 @@
-import { BIGINT, blobValue, type DuckDBConnection, LIST, listValue, UHUGEINT } from '@duckdb/node-api';
-import { type AppendedTable, appendRows } from './append.ts';
+import { BIGINT, type DuckDBConnection, LIST, listValue, UHUGEINT } from '@duckdb/node-api';
+import type { AppendedTable, Appender } from './append.ts';
 import { hashKey } from './blobs.ts';
+import { bigint, blob, ubigint, uhugeint, uinteger, varchar } from './columns.ts';
 import type { Blob } from './tables.ts';
 
 /**
@@ -8,7 +9,7 @@ import type { Blob } from './tables.ts';
  * outlives the rows that named it before; a pin is only ever extended.
  */
 export async function storeBlobs(
-  connection: DuckDBConnection,
+  { connection, appender }: { readonly connection: DuckDBConnection; readonly appender: Appender },
   blobs: readonly Blob[],
   commitNo: bigint,
 ): Promise<void> {
@@ -17,8 +18,7 @@ export async function storeBlobs(
   const known = await knownKeys(connection, distinct);
   const isKnown = ({ sha256 }: Blob) => known.has(hashKey(sha256));
   await nameAgain(connection, distinct.filter(isKnown), commitNo);
-  await appendRows(
-    connection,
+  await appender.append(
     blobsTable(commitNo),
     distinct.filter(blob => !isKnown(blob)),
   );
@@ -27,15 +27,14 @@ export async function storeBlobs(
 function blobsTable(commitNo: bigint): AppendedTable<Blob> {
   return {
     table: 'blobs',
-    columnCount: 6,
-    write(columns, at, blob) {
-      columns[0]?.setItem(at, hashKey(blob.sha256));
-      columns[1]?.setItem(at, blob.sha256);
-      columns[2]?.setItem(at, blobValue(blob.content));
-      columns[3]?.setItem(at, blob.content.length);
-      columns[4]?.setItem(at, commitNo);
-      columns[5]?.setItem(at, pinOf(blob));
-    },
+    columns: [
+      uhugeint(({ sha256 }) => hashKey(sha256)),
+      varchar(({ sha256 }) => sha256),
+      blob(({ content }) => content),
+      uinteger(({ content }) => content.length),
+      ubigint(() => commitNo),
+      bigint(pinOf),
+    ],
   };
 }
 

@@ -18,6 +18,12 @@ export interface Source {
   readonly scope: string;
 }
 
+/** In storage order, as the ENUMs of `migrations.ts` have them. */
+export const STATUSES = ['unset', 'ok', 'error'] as const;
+export const KINDS = ['internal', 'server', 'client', 'producer', 'consumer', 'llm'] as const;
+export const SEVERITIES = ['unspecified', 'trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
+export const METRIC_TYPES = ['gauge', 'sum', 'histogram', 'summary', 'unknown'] as const;
+
 export interface SpanRecord {
   readonly traceId: bigint;
   readonly slot: number;
@@ -30,8 +36,8 @@ export interface SpanRecord {
   readonly startNs: bigint;
   /** end - start, cut to 64 signed bits; `otlp` then has the end. */
   readonly durationNs: bigint;
-  readonly status: 'unset' | 'ok' | 'error';
-  readonly kind: 'internal' | 'server' | 'client' | 'producer' | 'consumer' | 'llm';
+  readonly status: (typeof STATUSES)[number];
+  readonly kind: (typeof KINDS)[number];
   readonly attributes: string;
   readonly events: string | null;
   readonly llm: string | null;
@@ -46,7 +52,7 @@ export interface LogRecord {
   readonly observedNs: bigint;
   readonly traceId: bigint;
   readonly spanId: bigint;
-  readonly severity: 'unspecified' | 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
+  readonly severity: (typeof SEVERITIES)[number];
   readonly severityText: string;
   /** Empty when it is kept as a blob. */
   readonly body: string;
@@ -63,7 +69,7 @@ export interface MetricRecord {
   readonly timeNs: bigint;
   readonly service: string;
   readonly name: string;
-  readonly metricType: 'gauge' | 'sum' | 'histogram' | 'summary' | 'unknown';
+  readonly metricType: (typeof METRIC_TYPES)[number];
   /** `null` for a point that was exported without a value. */
   readonly value: number | null;
   readonly unit: string;
@@ -97,9 +103,14 @@ export interface SpanWord {
   readonly traceId: bigint;
 }
 
+/** Records in their order, as an array or packed. */
+export interface Rows<R> extends Iterable<R> {
+  readonly length: number;
+}
+
 /** What one slice of a batch, or one write, stores. */
 export interface Records {
-  readonly spans: SpanRecord[];
+  readonly spans: Rows<SpanRecord>;
   readonly logs: LogRecord[];
   readonly metrics: MetricRecord[];
   readonly blobs: Blob[];

@@ -5,7 +5,7 @@ import type { Decode } from '../decode/decoder.ts';
 import { commentRowJson } from '../rows/comment-row.ts';
 import { METRIC_ROWS } from '../rows/metric-row.ts';
 import { SPAN_ROWS } from '../rows/span-row.ts';
-import { type CommentRecord, emptyRecords, type Records } from '../store/tables.ts';
+import { type CommentRecord, emptyRecords, type Records, type Rows } from '../store/tables.ts';
 import type { Writer } from '../store/writer.ts';
 import { runnerSpanExport, scoreExport } from './eval-otlp.ts';
 
@@ -95,7 +95,7 @@ function decoded(decode: Decode, { signal, body }: ReturnType<typeof scoreExport
 }
 
 /** The one record that an eval write becomes; the schema has let nothing through that the decoder refuses. */
-function only<T>(records: readonly T[]): T {
+function only<T>(records: Rows<T>): T {
   const [record] = records;
   if (record === undefined || records.length > 1) throw new Error(`${records.length} records of one write`);
   return record;

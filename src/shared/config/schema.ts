@@ -191,8 +191,8 @@ export const configSchema = z.strictObject({
       maxRows: wholeNumber({ min: 1, max: 4_294_967_295, fallback: 100_000 }).describe(
         'Largest `limit` of a read.',
       ),
-      maxGroups: wholeNumber({ min: 1, max: 10_000_000, fallback: 100_000 }).describe(
-        'Services, operations and the like that an aggregate may have on one shard; above it the read is answered 413.',
+      maxGroups: wholeNumber({ min: 100, max: 1_000_000, fallback: 20_000 }).describe(
+        'Most services, failing operations or metric names of one shard that a read may have to look at.',
       ),
       maxWindow: durationOrZero('0').describe(
         'Longest window that a request may ask for with `last` or `baseline`; 0 for any.',
@@ -229,7 +229,7 @@ export const configSchema = z.strictObject({
         .strictObject({
           maxAge: duration('30d').describe('How long after they were stored records are deleted.'),
           maxBytes: size('50GiB').describe(
-            "Size of the shard's data, pinned uploads apart, above which its oldest records are deleted.",
+            "Size of the shard's records, above which the oldest are deleted; pinned uploads, comments and remembered ids do not count.",
           ),
           evalAge: duration('365d').describe(
             'How long uploaded blobs and comments are kept, whatever becomes of what they belong to.',

@@ -2,6 +2,7 @@ import type { DuckDBConnection } from '@duckdb/node-api';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ShardReadRequest } from '../../../src/shared/read/contract.ts';
 import { openReaders, type ReadTestShard } from '../../support/read-shards.ts';
+import { watchedReader } from '../../support/watched-reader.ts';
 
 const ROWS = 300_000;
 const ROWS_PER_COMMIT = 100;
@@ -75,6 +76,19 @@ describe('the newest', () => {
       const expected = await newestTimes(shard.connection, table, 'time_ns', request);
       expect(keys.map(([time]) => Number(time))).toEqual(expected);
     }
+  });
+
+  it.each([
+    ['nowhere', [], 1],
+    ['in a few commits', [1, 2, 3], 1],
+    ['in many commits', Array.from({ length: 300 }, (_, index) => index + 1), 3],
+  ])('logs are looked for by words once when a word is %s', async (word, commitNos, times) => {
+    const values = commitNos.map(commitNo => `('${word.replaceAll(' ', '_')}', ${commitNo})`);
+    if (values.length > 0)
+      await shard.connection.run(`INSERT INTO store.log_words VALUES ${values.join(', ')}`);
+    const watched = await watchedReader(shard);
+    await watched.read('logs', { text: word.replaceAll(' ', '_'), limit: 10 });
+    expect(watched.asked.filter(sql => sql.includes('store.log_words'))).toHaveLength(times);
   });
 
   it('spans go on where a page ended', async () => {

@@ -57,6 +57,23 @@ describe('a span that was sent again', () => {
     expect(await operations(3)).toEqual(['v19', 'older', 'oldest']);
   });
 
+  it('is there once in a trace of more spans than are read at once', async () => {
+    const spans = (first: number, name: string) =>
+      Array.from({ length: 1500 }, (_, index) => ({
+        trace: 1,
+        span: first + index,
+        start: 5000 - index,
+        name,
+      }));
+    await send(...spans(1, 'old'));
+    await send(...spans(301, 'new'));
+    const { rows, keys } = await shard.read('trace', { traceId: traceId(1) });
+    expect(rows).toHaveLength(1800);
+    expect(rows.filter(row => row.operation === 'old')).toHaveLength(300);
+    expect(new Set(rows.map(row => row.span_id)).size).toBe(1800);
+    expect(keys.map(String)).toEqual(keys.map(String).toSorted());
+  });
+
   it('keeps spans of other traces with the same span id apart', async () => {
     await send({ trace: 1, span: 1, name: 'one' });
     await send({ trace: 2, span: 1, name: 'two' });

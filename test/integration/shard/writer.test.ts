@@ -8,6 +8,7 @@ import { type Commit, commitBatches, openStore, type RecordBatch } from '../../.
 import { type Database, openDatabase } from '../../../src/shard/store/database.ts';
 import { emptyRecords, type SpanRecord } from '../../../src/shard/store/tables.ts';
 import { createWriter, type Writer } from '../../../src/shard/store/writer.ts';
+import { logRecord } from '../../support/shard-store.ts';
 
 let dataDir: string;
 let database: Database;
@@ -73,12 +74,15 @@ function batchOf(id: string, spans: readonly SpanRecord[]): RecordBatch {
   return { id, slices: [{ exportId: undefined, records: { ...emptyRecords(), spans: [...spans] } }] };
 }
 
-/**
- * Its last row is refused: by the chunk it is put into, or, when it has no operation, by the table that the rows
- * are flushed to.
- */
+/** Its last row is refused: when it is packed, or, when it has no operation, by the table that the rows are flushed to. */
 function badBatch(id: string, bad: Partial<SpanRecord> = { startNs: -1n }): RecordBatch {
   return batchOf(id, [...Array.from({ length: 3000 }, () => SPAN), { ...SPAN, ...bad }]);
+}
+
+/** Its last row is refused by the chunk that it is put into. */
+function badLogs(id: string): RecordBatch {
+  const logs = [...Array.from({ length: 3000 }, () => logRecord('fine')), logRecord('bad', { timeNs: -1n })];
+  return { id, slices: [{ exportId: undefined, records: { ...emptyRecords(), logs } }] };
 }
 
 async function count(table: string): Promise<number> {
@@ -92,26 +96,29 @@ async function count(table: string): Promise<number> {
 
 describe('a commit that fails', () => {
   it.each([
-    ['before', { startNs: -1n }],
-    ['while', { operation: undefined as unknown as string }],
-  ])('leaves no row in an appender %s it is flushed, to get into the table later', async (_when, bad) => {
-    const connection = await database.connect();
-    const appenders: DuckDBAppender[] = [];
-    const createAppender = connection.createAppender.bind(connection);
-    connection.createAppender = async (...table) => {
-      const appender = await createAppender(...table);
-      if (table[0] === 'spans') appenders.push(appender);
-      return appender;
-    };
-    const time = { nowMs: 1_700_000_000_000, repeatWindowMs: 0, batchMemoryMs: 60_000 };
-    const store = await openStore(connection);
-    await expect(commitBatches(store, [badBatch('bad', bad)], time)).rejects.toThrow();
-    expect(appenders).toHaveLength(1);
-    // What the garbage collector does to an appender that nobody closed.
-    for (const appender of appenders) appender.flushSync();
-    connection.closeSync();
-    expect(await count('store.spans')).toBe(0);
-  });
+    ['before', 'logs', badLogs('bad')],
+    ['while', 'spans', badBatch('bad', { operation: undefined as unknown as string })],
+  ])(
+    'leaves no row in an appender %s it is flushed, to get into the table later',
+    async (_when, name, bad) => {
+      const connection = await database.connect();
+      const appenders: DuckDBAppender[] = [];
+      const createAppender = connection.createAppender.bind(connection);
+      connection.createAppender = async (...table) => {
+        const appender = await createAppender(...table);
+        if (table[0] === name) appenders.push(appender);
+        return appender;
+      };
+      const time = { nowMs: 1_700_000_000_000, repeatWindowMs: 0, batchMemoryMs: 60_000 };
+      const store = await openStore(connection);
+      await expect(commitBatches(store, [bad], time)).rejects.toThrow();
+      expect(appenders).toHaveLength(1);
+      // What the garbage collector does to an appender that nobody closed.
+      for (const appender of appenders) appender.flushSync();
+      connection.closeSync();
+      expect(await count(`store.${name}`)).toBe(0);
+    },
+  );
 });
 
 /** Has the next COMMIT fail as it does when the checkpoint fails that it starts: after or before the rows are durable. */
@@ -222,7 +229,7 @@ describe('the writer', () => {
     ]);
     expect(outcomes.map(({ kind }) => kind)).toEqual(['stored', 'failed', 'failed']);
     expect(reopened).toBe(1);
-    expect(writer.fatalFailure()).toContain('uint64');
+    expect(writer.fatalFailure()).toContain('-1 does not fit into 64 bits');
     expect(await writer.write(batchOf('good', [SPAN]))).toMatchObject({ kind: 'stored' });
     expect(writer.fatalFailure()).toBeUndefined();
   });

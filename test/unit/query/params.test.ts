@@ -10,7 +10,10 @@ const NOW_NS = 1_700_000_000_000_000_000n;
 const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
 
 function parse(read: Read, query: string, path: Record<string, string> = {}) {
-  return read.plan({ path, search: new URLSearchParams(query) }, { nowNs: NOW_NS, maxRows: 1000 });
+  return read.plan(
+    { path, search: new URLSearchParams(query) },
+    { nowNs: NOW_NS, maxRows: 1000, maxGroups: 1000 },
+  );
 }
 
 /** What a shard gets after the trip as JSON, once its own schema has accepted it. */

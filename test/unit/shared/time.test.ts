@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { formatNanos, formatNanosWithOffset, parseWindowNanos } from '../../../src/shared/time.ts';
+import {
+  formatNanos,
+  formatNanosWithOffset,
+  parseNanos,
+  parseWindowNanos,
+} from '../../../src/shared/time.ts';
 
 describe('formatNanos', () => {
   it.each([
@@ -19,6 +24,26 @@ describe('formatNanosWithOffset', () => {
   it('prints the same time with +00:00 for Z', () => {
     expect(formatNanosWithOffset(1_700_000_000_123_456_789n)).toBe('2023-11-14T22:13:20.123456789+00:00');
     expect(formatNanosWithOffset(0n)).toBe('1970-01-01T00:00:00+00:00');
+  });
+});
+
+describe('parseNanos', () => {
+  it.each([0n, 1n, 1_700_000_000_000_000_000n, 1_700_000_000_120_000_000n, 18_446_744_073_709_551_615n])(
+    'reads the time of %d ns as it is printed',
+    nanos => {
+      expect(parseNanos(formatNanos(nanos))).toBe(nanos);
+    },
+  );
+
+  it.each([
+    '',
+    'now',
+    '2023-11-14T22:13:20',
+    '2023-11-14T22:13:20+00:00',
+    '2023-13-14T22:13:20Z',
+    '2023-11-14T22:13:20.1Z',
+  ])('does not take %j for a time', text => {
+    expect(parseNanos(text)).toBeUndefined();
   });
 });
 

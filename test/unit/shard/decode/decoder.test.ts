@@ -38,7 +38,7 @@ describe('the service', () => {
     const logs = { resourceLogs: [{ resource, scopeLogs: [{ logRecords: [{}] }] }] };
     const gauge = { dataPoints: [{ asInt: '1' }] };
     const metrics = { resourceMetrics: [{ resource, scopeMetrics: [{ metrics: [{ name: 'm', gauge }] }] }] };
-    expect(records('traces', spans).spans[0]?.service).toBe(expected);
+    expect([...records('traces', spans).spans][0]?.service).toBe(expected);
     expect(records('logs', logs).logs[0]?.service).toBe(expected);
     expect(records('metrics', metrics).metrics[0]?.service).toBe(ofMetrics);
   });

@@ -1,0 +1,46 @@
+/** Texts one behind the other in UTF-8, each known by where it begins and how many bytes it has. */
+export class Arena {
+  bytes: Buffer;
+  sizeBytes = 0;
+
+  constructor(expectedBytes: number) {
+    this.bytes = Buffer.allocUnsafeSlow(expectedBytes);
+  }
+
+  /** Makes room for so many bytes behind the last one; `bytes` may be another buffer afterwards. */
+  reserve(moreBytes: number): void {
+    const neededBytes = this.sizeBytes + moreBytes;
+    if (neededBytes <= this.bytes.length) return;
+    const larger = Buffer.allocUnsafeSlow(Math.max(2 * this.bytes.length, neededBytes));
+    this.bytes.copy(larger, 0, 0, this.sizeBytes);
+    this.bytes = larger;
+  }
+
+  /** Adds a text and returns its size; it begins where the arena ended before. */
+  addText(text: string): number {
+    this.reserve(MOST_BYTES_PER_UNIT * text.length);
+    const sizeBytes = this.bytes.write(text, this.sizeBytes);
+    this.sizeBytes += sizeBytes;
+    return sizeBytes;
+  }
+
+  addBytes(bytes: Uint8Array): void {
+    this.reserve(bytes.length);
+    this.bytes.set(bytes, this.sizeBytes);
+    this.sizeBytes += bytes.length;
+  }
+
+  /** Few bytes, as names are: a loop over them is faster than a call into the runtime. */
+  addRange(source: Uint8Array, start: number, end: number): void {
+    this.reserve(end - start);
+    const { bytes } = this;
+    for (let at = start; at < end; at++) bytes[this.sizeBytes++] = source[at] as number;
+  }
+
+  text(start: number, sizeBytes: number): string {
+    return this.bytes.toString('utf8', start, start + sizeBytes);
+  }
+}
+
+/** Of UTF-8 for one unit of UTF-16. */
+const MOST_BYTES_PER_UNIT = 3;

@@ -1,0 +1,66 @@
+import { Writable } from 'node:stream';
+import { pino } from 'pino';
+import { afterEach, describe, expect, it } from 'vitest';
+import { tracesOf } from '../../support/otlp-samples.ts';
+import { openTestStore, spanRecord, type TestStore } from '../../support/shard-store.ts';
+import { startTestShard, type TestShard } from '../../support/test-shard.ts';
+import { watchedReader } from '../../support/watched-reader.ts';
+
+let store: TestStore | undefined;
+let shard: TestShard | undefined;
+afterEach(async () => {
+  await store?.remove();
+  await shard?.remove();
+  store = undefined;
+  shard = undefined;
+});
+
+const NEVER = new AbortController().signal;
+
+const counts = (asked: readonly string[]) => asked.filter(sql => sql.includes('count(*) AS traces')).length;
+
+describe('what services have', () => {
+  it('is not counted by the first read when it was counted before', async () => {
+    store = await openTestStore();
+    await store.store({ spans: [spanRecord(1, 1), spanRecord(1, 2)] });
+    const { reader, asked, read } = await watchedReader(store);
+    await reader.warmUp(NEVER);
+    expect(counts(asked.splice(0))).toBe(1);
+    expect((await read('services', {}))[0]).toContain('"span_count":2');
+    expect(counts(asked)).toBe(0);
+  });
+
+  it('is counted once when it is asked for meanwhile', async () => {
+    store = await openTestStore();
+    await store.store({ spans: [spanRecord(1, 1)] });
+    const { reader, asked, read } = await watchedReader(store);
+    const warming = reader.warmUp(NEVER);
+    expect((await read('services', {}))[0]).toContain('"span_count":1');
+    await warming;
+    expect(counts(asked)).toBe(1);
+  });
+
+  it('is counted by the first read when counting before was ended', async () => {
+    store = await openTestStore();
+    await store.store({ spans: [spanRecord(1, 1)] });
+    const { reader, read } = await watchedReader(store);
+    await expect(reader.warmUp(AbortSignal.abort())).rejects.toThrow();
+    expect((await read('services', {}))[0]).toContain('"span_count":1');
+  });
+
+  it('is counted by a shard that starts, without being asked', async () => {
+    const messages: string[] = [];
+    const lines = new Writable({
+      write(chunk: Buffer, _encoding, done) {
+        messages.push((JSON.parse(chunk.toString()) as { msg: string }).msg);
+        done();
+      },
+    });
+    shard = await startTestShard({ logger: pino(lines) });
+    await shard.send('traces', tracesOf('shop', [{ trace: 1, span: 1 }]));
+    await expect.poll(() => messages).toContain('counted what the services have');
+    messages.length = 0;
+    await shard.restart();
+    await expect.poll(() => messages).toContain('counted what the services have');
+  });
+});
