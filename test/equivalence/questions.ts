@@ -1,6 +1,6 @@
 import type { Corpus } from './corpus.ts';
 import type { Dice } from './dice.ts';
-import { ATTRIBUTES, METRICS, OPERATIONS, SERVICES, someWords, WORDS } from './vocabulary.ts';
+import { ATTRIBUTES, LABELS, METRICS, OPERATIONS, RUNS, SERVICES, someWords, WORDS } from './vocabulary.ts';
 
 /** A read with random parameters, as a path of the read API. */
 export interface Question {
@@ -81,7 +81,59 @@ export const QUESTIONS: readonly Question[] = [
       limit,
     }),
   },
+  {
+    name: 'summary',
+    ask: query('/api/v1/summary', { service, last }),
+  },
+  {
+    name: 'anomalies',
+    ask: query('/api/v1/anomalies', {
+      service,
+      last: dice => dice.pick(['5m', '30m', '1h']),
+      baseline: last,
+    }),
+  },
+  {
+    name: 'correlate',
+    ask: (dice, { traceIds }) => `/api/v1/correlate?trace=${dice.pickEarly(traceIds)}`,
+  },
+  {
+    name: 'comments of a trace',
+    ask: (dice, { traceIds }) => `/api/v1/traces/${dice.pick(traceIds)}/comments`,
+  },
+  { name: 'comments', ask: query('/api/v1/comments', { limit }) },
+  {
+    name: 'PromQL',
+    ask: dice => `/api/v1/metrics/query?${search({ query: expression(dice), last: last(dice) })}`,
+  },
+  { name: 'eval runs', ask: () => '/api/v1/evals/runs' },
+  { name: 'eval run', ask: dice => `/api/v1/evals/runs/${dice.pick([...RUNS, 'no-such-run'])}` },
+  { name: 'eval cases', ask: dice => `/api/v1/evals/runs/${dice.pick(RUNS)}/cases` },
+  { name: 'eval scores', ask: dice => `/api/v1/evals/runs/${dice.pick(RUNS)}/scores` },
+  {
+    name: 'eval comparison',
+    ask: dice => `/api/v1/evals/runs/${dice.pick(RUNS)}/compare?baseline=${dice.pick(RUNS)}`,
+  },
 ];
+
+const OPERATORS = ['sum', 'avg', 'min', 'max', 'count'];
+const LABEL_NAMES = ['service', 'http_route', 'retry', 'label', '__name__'];
+
+/** PromQL: a selector, perhaps its rate, perhaps summed up, perhaps by some labels. */
+function expression(dice: Dice): string {
+  const matchers = [
+    `__name__="${dice.pickEarly(METRICS)}"`,
+    ...(dice.chance(0.3)
+      ? [`service${dice.pick(['=', '!='])}${JSON.stringify(dice.pickEarly(SERVICES))}`]
+      : []),
+    ...(dice.chance(0.2) ? [`label${dice.pick(['=~', '!~'])}"${dice.pick(LABELS)}|x.*"`] : []),
+  ];
+  const selector = `{${matchers.join(',')}}`;
+  const samples = dice.chance(0.4) ? `rate(${selector}[${dice.pick(['5m', '1h', '2h'])}])` : selector;
+  if (dice.chance(0.3)) return samples;
+  const by = LABEL_NAMES.filter(() => dice.chance(0.3)).join(', ');
+  return `${dice.pick(OPERATORS)}${dice.chance(0.7) ? ` by (${by}) ` : ''}(${samples})`;
+}
 
 function search(parameters: Readonly<Record<string, string>>): string {
   return new URLSearchParams(parameters).toString();
