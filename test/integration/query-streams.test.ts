@@ -197,6 +197,16 @@ describe('a client that', () => {
 });
 
 describe('the limit', () => {
+  it('lets a shard go at once that has nothing more to say and does not end', async () => {
+    await start([bigRows(3, 's0', () => {}), small]);
+    const { body } = await query.get('/api/v1/logs?limit=2');
+    expect(body).toMatchObject({ count: 2, partial: false });
+    const sinceMs = performance.now();
+    await shards[0]?.cancelled;
+    // The pause that a shard may make in an answer is ten seconds here.
+    expect(performance.now() - sinceMs).toBeLessThan(5_000);
+  });
+
   it('ends the answer though a shard has more to say, and lets the shard go', async () => {
     const endless = bigRows(Number.POSITIVE_INFINITY, 's0');
     await start([endless, small]);
