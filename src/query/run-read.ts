@@ -81,7 +81,7 @@ export async function runRead(
   figures.begin();
   const asked: Asked = {
     deps,
-    shards: deps.holding.among(deps.topology().shards),
+    shards: deps.holding.among(deps.topology().shards, new Set(page?.cursor?.shards.keys())),
     startMs,
     timeoutMs: shardTimeoutMs(limitMs),
     signal,
