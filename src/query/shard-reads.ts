@@ -64,10 +64,11 @@ export function createReadSession(options: ShardReadsOptions): ReadSession {
     const key = JSON.stringify(reads);
     const round = remembered.get(key) ?? new Map<string, readonly RowPart[]>();
     remembered.set(key, round);
-    figures.beginRound();
+    const asked = shards.filter(shard => !isOut(shard) && !round.has(shard.id));
+    if (asked.length > 0) figures.beginRound();
     const slots = await figures.whileAsking(() =>
       fanOut({
-        shards: shards.filter(shard => !isOut(shard) && !round.has(shard.id)),
+        shards: asked,
         call: (shard, callSignal) => {
           const asOf = seen.get(shard.id)?.asOf;
           return client.snapshot(shard, { asOf, reads }, callSignal, figures.meterFor(shard.id, 'held'));

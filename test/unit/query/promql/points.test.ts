@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { compareKeys } from '../../../../src/query/merge/key-order.ts';
 import { BrokenPart, type RowPart } from '../../../../src/query/merge/row-part.ts';
-import { type Point, pointPages } from '../../../../src/query/promql/points.ts';
+import { everyPoint, type Point } from '../../../../src/query/promql/points.ts';
 import type { ShardReads } from '../../../../src/query/reads/read.ts';
 import type { ShardReadRequest } from '../../../../src/shared/read/contract.ts';
 import { nanosKey, rowLine } from '../../../../src/shared/read/ndjson.ts';
@@ -50,7 +50,7 @@ function rowJson(row: object): string {
 
 async function pointsOf(ask: ShardReads['ask'], pageRows?: number): Promise<Point[]> {
   const points: Point[] = [];
-  for await (const page of pointPages({ ask }, { name: 'x' }, pageRows)) points.push(...page);
+  for await (const point of everyPoint({ ask }, { name: 'x' }, pageRows)) points.push(point);
   return points;
 }
 
@@ -82,7 +82,7 @@ describe('the points of a PromQL query', () => {
     expect(await pointsOf(ask)).toEqual([
       { name: 'x', service: 'shop', attributes: { a: 'b' }, timeNs: 1n, tie: '0000000000000001', value: 1 },
     ]);
-    expect(requests).toEqual([{ name: 'x', limit: 20_000, startAt: undefined }]);
+    expect(requests).toEqual([{ name: 'x', bare: true, limit: 20_000, startAt: undefined }]);
   });
 
   it('have the values that are not finite, and none where a point has none', async () => {
@@ -100,9 +100,9 @@ describe('the points of a PromQL query', () => {
       rowLine([nanosKey(time), 'x', 'shop', '1'], rowJson(row)).trim();
     for (const [ask, reason] of [
       [broken(line(1n, {}), line(2n, {})), 'sent rows out of order'],
-      [broken(line(1n, { value: '1' })), 'sent a malformed metric point'],
-      [broken(line(1n, { attributes: { a: 1 } })), 'sent a malformed metric point'],
-      [broken('{"k":["1"],"v":{}}'), 'sent a malformed metric point'],
+      [broken(line(1n, { value: '1' })), 'sent a malformed row'],
+      [broken(line(1n, { attributes: { a: 1 } })), 'sent a malformed row'],
+      [broken('{"k":["1"],"v":{}}'), 'sent a row whose key does not fit the read'],
     ] as const) {
       const error = await pointsOf(ask).catch((reason: unknown) => reason);
       expect(error).toBeInstanceOf(BrokenPart);
