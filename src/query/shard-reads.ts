@@ -53,7 +53,7 @@ export function createReadSession(options: ShardReadsOptions): ReadSession {
   const remembered = new Map<string, Map<string, readonly RowPart[]>>();
   const startedAnew = new Set<string>();
 
-  const isOut = ({ id }: ShardSpec) => seen.has(id) && seen.get(id)?.asOf === undefined;
+  const isOut = (id: string) => seen.has(id) && seen.get(id)?.asOf === undefined;
 
   function forget(shardId: string): void {
     seen.delete(shardId);
@@ -64,7 +64,7 @@ export function createReadSession(options: ShardReadsOptions): ReadSession {
     const key = JSON.stringify(reads);
     const round = remembered.get(key) ?? new Map<string, readonly RowPart[]>();
     remembered.set(key, round);
-    const asked = shards.filter(shard => !isOut(shard) && !round.has(shard.id));
+    const asked = shards.filter(({ id }) => !isOut(id) && !round.has(id));
     if (asked.length > 0) figures.beginRound();
     const slots = await figures.whileAsking(() =>
       fanOut({
@@ -83,6 +83,8 @@ export function createReadSession(options: ShardReadsOptions): ReadSession {
     if (figures.full.aborted) throw tooLarge(limits.maxAnswerBytes);
     let isBroken = false;
     for (const slot of slots) isBroken = take(slot, round, reads) || isBroken;
+    const failed = slots.find(({ shardId }) => seen.get(shardId)?.slot.kind === 'failed');
+    if (isStrict && failed !== undefined) abandonOthers(failed.shardId);
     if (isBroken) throw new StartOver();
     const parts = shards.flatMap(({ id }) => {
       const given = round.get(id);
@@ -112,13 +114,27 @@ export function createReadSession(options: ShardReadsOptions): ReadSession {
       seen.set(shardId, { asOf, slot: now });
       return false;
     }
-    forget(shardId);
     if (slot.kind === 'gone' && !startedAnew.has(shardId)) {
+      forget(shardId);
       startedAnew.add(shardId);
       return true;
     }
-    seen.set(shardId, { slot: { ...slot, elapsedMs, kind: slot.kind === 'gone' ? 'failed' : slot.kind } });
+    leaveOut({ ...slot, elapsedMs, kind: slot.kind === 'gone' ? 'failed' : slot.kind });
     return before !== undefined || isStrict;
+  }
+
+  function leaveOut(slot: Slot<unknown>): void {
+    forget(slot.shardId);
+    seen.set(slot.shardId, { slot });
+  }
+
+  /** A strict answer that has lost a shard is of no use, so that no further round is worth asking. */
+  function abandonOthers(failedId: string): void {
+    for (const { asOf, slot } of [...seen.values()]) {
+      if (asOf === undefined || slot.kind !== 'answered') continue;
+      const { shardId, elapsedMs } = slot;
+      leaveOut({ shardId, elapsedMs, kind: 'abandoned', reason: `not waited for: ${failedId} had failed` });
+    }
   }
 
   return {
@@ -129,8 +145,8 @@ export function createReadSession(options: ShardReadsOptions): ReadSession {
     },
     exclude(shardId, reason) {
       const elapsedMs = seen.get(shardId)?.slot.elapsedMs ?? 0;
-      forget(shardId);
-      seen.set(shardId, { slot: { shardId, elapsedMs, kind: 'failed', reason } });
+      leaveOut({ shardId, elapsedMs, kind: 'failed', reason });
+      if (isStrict) abandonOthers(shardId);
     },
     slots: () =>
       shards.map(
