@@ -11,6 +11,7 @@ import { readDurationBuckets } from './duration-buckets.ts';
 import { readDurationValues } from './duration-values.ts';
 import { readGroupCounts } from './group-counts.ts';
 import { readHoldings } from './holdings.ts';
+import { createLandmarks, RowsMovedError } from './landmarks.ts';
 import { readLogs } from './logs.ts';
 import { readMetrics } from './metrics.ts';
 import type { ReadContext, ShardRead } from './read.ts';
@@ -59,7 +60,7 @@ export interface ReaderDeps {
 export function createReader(deps: ReaderDeps): Reader {
   const serviceTotals = createServiceTotals();
   let warming: Promise<unknown> = Promise.resolve();
-  const read: Reader['read'] = async (call, signal) => {
+  const readOnce: Reader['read'] = async (call, signal) => {
     const connection = await deps.database.connect();
     try {
       return await interruptible(connection, signal, () =>
@@ -67,6 +68,15 @@ export function createReader(deps: ReaderDeps): Reader {
       );
     } finally {
       connection.closeSync();
+    }
+  };
+  const read: Reader['read'] = async (call, signal) => {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await readOnce(call, signal);
+      } catch (error) {
+        if (!(error instanceof RowsMovedError) || attempt === MOST_ATTEMPTS) throw error;
+      }
     }
   };
   return {
@@ -81,6 +91,9 @@ export function createReader(deps: ReaderDeps): Reader {
     },
   };
 }
+
+/** Of a read that rows move under: what has been dropped once is not there to be dropped again. */
+const MOST_ATTEMPTS = 5;
 
 const SERVICES: SnapshotCall = {
   asOf: undefined,
@@ -99,8 +112,10 @@ async function readAll(
   const answers: Iterable<string>[] = [];
   for (const each of call.calls) {
     const room = createAnswerRoom(caps.maxBytes);
-    const context = { connection, hash, serviceTotals, asOf, mostRows: caps.maxRows + 1, room };
+    const landmarks = createLandmarks();
+    const context = { connection, hash, serviceTotals, asOf, mostRows: caps.maxRows + 1, room, landmarks };
     const lines = await dispatch(context, each);
+    await landmarks.check(connection);
     answers.push(capped(lines, { asOf, caps, isCut: room.isCut() }));
   }
   return { kind: 'read', asOf, lines: chained(answers) };
