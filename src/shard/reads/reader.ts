@@ -1,3 +1,4 @@
+import { aborted } from 'node:util';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { type ParsedShardRead, SHARD_READS, type ShardReadName } from '../../shared/read/contract.ts';
 import type { Hash } from '../../shared/topology/hash.ts';
@@ -81,7 +82,10 @@ export function createReader(deps: ReaderDeps): Reader {
   };
   return {
     async read(call, signal) {
-      if (call.calls.some(({ name }) => name === 'services')) await warming;
+      if (call.calls.some(({ name }) => name === 'services')) {
+        await Promise.race([warming, aborted(signal, call)]);
+        signal.throwIfAborted();
+      }
       return read(call, signal);
     },
     async warmUp(signal) {

@@ -51,10 +51,7 @@ export async function readKeys(
 }
 
 /** All of them, page by page; pages double, so that a search which finds little costs few queries. */
-export async function* keyPages(
-  context: KeyContext,
-  search: KeySearch,
-): AsyncGenerator<readonly RowKey[]> {
+export async function* keyPages(context: KeyContext, search: KeySearch): AsyncGenerator<readonly RowKey[]> {
   let { after } = search;
   for (let rows = search.rows; ; rows *= 2) {
     rows = Math.min(rows, MOST_KEYS_AT_ONCE);
