@@ -4,6 +4,7 @@ import type { Hash } from '../../shared/topology/hash.ts';
 import type { AnswerRoom } from './answer-room.ts';
 import type { Landmarks } from './landmarks.ts';
 import type { ServiceTotals } from './service-totals.ts';
+import type { SlotsHeld } from './slots-held.ts';
 
 /** What a read works with. */
 export interface ReadContext {
@@ -19,6 +20,7 @@ export interface ReadContext {
   readonly landmarks: Landmarks;
   readonly hash: Hash;
   readonly serviceTotals: ServiceTotals;
+  readonly slotsHeld: SlotsHeld;
 }
 
 /**

@@ -18,7 +18,9 @@ import { readMetrics } from './metrics.ts';
 import type { ReadContext, ShardRead } from './read.ts';
 import { createServiceTotals } from './service-totals.ts';
 import { readServices } from './services.ts';
+import { createSlotsHeld } from './slots-held.ts';
 import { beginSnapshot } from './snapshot.ts';
+import { readSpanSlots } from './span-slots.ts';
 import { readSpanTotals } from './span-totals.ts';
 import { readSpans } from './spans.ts';
 import { readTrace } from './trace.ts';
@@ -32,6 +34,7 @@ const READS: { readonly [N in ShardReadName]: ShardRead<N> } = {
   comments: readComments,
   services: readServices,
   spanTotals: readSpanTotals,
+  spanSlots: readSpanSlots,
   traceIds: readTraceIds,
   durationBuckets: readDurationBuckets,
   durationValues: readDurationValues,
@@ -59,14 +62,12 @@ export interface ReaderDeps {
 }
 
 export function createReader(deps: ReaderDeps): Reader {
-  const serviceTotals = createServiceTotals();
+  const kept = { serviceTotals: createServiceTotals(), slotsHeld: createSlotsHeld() };
   let warming: Promise<unknown> = Promise.resolve();
   const readOnce: Reader['read'] = async (call, signal) => {
     const connection = await deps.database.connect();
     try {
-      return await interruptible(connection, signal, () =>
-        readAll(connection, call, { ...deps, serviceTotals }),
-      );
+      return await interruptible(connection, signal, () => readAll(connection, call, { ...deps, ...kept }));
     } finally {
       connection.closeSync();
     }
@@ -108,7 +109,7 @@ const SERVICES: SnapshotCall = {
 async function readAll(
   connection: DuckDBConnection,
   call: SnapshotCall,
-  { hash, caps, serviceTotals }: ReaderDeps & Pick<ReadContext, 'serviceTotals'>,
+  { hash, caps, serviceTotals, slotsHeld }: ReaderDeps & Pick<ReadContext, 'serviceTotals' | 'slotsHeld'>,
 ): Promise<ReadAnswer> {
   const snapshot = await beginSnapshot(connection, call);
   if (snapshot.kind === 'gone') return snapshot;
@@ -117,7 +118,8 @@ async function readAll(
   for (const each of call.calls) {
     const room = createAnswerRoom(caps.maxBytes);
     const landmarks = createLandmarks();
-    const context = { connection, hash, serviceTotals, asOf, mostRows: caps.maxRows + 1, room, landmarks };
+    const mostRows = caps.maxRows + 1;
+    const context = { connection, hash, serviceTotals, slotsHeld, asOf, mostRows, room, landmarks };
     const lines = await dispatch(context, each);
     await landmarks.check(connection);
     answers.push(capped(lines, { asOf, caps, isCut: room.isCut() }));

@@ -1,10 +1,11 @@
+import { valueJson } from '../../shared/read/metric-value.ts';
 import type { MetricRow } from '../../shared/read/model.ts';
 import { nanosKey } from '../../shared/read/ndjson.ts';
 import { formatNanos } from '../../shared/time.ts';
 import type { MetricRecord } from '../store/tables.ts';
 import { tieText } from './ids.ts';
 import { jsonObject } from './json.ts';
-import type { RowKind } from './row-kind.ts';
+import { bareRows, type RowKind } from './row-kind.ts';
 import { type ShownAttributes, showAttributes, withAttributes } from './typed-attributes.ts';
 
 export const METRIC_ROWS: RowKind<MetricRecord> = {
@@ -39,28 +40,34 @@ export const METRIC_ROWS: RowKind<MetricRecord> = {
   json: metricRowJson,
 };
 
+/** Without what the request calls bare. */
+export const BARE_METRIC_ROWS = bareRows(METRIC_ROWS, {
+  without: ['otlp'],
+  json: metric => jsonObject<BareMetricRow>(bareMembers(metric, showAttributes(metric.attributes).texts)),
+});
+
+type BareMetricRow = Omit<MetricRow, 'otlp' | 'resource' | 'scope'>;
+
 function metricRowJson(metric: MetricRecord): string {
   const { texts, typed } = showAttributes(metric.attributes);
   return jsonObject<MetricRow>({
-    timestamp: JSON.stringify(formatNanos(metric.timeNs)),
-    service: JSON.stringify(metric.service),
-    name: JSON.stringify(metric.name),
-    metric_type: JSON.stringify(metric.metricType),
-    ...valueJson(metric.value),
-    unit: JSON.stringify(metric.unit),
-    attributes: texts,
+    ...bareMembers(metric, texts),
     otlp: otlpOf(metric, typed),
     resource: metric.source.resource,
     scope: metric.source.scope,
   });
 }
 
-/** `null` for a value that JSON has no number for, which the text then spells, and for a point without a value. */
-function valueJson(value: number | null): { value: string; value_text: string | undefined } {
-  if (value === null) return { value: 'null', value_text: undefined };
-  if (!Number.isFinite(value)) return { value: 'null', value_text: JSON.stringify(String(value)) };
-  // `JSON.stringify` writes -0 as 0, and a metric value must come back as it was.
-  return { value: Object.is(value, -0) ? '-0' : JSON.stringify(value), value_text: undefined };
+function bareMembers(metric: MetricRecord, attributes: string) {
+  return {
+    timestamp: JSON.stringify(formatNanos(metric.timeNs)),
+    service: JSON.stringify(metric.service),
+    name: JSON.stringify(metric.name),
+    metric_type: JSON.stringify(metric.metricType),
+    ...valueJson(metric.value),
+    unit: JSON.stringify(metric.unit),
+    attributes,
+  };
 }
 
 type OtlpPoints = Readonly<Record<string, { readonly dataPoints: readonly [Record<string, never>] }>>;
