@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { KEEP_ALIVE_MS, listen } from '../shared/http-listener.ts';
 import { type Component, once, stopAll } from '../shared/lifecycle.ts';
 import type { Clock } from '../shared/time.ts';
+import { createHash } from '../shared/topology/hash.ts';
 import type { TopologySource } from '../shared/topology/topology-source.ts';
 import { createApp } from './app.ts';
 import { createGate, type GateOptions } from './gate.ts';
@@ -35,6 +36,8 @@ export interface QueryOptions {
   readonly clock: Clock;
   /** Evenly from [0, 1). */
   readonly random: () => number;
+  /** A new UUIDv7. */
+  readonly newId: () => string;
 }
 
 /** Of one call of a shard. */
@@ -71,6 +74,7 @@ export async function createQuery(options: QueryOptions): Promise<QueryProxy> {
     live,
     gate,
     holding: createHoldingShards({ client, clock }),
+    hash: await createHash(),
     shardLog: createShardLog(logger),
     slowLog: createSlowLog(logger, options.slowQueryMs),
     readiness: createReadiness({ client, topology: topology.current, quorum: options.readyQuorum }),

@@ -43,6 +43,8 @@ export interface ReadDeps {
 export interface ReadLimits extends AnswerLimits {
   /** Largest `limit`. */
   readonly maxRows: number;
+  /** Most spans, scores and comments that an answer about evals is computed from. */
+  readonly maxEvalRows: number;
   /** Longest window that a request may name; 0 for any. */
   readonly maxWindowMs: number;
 }

@@ -18,6 +18,7 @@ import {
   type ShardResponse,
 } from './shard-http.ts';
 import { errorMember, refusalOf } from './shard-refusal.ts';
+import { replyOf, type ShardReply, type ShardWriteRequest } from './writes/shard-write.ts';
 
 /**
  * `cut` is an answer that the shard ended at a bound of its own; `unreachable` means that no answer began, so that
@@ -75,9 +76,11 @@ export interface ShardClient extends Component {
   ): Promise<CallOutcome<RowStream>>;
   /** The bytes of a blob; `undefined` when the shard does not have it. They are not held against its hash. */
   blob(shard: ShardSpec, sha256: string, signal: AbortSignal): Promise<CallOutcome<Buffer | undefined>>;
+  /** Also to shards of kind tael. `unreachable` may nevertheless have been stored: only its answer may be lost. */
+  write(shard: ShardSpec, request: ShardWriteRequest, signal: AbortSignal): Promise<CallOutcome<ShardReply>>;
   /**
    * What the shard says to a SELECT: the members of its answer, as it wrote them, without braces. Numbers may be larger
-   * than JavaScript's.
+   * than JavaScript's. Also to shards of kind tael.
    */
   sql(shard: ShardSpec, query: string, signal: AbortSignal): Promise<CallOutcome<string>>;
   /** Answered when the shard says that it is ready for reads. */
@@ -117,6 +120,16 @@ export function createShardClient({ maxAnswerBytes, onCall, ...options }: ShardC
   const http = createShardHttp(options);
   const maxBytes = { sizeBytes: maxAnswerBytes, setting: 'query.maxShardAnswerBytes' };
 
+  async function exchange<T>(
+    shard: ShardSpec,
+    { meter = createCallMeter(), ...call }: Call,
+    take: Accept<T>,
+  ): Promise<CallOutcome<T>> {
+    const outcome = await http.exchange(shard, { maxBytes, ...call, meter }, take);
+    onCall?.({ shardId: shard.id, outcome: endOf(outcome, call.signal), figures: meter.figures() });
+    return outcome;
+  }
+
   async function send<T>(
     shard: ShardSpec,
     call: Call,
@@ -126,21 +139,18 @@ export function createShardClient({ maxAnswerBytes, onCall, ...options }: ShardC
     return shard.kind === 'tael' ? TAEL_UNSUPPORTED : sendToAny(shard, call, accept, missing);
   }
 
-  async function sendToAny<T>(
+  function sendToAny<T>(
     shard: ShardSpec,
-    { meter = createCallMeter(), ...call }: Call,
+    call: Call,
     accept: Accept<T>,
     missing?: Missing<T>,
   ): Promise<CallOutcome<T>> {
-    const take: Accept<T> = async response => {
+    return exchange(shard, call, async response => {
       if (response.statusCode === 200) return accept(response);
       const text = await readStart(response.body);
       const isMissing = response.statusCode === 404 && errorMember(text) === missing?.error;
       return isMissing && missing !== undefined ? missing.outcome : refusalOf(response.statusCode, text);
-    };
-    const outcome = await http.exchange(shard, { maxBytes, ...call, meter }, take);
-    onCall?.({ shardId: shard.id, outcome: endOf(outcome, call.signal), figures: meter.figures() });
-    return outcome;
+    });
   }
 
   return {
@@ -215,6 +225,13 @@ export function createShardClient({ maxAnswerBytes, onCall, ...options }: ShardC
         if (members === undefined)
           return { kind: 'failed', reason: 'sent something else than an SQL answer' };
         return { kind: 'answered', value: members };
+      });
+    },
+    write(shard, request, signal) {
+      return exchange<ShardReply>(shard, { ...request, signal }, async ({ statusCode, body }) => {
+        const text = (await buffer(body)).toString();
+        const value = replyOf(statusCode, text);
+        return value === undefined ? refusalOf(statusCode, text) : { kind: 'answered', value };
       });
     },
     ready(shard, signal) {

@@ -1,4 +1,5 @@
 import { pino } from 'pino';
+import { v7 as uuidv7 } from 'uuid';
 import { createQuery, type QueryOptions, type QueryProxy } from '../../src/query/create-query.ts';
 import type { ShardSpec } from '../../src/shared/topology/topology.ts';
 import { type StubShard, startStubShard, topologyOf } from './stub-shard.ts';
@@ -50,6 +51,7 @@ export async function startQuery(
     },
     limits: {
       maxRows: 1000,
+      maxEvalRows: 100_000,
       maxWindowMs: 0,
       maxGroups: 1000,
       maxAnswerBytes: 256 * 1024 * 1024,
@@ -62,6 +64,7 @@ export async function startQuery(
     logger: pino({ level: 'silent' }),
     clock: { now: () => 1_700_000_000_000 },
     random: () => 0.5,
+    newId: uuidv7,
     ...options,
   });
   const origin = `http://127.0.0.1:${proxy.port}`;

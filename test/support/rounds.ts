@@ -3,7 +3,12 @@ import type { Read, ReadContext, ShardQuery, ShardReads } from '../../src/query/
 import { rowLine } from '../../src/shared/read/ndjson.ts';
 import type { ReadTestShard } from './read-shards.ts';
 
-export const CONTEXT: ReadContext = { nowNs: 1_700_000_000_000_000_000n, maxRows: 1000, maxGroups: 1000 };
+export const CONTEXT: ReadContext = {
+  nowNs: 1_700_000_000_000_000_000n,
+  maxRows: 1000,
+  maxGroups: 1000,
+  maxEvalRows: 1000,
+};
 
 /** Answers to a question: one part for each shard. */
 export type Give = (query: ShardQuery) => readonly RowPart[] | Promise<readonly RowPart[]>;

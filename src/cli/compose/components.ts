@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import { v7 as uuidv7 } from 'uuid';
 import { createQuery, type QueryProxy } from '../../query/create-query.ts';
 import { createShard, type Shard } from '../../shard/create-shard.ts';
 import { UnusableDataError } from '../../shard/store/unusable-data-error.ts';
@@ -36,6 +37,7 @@ export async function startQuery(
         maxWaiting: query.maxWaiting,
         maxRows: query.maxRows,
         maxGroups: query.maxGroups,
+        maxEvalRows: query.maxEvalRows,
         maxWindowMs: query.maxWindow,
         maxAnswerBytes: query.maxAnswerBytes,
       },
@@ -44,6 +46,7 @@ export async function startQuery(
       logger,
       clock: systemClock,
       random: Math.random,
+      newId: uuidv7,
     });
   } catch (error) {
     throw listenError(error);

@@ -27,6 +27,8 @@ export interface ReadContext {
   readonly maxRows: number;
   /** Groups of one shard that an aggregate may look at. */
   readonly maxGroups: number;
+  /** Most rows that an answer about evals is computed from. */
+  readonly maxEvalRows: number;
 }
 
 /** The error names the parameter, its value and what is accepted; it becomes a 400. */

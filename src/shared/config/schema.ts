@@ -204,6 +204,9 @@ export const configSchema = z.strictObject({
         'Most bytes of the answers of all shards to one read; above it the read is answered 413.',
       ),
       slowQuery: durationOrZero('2s').describe('Queries that take at least so long are logged; 0 for none.'),
+      maxEvalRows: wholeNumber({ min: 1, max: 10_000_000, fallback: 500_000 }).describe(
+        'Most spans, scores and comments that an answer about evals is computed from; each takes about 500 bytes of memory meanwhile.',
+      ),
       readyQuorum: wholeNumber({ min: 1, max: 10_000, fallback: 1 }).describe(
         'Shards that must be ready for `/readyz` to be 200.',
       ),

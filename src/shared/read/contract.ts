@@ -103,6 +103,11 @@ const page = <Key extends [z.ZodType<string>, ...z.ZodType<string>[]]>(...key: K
 });
 /** As many as there can be that do not touch. */
 const slotRanges = z.array(z.tuple([slot, slot])).max(8192);
+/**
+ * Leaves `events`, `otlp`, `resource` and `scope` out of the rows, for what is computed from many of them: those can
+ * be most of a row, prompts above all.
+ */
+const bare = z.boolean().optional();
 /** Slots whose traces `trace_count` leaves out, because other shards have some of their spans: see `traceIds`. */
 const slotsElsewhere = slotRanges.default([]);
 
@@ -150,6 +155,7 @@ export const SHARD_READS = {
     attributeKeys: z.array(z.string()).default([]),
     /** What the prompts and completions of the span's trace must hold together. */
     text: searchText.optional(),
+    bare,
     ...page(nanosKey, hexKey(32), hexKey(16)),
   }),
   /** Every span of one trace, oldest first, each once. */
@@ -175,6 +181,7 @@ export const SHARD_READS = {
     metricType: z.enum(METRIC_TYPES).optional(),
     attributes,
     oldestFirst: z.boolean().default(false),
+    bare,
     ...page(nanosKey, z.string(), z.string(), hexKey(16)),
   }),
   /** Comments on one trace, on some, or on all. */

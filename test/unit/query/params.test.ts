@@ -12,7 +12,7 @@ const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
 function parse(read: Read, query: string, path: Record<string, string> = {}) {
   return read.plan(
     { path, search: new URLSearchParams(query) },
-    { nowNs: NOW_NS, maxRows: 1000, maxGroups: 1000 },
+    { nowNs: NOW_NS, maxRows: 1000, maxGroups: 1000, maxEvalRows: 1000 },
   );
 }
 
