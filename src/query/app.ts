@@ -172,19 +172,6 @@ async function answerBlob(
   else response.json(body);
 }
 
-function beginLive(
-  live: LiveFeed,
-  {
-    kind,
-    request,
-    response,
-  }: { readonly kind: LiveKind; readonly request: Request; readonly response: Response },
-): void {
-  if (request.method === 'HEAD') return void response.type('text/event-stream').end();
-  const refusal = answerLive(live, { kind, search: searchOf(request.url), response });
-  if (refusal !== undefined) response.status(refusal.status).json({ error: refusal.error });
-}
-
 async function answerWrite(
   write: Write,
   deps: WriteDeps,
@@ -196,6 +183,19 @@ async function answerWrite(
     body: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
   });
   response.status(status).set(headers).type('json').send(body);
+}
+
+function beginLive(
+  live: LiveFeed,
+  {
+    kind,
+    request,
+    response,
+  }: { readonly kind: LiveKind; readonly request: Request; readonly response: Response },
+): void {
+  if (request.method === 'HEAD') return void response.type('text/event-stream').end();
+  const refusal = answerLive(live, { kind, search: searchOf(request.url), response });
+  if (refusal !== undefined) response.status(refusal.status).json({ error: refusal.error });
 }
 
 function searchOf(url: string): URLSearchParams {

@@ -80,7 +80,7 @@ export interface ShardClient extends Component {
   write(shard: ShardSpec, request: ShardWriteRequest, signal: AbortSignal): Promise<CallOutcome<ShardReply>>;
   /**
    * What the shard says to a SELECT: the members of its answer, as it wrote them, without braces. Numbers may be larger
-   * than JavaScript's. Also to shards of kind tael.
+   * than JavaScript's.
    */
   sql(shard: ShardSpec, query: string, signal: AbortSignal): Promise<CallOutcome<string>>;
   /** Answered when the shard says that it is ready for reads. */
@@ -120,6 +120,7 @@ export function createShardClient({ maxAnswerBytes, onCall, ...options }: ShardC
   const http = createShardHttp(options);
   const maxBytes = { sizeBytes: maxAnswerBytes, setting: 'query.maxShardAnswerBytes' };
 
+  /** Sends to a shard of any kind. */
   async function exchange<T>(
     shard: ShardSpec,
     { meter = createCallMeter(), ...call }: Call,
@@ -136,15 +137,7 @@ export function createShardClient({ maxAnswerBytes, onCall, ...options }: ShardC
     accept: Accept<T>,
     missing?: Missing<T>,
   ): Promise<CallOutcome<T>> {
-    return shard.kind === 'tael' ? TAEL_UNSUPPORTED : sendToAny(shard, call, accept, missing);
-  }
-
-  function sendToAny<T>(
-    shard: ShardSpec,
-    call: Call,
-    accept: Accept<T>,
-    missing?: Missing<T>,
-  ): Promise<CallOutcome<T>> {
+    if (shard.kind === 'tael') return TAEL_UNSUPPORTED;
     return exchange(shard, call, async response => {
       if (response.statusCode === 200) return accept(response);
       const text = await readStart(response.body);
@@ -215,23 +208,25 @@ export function createShardClient({ maxAnswerBytes, onCall, ...options }: ShardC
         { error: BLOB_NOT_FOUND, outcome },
       );
     },
-    sql(shard, query, signal) {
-      const call =
-        shard.kind === 'tael'
-          ? ({ path: `/api/v1/sql?${new URLSearchParams({ q: query })}`, method: 'GET', signal } as const)
-          : ({ path: SQL_PATH, method: 'POST', body: JSON.stringify({ query }), signal } as const);
-      return sendToAny(shard, call, async ({ body }) => {
-        const members = sqlMembers((await buffer(body)).toString('utf8'));
-        if (members === undefined)
-          return { kind: 'failed', reason: 'sent something else than an SQL answer' };
-        return { kind: 'answered', value: members };
-      });
-    },
     write(shard, request, signal) {
       return exchange<ShardReply>(shard, { ...request, signal }, async ({ statusCode, body }) => {
         const text = (await buffer(body)).toString();
         const value = replyOf(statusCode, text);
         return value === undefined ? refusalOf(statusCode, text) : { kind: 'answered', value };
+      });
+    },
+    sql(shard, query, signal) {
+      const call =
+        shard.kind === 'tael'
+          ? ({ path: `/api/v1/sql?${new URLSearchParams({ q: query })}`, method: 'GET', signal } as const)
+          : ({ path: SQL_PATH, method: 'POST', body: JSON.stringify({ query }), signal } as const);
+      return exchange<string>(shard, call, async ({ statusCode, body }) => {
+        const text = (await buffer(body)).toString();
+        if (statusCode !== 200) return refusalOf(statusCode, text);
+        const members = sqlMembers(text);
+        if (members === undefined)
+          return { kind: 'failed', reason: 'sent something else than an SQL answer' };
+        return { kind: 'answered', value: members };
       });
     },
     ready(shard, signal) {
