@@ -25,6 +25,7 @@ import { readSpanTotals } from './span-totals.ts';
 import { readSpans } from './spans.ts';
 import { readTrace } from './trace.ts';
 import { readTraceIds } from './trace-ids.ts';
+import { readTraceTerms } from './trace-terms.ts';
 
 const READS: { readonly [N in ShardReadName]: ShardRead<N> } = {
   spans: readSpans,
@@ -36,6 +37,7 @@ const READS: { readonly [N in ShardReadName]: ShardRead<N> } = {
   spanTotals: readSpanTotals,
   spanSlots: readSpanSlots,
   traceIds: readTraceIds,
+  traceTerms: readTraceTerms,
   durationBuckets: readDurationBuckets,
   durationValues: readDurationValues,
   groupCounts: readGroupCounts,

@@ -27,8 +27,8 @@ export interface SpanSearch {
   readonly slice: TimeSlice;
   readonly rows: number;
   readonly after?: RowKey | undefined;
-  /** Only spans of traces that had all of its words. */
-  readonly narrowing?: TextQuery | undefined;
+  /** Only spans of traces that had all of its words, or are among the others. */
+  readonly narrowing?: { readonly text: TextQuery; readonly others: ReadonlySet<bigint> };
 }
 
 /** The newest spans as a search of their keys. */
@@ -44,7 +44,7 @@ export function newestSpans(
       `commit_no <= ${context.asOf}`,
       inSlice('start_ns', slice),
       ...filters(request, parameters),
-      when(narrowing, text => inTraceWithWords(context, text, parameters)),
+      when(narrowing, given => inTraceWithWords(context, given, parameters)),
     ],
   };
 }

@@ -21,6 +21,7 @@ export async function readSpans(
     request,
     wanted: { table: 'spans', limit, fromNs: request.fromNs, toNs: request.startAt?.[0] ?? request.toNs },
     text: request.text === undefined ? undefined : parseTextQuery(request.text),
+    withText: new Set(request.tracesWithText.map(id => BigInt(`0x${id}`))),
   };
   const pages = search.text === undefined ? newest(context, search) : withText(context, search);
   const kind = request.bare ? BARE_SPAN_ROWS : SPAN_ROWS;
@@ -32,6 +33,8 @@ interface Search {
   readonly request: ParsedShardRead<'spans'>;
   readonly wanted: Wanted;
   readonly text: TextQuery | undefined;
+  /** Traces that are known to hold the text. */
+  readonly withText: ReadonlySet<bigint>;
 }
 
 type Place = Omit<SpanSearch, 'request'>;
@@ -46,8 +49,8 @@ async function* newest(context: ReadContext, search: Search): AsyncGenerator<rea
 const FIRST_LOOK_ROWS = 2000;
 
 async function* withText(context: ReadContext, search: Search): AsyncGenerator<readonly RowPlace[]> {
-  const { request, text, wanted } = search;
-  if (text?.words.length === 0) return;
+  const { request, text, wanted, withText: others } = search;
+  if (text === undefined || text.words.length === 0) return;
   let rest: Omit<Place, 'rows'> = { slice: ALL_TIME };
   if (wanted.limit <= FIRST_LOOK_ROWS) {
     const slices = newestSlices(context, { ...wanted, limit: FIRST_LOOK_ROWS });
@@ -60,7 +63,7 @@ async function* withText(context: ReadContext, search: Search): AsyncGenerator<r
     else rest = { slice: { afterNs: undefined, untilNs: slice.afterNs } };
   }
   const rows = Math.max(wanted.limit, FIRST_LOOK_ROWS);
-  yield* pagesFrom(context, search, { ...rest, rows, narrowing: text });
+  yield* pagesFrom(context, search, { ...rest, rows, narrowing: { text, others } });
 }
 
 async function* pagesFrom(
@@ -75,17 +78,14 @@ async function* pagesFrom(
 /** Which rows of a page an answer shows: none that was stored again later, nor one whose trace lacks the text. */
 async function shown(
   context: ReadContext,
-  { text }: Search,
+  { text, withText }: Search,
   keys: readonly RowKey[],
 ): Promise<readonly RowPlace[]> {
   const spans = keys.map(foundSpan);
   const superseded = await supersededOf(context, spans);
   const current = spans.filter(({ rowId }) => !superseded.has(rowId));
   if (text === undefined) return current;
-  const matching = await matchingTraces(
-    context,
-    current.map(({ traceId }) => traceId),
-    text,
-  );
-  return current.filter(({ traceId }) => matching.has(traceId));
+  const unknown = current.map(({ traceId }) => traceId).filter(id => !withText.has(id));
+  const matching = await matchingTraces(context, unknown, text);
+  return current.filter(({ traceId }) => withText.has(traceId) || matching.has(traceId));
 }
