@@ -1,6 +1,4 @@
-import { pino } from 'pino';
 import { createPartition } from '../../src/ingest/partition/partition.ts';
-import { createQuery } from '../../src/query/create-query.ts';
 import { createOtlpTypes } from '../../src/shared/otlp/messages.ts';
 import type { Signal } from '../../src/shared/otlp/signal.ts';
 import { createHash } from '../../src/shared/topology/hash.ts';
@@ -11,6 +9,7 @@ import {
   type Topology,
 } from '../../src/shared/topology/topology.ts';
 import type { Json } from '../support/otlp-arbitraries.ts';
+import { startQuery } from '../support/query-harness.ts';
 import { postWrite } from '../support/shard-writes.ts';
 import { otlpBytes, post, startTestShard, type TestShard } from '../support/test-shard.ts';
 import type { Comment, Corpus } from './corpus.ts';
@@ -43,14 +42,11 @@ export async function startCluster(shardCount: number): Promise<Cluster> {
   }
 
   await addShards(shardCount);
-  const proxy = await createQuery({
-    host: '127.0.0.1',
-    port: 0,
-    topology: () => topology,
+  const query = await startQuery([], {
+    topology: { current: () => topology, onChange: () => {} },
     timeoutMs: TIMEOUT_MS,
-    maxRows: 100_000,
-    readyQuorum: 1,
-    logger: pino({ level: 'silent' }),
+    calls: { firstByteTimeoutMs: TIMEOUT_MS, idleTimeoutMs: TIMEOUT_MS },
+    limits: { maxRows: 100_000 },
     clock: { now: () => NOW_MS },
   });
 
@@ -77,13 +73,10 @@ export async function startCluster(shardCount: number): Promise<Cluster> {
       for (const { signal, json } of exports) await send(signal, json);
       for (const each of comments) await comment(each);
     },
-    async get(path) {
-      const response = await fetch(`http://127.0.0.1:${proxy.port}${path}`);
-      return { status: response.status, text: await response.text() };
-    },
+    get: query.get,
     grow: () => addShards(1),
     async stop() {
-      await proxy.stop();
+      await query.stop();
       for (const shard of shards) await shard.remove();
     },
   };

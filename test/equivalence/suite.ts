@@ -19,6 +19,8 @@ export interface SuiteResult {
   readonly cases: number;
   /** Questions of each kind that were asked. */
   readonly asked: ReadonlyMap<string, number>;
+  /** Kinds of which a question was answered with 200: equal refusals prove little. */
+  readonly answered: ReadonlySet<string>;
   readonly differences: readonly Difference[];
 }
 
@@ -80,16 +82,18 @@ async function askAll(
 ): Promise<SuiteResult> {
   const dice = createDice(seed ^ 0x5eed);
   const asked = new Map<string, number>();
+  const answered = new Set<string>();
   const differences: Difference[] = [];
   for (let done = 0; done < cases && differences.length < MOST_DIFFERENCES; done++) {
     const question = QUESTIONS[done % QUESTIONS.length] as (typeof QUESTIONS)[number];
     const path = question.ask(dice, corpus);
     for (const cluster of many) {
-      const difference = await compare(one, cluster, path);
+      const { isAnswer, difference } = await compare(one, cluster, path);
       if (difference !== undefined) differences.push(difference);
+      if (isAnswer) answered.add(question.name);
     }
     asked.set(question.name, (asked.get(question.name) ?? 0) + 1);
     onCase?.(done + 1);
   }
-  return { cases, asked, differences };
+  return { cases, asked, answered, differences };
 }
