@@ -1,0 +1,188 @@
+import type { ParsedShardRead, ShardReadName } from '../../src/shared/read/contract.ts';
+import { nanosKey, rowLine } from '../../src/shared/read/ndjson.ts';
+import { type Durations, percentileMs, sortedUnion } from './durations.ts';
+
+/** The aggregates that a summary is made of, over durations in memory; a window is taken to hold all of them. */
+export interface States {
+  lines<N extends ShardReadName>(name: N, request: ParsedShardRead<N>): readonly string[];
+  /** What the shard would say to a proxy that asks it for its own summary. */
+  summary(): ShardSummary;
+}
+
+export interface ShardSummary {
+  readonly traces: SpanFigures;
+  readonly top_services: readonly ServiceFigures[];
+}
+
+interface SpanFigures {
+  readonly span_count: number;
+  readonly error_count: number;
+  readonly avg_ms: number;
+  readonly max_ms: number;
+  readonly p50_ms: number;
+  readonly p95_ms: number;
+  readonly p99_ms: number;
+}
+
+interface ServiceFigures {
+  readonly service: string;
+  readonly span_count: number;
+  readonly p95_ms: number;
+}
+
+interface Row {
+  readonly key: readonly string[];
+  readonly state: object;
+}
+
+const OPERATIONS_PER_SERVICE = 24;
+const METRICS = 200;
+const TOP = 10;
+
+export function createStates(durations: Durations): States {
+  const all = sortedUnion(durations.values());
+  const sumNs = all.reduce((sum, value) => sum + value, 0);
+  const of = (service: string | undefined) =>
+    service === undefined ? all : (durations.get(service) ?? new Float64Array());
+
+  function totals(): Row[] {
+    const state = {
+      span_count: all.length,
+      trace_count: Math.ceil(all.length / 8),
+      error_count: errorsAmong(all.length),
+      duration_sum_ns: String(sumNs),
+      ...(all.length > 0 && { duration_min_ns: String(all[0]), duration_max_ns: String(all.at(-1)) }),
+    };
+    return [{ key: [], state }];
+  }
+
+  function buckets(request: ParsedShardRead<'durationBuckets'>): Row[] {
+    const { ranges, parts, byService, services, scale } = request;
+    if (ranges !== undefined) {
+      return ranges.flatMap(({ service, minNs, maxNs }, range) => {
+        const width = Math.floor((Number(maxNs) - Number(minNs)) / parts) + 1;
+        const partOf = (value: number) => Math.floor((value - Number(minNs)) / width);
+        return counted(within(of(service), minNs, maxNs), partOf, { range });
+      });
+    }
+    const bucketOf = (value: number) => Math.floor(Math.log2(value) * 2 ** scale);
+    if (!byService) return counted(all, bucketOf, {});
+    const asked = [...durations].filter(([service]) => services?.includes(service) ?? true);
+    return asked.flatMap(([service, values]) => counted(values, bucketOf, { service }));
+  }
+
+  function values({ ranges }: ParsedShardRead<'durationValues'>): Row[] {
+    return ranges.flatMap(({ service, minNs, maxNs }, range) =>
+      runs(within(of(service), minNs, maxNs), value => value).map(({ min, count }) => ({
+        key: [nanosKey(BigInt(range)), nanosKey(BigInt(min))],
+        state: { range, value_ns: String(min), count },
+      })),
+    );
+  }
+
+  function groups({ of: what, by, status, groups: named, top }: AnyGroupCounts): Row[] {
+    const share = status === 'error' ? errorsAmong : (count: number) => count;
+    const wanted = named && new Set(named.map(group => group.join('\n')));
+    const services = Array.from(durations, ([service, { length }]) => [service, share(length)] as const);
+    const counts: readonly (readonly [readonly string[], number])[] = {
+      'spans service': () => services.map(([service, count]) => [[service], count] as const),
+      'spans service operation': () =>
+        services.flatMap(([service, count]) =>
+          Array.from(
+            { length: OPERATIONS_PER_SERVICE },
+            (_, index) =>
+              [[service, `GET ${service}/${index}`], Math.floor(count / OPERATIONS_PER_SERVICE)] as const,
+          ),
+        ),
+      'logs severity': () => ['error', 'info', 'warn'].map(severity => [[severity], 1000] as const),
+      'metrics name': () =>
+        Array.from({ length: METRICS }, (_, index) => [[`metric_${1000 + index}`], 1000] as const),
+    }[[what, ...by].join(' ') as 'spans service']();
+    return counts
+      .filter(([group, count]) => count > 0 && (wanted?.has(group.join('\n')) ?? true))
+      .toSorted(([, a], [, b]) => b - a)
+      .slice(0, top)
+      .toSorted(([a], [b]) => (a.join('\n') < b.join('\n') ? -1 : 1))
+      .map(([group, count]) => ({ key: group, state: { group, count } }));
+  }
+
+  function rowsOf(name: ShardReadName, request: unknown): Row[] {
+    switch (name) {
+      case 'spanTotals':
+        return totals();
+      case 'durationBuckets':
+        return buckets(request as ParsedShardRead<'durationBuckets'>);
+      case 'durationValues':
+        return values(request as ParsedShardRead<'durationValues'>);
+      case 'groupCounts':
+        return groups(request as AnyGroupCounts);
+      default:
+        throw new Error(`this shard has no ${name}`);
+    }
+  }
+
+  return {
+    lines: (name, request) =>
+      rowsOf(name, request).map(({ key, state }) => rowLine(key, JSON.stringify(state))),
+    summary: () => ({
+      traces: {
+        span_count: all.length,
+        error_count: errorsAmong(all.length),
+        avg_ms: sumNs / all.length / 1e6,
+        max_ms: (all.at(-1) ?? 0) / 1e6,
+        p50_ms: percentileMs(all, 0.5),
+        p95_ms: percentileMs(all, 0.95),
+        p99_ms: percentileMs(all, 0.99),
+      },
+      top_services: Array.from(durations, ([service, held]) => ({
+        service,
+        span_count: held.length,
+        p95_ms: percentileMs(held, 0.95),
+      }))
+        .sort((a, b) => b.span_count - a.span_count)
+        .slice(0, TOP),
+    }),
+  };
+}
+
+type AnyGroupCounts = ParsedShardRead<'groupCounts'> & { readonly status?: string | undefined };
+
+function errorsAmong(spans: number): number {
+  return Math.floor(spans / 10);
+}
+
+function within(sorted: Float64Array, minNs: string, maxNs: string): Float64Array {
+  return sorted.filter(value => value >= Number(minNs) && value <= Number(maxNs));
+}
+
+interface Run {
+  readonly bucket: number;
+  count: number;
+  readonly min: number;
+  max: number;
+}
+
+/** Sorted values by bucket. */
+function runs(sorted: Float64Array, bucketOf: (value: number) => number): Run[] {
+  const found: Run[] = [];
+  for (const value of sorted) {
+    const bucket = bucketOf(value);
+    const last = found.at(-1);
+    if (last?.bucket === bucket) {
+      last.count++;
+      last.max = value;
+    } else found.push({ bucket, count: 1, min: value, max: value });
+  }
+  return found;
+}
+
+function counted(
+  sorted: Float64Array,
+  bucketOf: (value: number) => number,
+  tags: { readonly service?: string; readonly range?: number },
+): Row[] {
+  return runs(sorted, bucketOf).map(({ bucket, count, min, max }) => ({
+    key: [tags.service ?? '', nanosKey(BigInt(tags.range ?? 0)), nanosKey(BigInt(bucket))],
+    state: { ...tags, count, min_ns: String(min), max_ns: String(max) },
+  }));
+}
