@@ -1,5 +1,6 @@
 import { formsOf } from '../shared/config/leaves.ts';
 import { shardId } from '../shared/config/schema.ts';
+import { letHeapGrow } from './compose/heap-growth.ts';
 import { readyLine, urlOf } from './compose/ready-line.ts';
 import { sizeThreadPool } from './compose/thread-pool.ts';
 import { EXIT, UserError } from './exit-codes.ts';
@@ -56,6 +57,7 @@ export async function shardCommand(argv: readonly string[], io: Io): Promise<num
   if (known?.includes(id) === false) {
     throw new UserError(`--id ${id}: the topology has no such shard; it has ${known.join(', ')}`, EXIT.usage);
   }
+  letHeapGrow();
   sizeThreadPool(config.shard, process.env);
   // Loading DuckDB starts the thread pool.
   const { startShard } = await import('./compose/components.ts');

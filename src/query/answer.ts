@@ -1,5 +1,8 @@
 import { type Completeness, completenessHeaders, completenessOf, nameMissing } from './completeness.ts';
+import { explained } from './explain.ts';
 import type { Slot } from './fan-out.ts';
+import { RETRY_LATER } from './gate.ts';
+import type { ReadCost } from './read-figures.ts';
 import type { Combined } from './reads/read.ts';
 
 export interface WholeAnswer {
@@ -21,25 +24,38 @@ export interface StreamedAnswer {
 
 export type Answer = WholeAnswer | StreamedAnswer;
 
+/** What the read cost, when the client wants to know. */
+export type TellCost = () => ReadCost | undefined;
+
+export interface AnswerOptions {
+  readonly isStrict: boolean;
+  readonly tellCost: TellCost;
+}
+
 /**
  * Found although shards are missing is an answer, unless the client asked for all or nothing; not found while shards
- * are missing is not known, so it is 404 only when every shard said no.
+ * are missing is not known, so it is 404 only when every shard said no. The question is at fault when no shard could
+ * answer it and one says what is wrong with it.
  */
 export function answerOf(
   combined: Combined,
   slots: readonly Slot<unknown>[],
-  { isStrict }: { readonly isStrict: boolean },
+  { isStrict, tellCost }: AnswerOptions,
 ): WholeAnswer {
   const shards = completenessOf(slots);
   const isPartial = shards.failed.length > 0;
-  const refuse = (status: 404 | 503, error: string) => envelope(status, shards, errorMember(error));
+  const refuse = (status: 404 | 503, error: string) => envelope(status, shards, errorMember(error), tellCost);
 
+  if (combined.kind === 'refused') return refusal(combined.status, combined.error);
+  const hasAnswer = slots.some(slot => 'value' in slot);
+  const fault = slots.find(slot => slot.kind === 'refused');
+  const mayBeAnswered = hasAnswer || slots.some(slot => slot.kind === 'abandoned');
+  if (fault !== undefined && !mayBeAnswered) return refusal(400, fault.reason);
   if (isPartial && isStrict) {
     return refuse(503, `partial=false and not every shard answered: ${nameMissing(shards)}`);
   }
-  if (!slots.some(slot => 'value' in slot)) return refuse(503, `no shard answered: ${nameMissing(shards)}`);
-  if (combined.kind === 'refused') return refusal(combined.status, combined.error);
-  if (combined.kind === 'found') return envelope(200, shards, combined.members);
+  if (!hasAnswer) return refuse(503, `no shard answered: ${nameMissing(shards)}`);
+  if (combined.kind === 'found') return envelope(200, shards, combined.members, tellCost);
   if (!isPartial) return refuse(404, `${combined.what} not found`);
   return refuse(503, `${combined.what} not found, but not every shard answered: ${nameMissing(shards)}`);
 }
@@ -48,10 +64,11 @@ export function answerOf(
 export function streamedAnswerOf(
   pieces: AsyncIterable<Buffer>,
   slots: () => readonly Slot<unknown>[],
+  tellCost: TellCost,
 ): StreamedAnswer {
   return {
     kind: 'streamed',
-    pieces: enveloped(pieces, slots),
+    pieces: enveloped(pieces, slots, tellCost),
     trailers: () => completenessHeaders(completenessOf(slots())),
   };
 }
@@ -59,26 +76,38 @@ export function streamedAnswerOf(
 async function* enveloped(
   pieces: AsyncIterable<Buffer>,
   slots: () => readonly Slot<unknown>[],
+  tellCost: TellCost,
 ): AsyncGenerator<Buffer> {
   yield OPENING_BRACE;
   yield* pieces;
-  yield ending(completenessOf(slots()));
+  yield ending(completenessOf(slots()), tellCost());
 }
 
 /** With what shards were asked for. */
-export function envelope(status: number, shards: Completeness, members: string | Buffer): WholeAnswer {
-  const body = Buffer.concat([OPENING_BRACE, Buffer.from(members), ending(shards)]);
+export function envelope(
+  status: number,
+  shards: Completeness,
+  members: string | Buffer,
+  tellCost: TellCost,
+): WholeAnswer {
+  const body = Buffer.concat([OPENING_BRACE, Buffer.from(members), ending(shards, tellCost())]);
   return { kind: 'whole', status, headers: completenessHeaders(shards), body };
 }
 
 const OPENING_BRACE = Buffer.from('{');
 
-function ending(shards: Completeness): Buffer {
-  return Buffer.from(`,"partial":${shards.failed.length > 0},"shards":${JSON.stringify(shards)}}`);
+function ending(shards: Completeness, cost: ReadCost | undefined): Buffer {
+  const explain = cost === undefined ? '' : `,"explain":${JSON.stringify(explained(cost))}`;
+  return Buffer.from(`,"partial":${shards.failed.length > 0},"shards":${JSON.stringify(shards)}${explain}}`);
 }
 
 export function refusal(status: 400 | 413, error: string): WholeAnswer {
   return { kind: 'whole', status, headers: {}, body: Buffer.from(`{${errorMember(error)}}`) };
+}
+
+/** Too much is asked at once; nothing is wrong with the question. */
+export function busy(reason: string): WholeAnswer {
+  return { kind: 'whole', status: 503, headers: RETRY_LATER, body: Buffer.from(`{${errorMember(reason)}}`) };
 }
 
 export function errorMember(error: string): string {

@@ -5,6 +5,11 @@ import type { Readiness } from './readiness.ts';
 import { anomaliesRead } from './reads/anomalies.ts';
 import { commentsRead, traceCommentsRead } from './reads/comments.ts';
 import { correlateRead } from './reads/correlate.ts';
+import { evalCasesRead } from './reads/eval-cases.ts';
+import { evalCompareRead } from './reads/eval-compare.ts';
+import { evalRunRead } from './reads/eval-run.ts';
+import { evalRunsRead } from './reads/eval-runs.ts';
+import { evalScoresRead } from './reads/eval-scores.ts';
 import { logsRead } from './reads/logs.ts';
 import { metricsRead } from './reads/metrics.ts';
 import type { Read } from './reads/read.ts';
@@ -14,9 +19,19 @@ import { traceRead } from './reads/trace.ts';
 import { tracesRead } from './reads/traces.ts';
 import { type ReadDeps, runRead } from './run-read.ts';
 import { sendAnswer } from './send-answer.ts';
+import type { QueryTelemetry } from './telemetry/telemetry.ts';
+import { blobWrite } from './writes/blob.ts';
+import { readBody } from './writes/body.ts';
+import { commentWrite } from './writes/comment.ts';
+import { runWrite, type WriteDeps } from './writes/run-write.ts';
+import { runnerSpanWrite } from './writes/runner-span.ts';
+import { scoreWrite } from './writes/score.ts';
+import type { Write } from './writes/write.ts';
 
-export interface AppDeps extends ReadDeps {
+export interface AppDeps extends ReadDeps, WriteDeps {
   readonly readiness: () => Promise<Readiness>;
+  readonly requestEnded: QueryTelemetry['requestEnded'];
+  readonly metrics: () => ReturnType<QueryTelemetry['scrape']>;
   readonly logger: Logger;
   /** How long a client may take nothing of its answer; see {@link dropWhenStalled}. */
   readonly stallMs?: number | undefined;
@@ -31,11 +46,24 @@ export function createApp(deps: AppDeps): Express {
   app.enable('case sensitive routing');
   app.enable('strict routing');
 
+  const methods = new Map<string, string[]>();
+  const allow = (path: string, ...more: string[]) =>
+    methods.set(path, [...(methods.get(path) ?? []), ...more]);
   const get = (path: string, handler: (request: Request, response: Response) => Promise<void> | void) => {
-    app.route(path).get(handler).all(refuseMethod);
+    app.get(path, handler);
+    allow(path, 'GET', 'HEAD');
+  };
+  const postWrite = (write: Write) => {
+    app.post(write.path, readBody, (request: Request, response: Response) =>
+      answerWrite(write, deps, { request, response }),
+    );
+    allow(write.path, 'POST');
   };
   const getRead = (read: Read) => {
-    get(read.path, (request, response) => answerRead(read, deps, { request, response }));
+    get(read.path, (request, response) => {
+      countAnswer(read.name, response, deps);
+      return answerRead(read, deps, { request, response });
+    });
   };
   getRead(tracesRead);
   getRead(traceRead);
@@ -47,7 +75,12 @@ export function createApp(deps: AppDeps): Express {
   getRead(correlateRead);
   getRead(traceCommentsRead);
   getRead(commentsRead);
-  get('/api/v1/blobs/:sha256', (request, response) => answerBlob(deps, { request, response }));
+  get('/api/v1/blobs/:sha256', (request, response) => {
+    countAnswer('blob', response, deps);
+    return answerBlob(deps, { request, response });
+  });
+  for (const read of [evalRunsRead, evalRunRead, evalCasesRead, evalScoresRead, evalCompareRead])
+    getRead(read);
   get('/healthz', (_request, response) => {
     response.type('text').send('ok');
   });
@@ -56,11 +89,30 @@ export function createApp(deps: AppDeps): Express {
     if (readiness.kind === 'ready') response.type('text').send('ready');
     else response.status(503).json({ error: readiness.reason });
   });
+  get('/metrics', async (_request, response) => {
+    const { contentType, text } = await deps.metrics();
+    response.type(contentType).send(text);
+  });
+  for (const write of [commentWrite, scoreWrite, runnerSpanWrite, blobWrite]) postWrite(write);
+  for (const [path, allowed] of methods) app.all(path, refuseMethod(allowed));
   app.use((request, response) => {
     response.status(404).json({ error: `no such path: ${request.path}` });
   });
   app.use(reportError(deps.logger));
   return app;
+}
+
+/** Tells the metrics of a read how its request ended. */
+function countAnswer(read: string, response: Response, { requestEnded }: AppDeps): void {
+  const startMs = performance.now();
+  response.once('close', () => {
+    requestEnded({
+      read,
+      status: response.writableFinished ? response.statusCode : undefined,
+      isPartial: response.hasHeader('Otelfan-Partial'),
+      durationMs: performance.now() - startMs,
+    });
+  });
 }
 
 async function answerRead(
@@ -90,16 +142,32 @@ async function answerBlob(
   else response.json(body);
 }
 
+async function answerWrite(
+  write: Write,
+  deps: WriteDeps,
+  { request, response }: { readonly request: Request; readonly response: Response },
+): Promise<void> {
+  const { status, headers, body } = await runWrite(write, deps, {
+    path: request.params as Record<string, string>,
+    contentType: request.headers['content-type'],
+    body: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
+  });
+  response.status(status).set(headers).type('json').send(body);
+}
+
 function searchOf(url: string): URLSearchParams {
   const mark = url.indexOf('?');
   return new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1));
 }
 
-function refuseMethod(request: Request, response: Response): void {
-  response
-    .status(405)
-    .set('Allow', 'GET, HEAD')
-    .json({ error: `method ${request.method} is not allowed, only GET is` });
+function refuseMethod(allowed: readonly string[]) {
+  const shown = allowed.filter(method => method !== 'HEAD').join(' and ');
+  return (request: Request, response: Response) => {
+    response
+      .status(405)
+      .set('Allow', allowed.join(', '))
+      .json({ error: `method ${request.method} is not allowed, only ${shown} is` });
+  };
 }
 
 /** Express gives what a client did wrong a 4xx status; everything else is a bug of ours, which only the log explains. */

@@ -3,52 +3,84 @@ import type { Logger } from 'pino';
 import { KEEP_ALIVE_MS, listen } from '../shared/http-listener.ts';
 import { type Component, once, stopAll } from '../shared/lifecycle.ts';
 import type { Clock } from '../shared/time.ts';
-import type { Topology } from '../shared/topology/topology.ts';
+import { createHash } from '../shared/topology/hash.ts';
+import type { TopologySource } from '../shared/topology/topology-source.ts';
 import { createApp } from './app.ts';
-import { checkReadiness } from './readiness.ts';
+import { createGate, type GateOptions } from './gate.ts';
+import { createHoldingShards } from './holdings.ts';
+import { createReadiness } from './readiness.ts';
+import type { ReadLimits } from './run-read.ts';
 import { createShardClient } from './shard-client.ts';
 import { createShardLog } from './shard-log.ts';
+import { createSlowLog } from './slow-log.ts';
+import { createQueryTelemetry } from './telemetry/telemetry.ts';
 
 export interface QueryOptions {
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
   /** Asked once per read, so that a read sees one topology. */
-  readonly topology: () => Topology;
-  /** Deadline of a read; shards that miss it are reported missing. */
+  readonly topology: Pick<TopologySource, 'current' | 'onChange'>;
+  /** Deadline of a read; shards that miss their share of it are reported missing. */
   readonly timeoutMs: number;
-  /** Largest `limit` of a read. */
-  readonly maxRows: number;
-  /** Groups (services, operations, names) of one shard that an aggregate may look at. */
-  readonly maxGroups: number;
+  readonly calls: CallLimits;
+  readonly limits: ReadLimits & GateOptions;
+  /** Queries that take at least so long are logged; 0 logs none. */
+  readonly slowQueryMs: number;
   /** Shards that must be ready for `/readyz` to be 200. */
   readonly readyQuorum: number;
   /** How long a client may take nothing of its answer. */
   readonly stallMs?: number;
   readonly logger: Logger;
   readonly clock: Clock;
+  /** Evenly from [0, 1). */
+  readonly random: () => number;
+  /** A new UUIDv7. */
+  readonly newId: () => string;
+}
+
+/** Of one call of a shard. */
+interface CallLimits {
+  readonly connectTimeoutMs: number;
+  readonly firstByteTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  /** Largest answer. */
+  readonly maxAnswerBytes: number;
 }
 
 export interface QueryProxy extends Component {
   readonly port: number;
 }
 
-const MAX_SHARD_ANSWER_BYTES = 64 * 1024 * 1024;
 /** On top of the read deadline, for answers that are still being sent. */
 const STOP_GRACE_MS = 2_000;
+/** Of the deadline: a call that was silent for so long counts against its shard, a shorter one against its caller. */
+const SILENT_SHARE = 0.5;
 
 /** The query proxy: the read API over all shards. Rejects when the address cannot be bound. */
 export async function createQuery(options: QueryOptions): Promise<QueryProxy> {
-  const { topology, logger } = options;
-  const client = createShardClient({ maxAnswerBytes: MAX_SHARD_ANSWER_BYTES });
+  const { calls, clock, limits, logger, random, timeoutMs, topology } = options;
+  const telemetry = createQueryTelemetry();
+  const silentMs = timeoutMs * SILENT_SHARE;
+  const client = createShardClient({ ...calls, silentMs, clock, random, onCall: telemetry.called });
+  topology.onChange(({ all }) => client.keepOnly(all));
+  const gate = createGate(limits);
   const app = createApp({
     ...options,
+    topology: topology.current,
     client,
+    gate,
+    holding: createHoldingShards({ client, clock }),
+    hash: await createHash(),
     shardLog: createShardLog(logger),
-    readiness: () => checkReadiness({ client, topology, quorum: options.readyQuorum }),
+    slowLog: createSlowLog(logger, options.slowQueryMs),
+    readiness: createReadiness({ client, topology: topology.current, quorum: options.readyQuorum }),
+    requestEnded: telemetry.requestEnded,
+    metrics: () =>
+      telemetry.scrape({ gate, shards: topology.current().shards, breakerState: client.breakerState }),
   });
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, app);
-  const stopGraceMs = options.timeoutMs + STOP_GRACE_MS;
+  const stopGraceMs = timeoutMs + STOP_GRACE_MS;
   const listener = await listen(server, { host: options.host, port: options.port, stopGraceMs });
   return { port: listener.port, stop: once(() => stopAll([listener, client])) };
 }

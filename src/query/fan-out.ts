@@ -1,4 +1,5 @@
 import type { ShardSpec } from '../shared/topology/topology.ts';
+import { deadlineReason } from './deadline.ts';
 import type { CallOutcome } from './shard-client.ts';
 
 export interface FanOutOptions<T> {
@@ -19,6 +20,8 @@ export type Slot<T> = { readonly shardId: string; readonly elapsedMs: number } &
   | { readonly kind: 'answered'; readonly value: T }
   | { readonly kind: 'cut'; readonly value: T; readonly reason: string }
   | { readonly kind: 'failed'; readonly reason: string }
+  /** The shard finds fault with the question. */
+  | { readonly kind: 'refused'; readonly reason: string }
   /** The snapshot that was asked for cannot be read any more. */
   | { readonly kind: 'gone'; readonly reason: string }
   /** Not waited for, through no fault of the shard. */
@@ -42,12 +45,12 @@ export async function fanOut<T>({
   const end = (ending: Ending) => {
     // Resolved first: whatever the aborted calls then settle with comes too late.
     ended.resolve(ending);
-    calls.abort();
+    calls.abort(ending.kind === 'failed' ? deadlineReason(ending.reason) : undefined);
   };
   const abandon = () => end({ kind: 'abandoned', reason: 'the request was cancelled' });
   const deadline = setTimeout(
     () => end({ kind: 'failed', reason: `no answer within ${timeoutMs} ms` }),
-    startMs + timeoutMs - performance.now(),
+    Math.max(0, startMs + timeoutMs - performance.now()),
   );
   signal.addEventListener('abort', abandon, { once: true });
   if (signal.aborted) abandon();
@@ -56,7 +59,8 @@ export async function fanOut<T>({
     const askedMs = performance.now();
     const outcome = await Promise.race([callTwice(shard, call, calls.signal), ended.promise]);
     const slot = { shardId: shard.id, elapsedMs: Math.round(performance.now() - askedMs) };
-    if (failFast && outcome.kind !== 'answered') {
+    // Of a question that is at fault every shard says so at once, and is to be heard.
+    if (failFast && outcome.kind !== 'answered' && outcome.kind !== 'refused') {
       end({ kind: 'abandoned', reason: `not waited for: ${shard.id} had failed` });
     }
     return outcome.kind === 'unreachable'

@@ -56,8 +56,8 @@ export function word<const W extends string>(words: readonly W[]): Param<W> {
 }
 
 export const flag: Param<boolean> = {
-  accepts: 'true or false',
-  decode: text => ({ true: true, false: false })[text.toLowerCase()],
+  accepts: 'true or false, or 1 or 0',
+  decode: text => ({ true: true, false: false, '1': true, '0': false })[text.toLowerCase()],
 };
 
 /** Trace ids come in any case and are stored in lower case. */
@@ -96,7 +96,7 @@ export function windowStart(nowNs: bigint): Param<string> {
 
 export function rowLimit(maxRows: number): Param<number> {
   return {
-    accepts: `a whole number from 0 to ${maxRows}`,
+    accepts: `a whole number from 0 to ${maxRows} (query.maxRows)`,
     decode: text => (/^\d{1,15}$/.test(text) && Number(text) <= maxRows ? Number(text) : undefined),
   };
 }

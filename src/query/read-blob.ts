@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { BLOB_NOT_FOUND, SHA256_FORM } from '../shared/read/writes.ts';
 import { completenessHeaders, completenessOf, nameMissing } from './completeness.ts';
+import { shardTimeoutMs, waitingTimeMs } from './deadline.ts';
 import { fanOut } from './fan-out.ts';
+import { RETRY_LATER } from './gate.ts';
 import type { ReadDeps } from './run-read.ts';
 import type { CallOutcome, ShardClient } from './shard-client.ts';
 
@@ -11,24 +13,38 @@ export interface BlobAnswer {
   readonly body: Buffer | { readonly error: string };
 }
 
-type BlobDeps = Pick<ReadDeps, 'topology' | 'timeoutMs'> & { readonly client: Pick<ShardClient, 'blob'> };
+type BlobDeps = Pick<ReadDeps, 'gate' | 'topology' | 'holding' | 'timeoutMs'> & {
+  readonly client: Pick<ShardClient, 'blob'>;
+};
 
 /**
  * `GET /api/v1/blobs/{sha256}` (contract §1.6, D22, G3): whichever shard has bytes of that hash first. Not found is
  * 404 only when every shard said so.
  */
-export async function readBlob(
-  { client, topology, timeoutMs }: BlobDeps,
-  { sha256, signal }: { readonly sha256: string; readonly signal: AbortSignal },
-): Promise<BlobAnswer> {
+export async function readBlob(deps: BlobDeps, request: BlobRequest): Promise<BlobAnswer> {
+  const { sha256, signal } = request;
   if (!SHA256_FORM.test(sha256)) {
     const error = `sha256 ${JSON.stringify(sha256)}: expected 64 lower-case hex digits`;
     return { status: 400, headers: {}, body: { error } };
   }
+  const turn = await deps.gate.enter({ signal, waitMs: waitingTimeMs(deps.timeoutMs) });
+  if (turn.kind === 'entered') return askForBlob(deps, request);
+  return { status: 503, headers: RETRY_LATER, body: { error: turn.reason } };
+}
+
+interface BlobRequest {
+  readonly sha256: string;
+  readonly signal: AbortSignal;
+}
+
+async function askForBlob(
+  { client, topology, holding, timeoutMs }: BlobDeps,
+  { sha256, signal }: BlobRequest,
+): Promise<BlobAnswer> {
   let found: Buffer | undefined;
   const enough = new AbortController();
   const slots = await fanOut({
-    shards: topology().shards,
+    shards: holding.among(topology().shards),
     call: async (shard, callSignal) => {
       const outcome = checked(await client.blob(shard, sha256, callSignal), sha256);
       if (outcome.kind === 'answered' && outcome.value !== undefined) {
@@ -37,7 +53,7 @@ export async function readBlob(
       }
       return outcome;
     },
-    timeoutMs,
+    timeoutMs: shardTimeoutMs(timeoutMs),
     signal: AbortSignal.any([signal, enough.signal]),
     failFast: false,
   });

@@ -1,3 +1,4 @@
+import { buffer } from 'node:stream/consumers';
 import type { Trailer } from '../shared/read/contract.ts';
 import { parseTrailer } from '../shared/read/ndjson.ts';
 
@@ -11,30 +12,27 @@ interface RowBody {
   readonly lines: Buffer;
   readonly rows: number;
   readonly truncated: boolean;
+  /** The setting whose bound ended the rows. */
+  readonly truncatedBy?: string;
 }
 
 const NEWLINE = 0x0a;
 /** No row line begins like this, and no row has a raw newline inside. */
 const TRAILER_START = Buffer.from('\n{"end":');
 const BARE_TRAILER_START = TRAILER_START.subarray(1);
-const BYTES_PER_MIB = 1024 * 1024;
 
 /**
- * Collects `count` answers of together at most `maxBytes` and checks their trailers. Rows are counted here but not
- * decoded: a merge needs few of them. Throws what the stream throws.
+ * Collects `count` answers and checks their trailers. Rows are counted here but not decoded: a merge needs few of
+ * them. Throws what the stream throws.
  */
-export async function readRowBodies(
-  body: AsyncIterable<Buffer>,
-  { count, maxBytes }: { readonly count: number; readonly maxBytes: number },
-): Promise<RowBodies> {
-  const chunks: Buffer[] = [];
-  let sizeBytes = 0;
-  for await (const chunk of body) {
-    sizeBytes += chunk.length;
-    if (sizeBytes > maxBytes) return broken(`answer is larger than ${maxBytes / BYTES_PER_MIB} MiB`);
-    chunks.push(chunk);
-  }
-  return split(Buffer.concat(chunks, sizeBytes), count);
+export async function readRowBodies(body: AsyncIterable<Buffer>, count: number): Promise<RowBodies> {
+  return split(await buffer(body), count);
+}
+
+/** What is said of an answer that a bound of the shard ended. */
+export function cutReason({ rows, truncatedBy }: Pick<Trailer, 'rows' | 'truncatedBy'>): string {
+  const reason = `gave its first ${rows} rows only`;
+  return truncatedBy === undefined ? reason : `${reason} (${truncatedBy})`;
 }
 
 function split(whole: Buffer, count: number): RowBodies {
@@ -51,7 +49,7 @@ function split(whole: Buffer, count: number): RowBodies {
     }
     if (asOf !== undefined && asOf !== trailer.asOf) return broken('answered at two commits');
     asOf = trailer.asOf;
-    bodies.push({ lines, rows, truncated: trailer.truncated });
+    bodies.push({ ...trailer, lines, rows });
     start = body.end;
   }
   if (asOf === undefined || bodies.length < count) return broken('answer ended without its trailer');

@@ -1,72 +1,118 @@
 import type { Clock } from '../shared/time.ts';
 import type { ShardSpec, Topology } from '../shared/topology/topology.ts';
-import { type Answer, answerOf, envelope, errorMember, refusal, streamedAnswerOf } from './answer.ts';
+import {
+  type Answer,
+  type AnswerOptions,
+  answerOf,
+  busy,
+  envelope,
+  errorMember,
+  refusal,
+  streamedAnswerOf,
+} from './answer.ts';
 import { completenessOf } from './completeness.ts';
+import { shardTimeoutMs, waitingTimeMs } from './deadline.ts';
+import type { Gate } from './gate.ts';
+import type { HoldingShards } from './holdings.ts';
 import { BrokenPart } from './merge/row-part.ts';
 import { flag, parseParams, timeoutMs } from './params.ts';
+import { createReadFigures, type ReadFigures } from './read-figures.ts';
 import type { Combined, Read, ReadQuery, RowPlan, StatePlan } from './reads/read.ts';
-import { pageOf } from './rows/page.ts';
+import { Refused } from './refused.ts';
+import { type Page, pageOf } from './rows/page.ts';
 import { MAX_HELD_BYTES, type RowsOutcome, runRows } from './rows/run-rows.ts';
 import type { ShardClient } from './shard-client.ts';
 import type { ShardLog } from './shard-log.ts';
-import { createReadSession, type ReadSession, StartOver } from './shard-reads.ts';
+import { type AnswerLimits, createReadSession, type ReadSession, StartOver } from './shard-reads.ts';
+import type { SlowLog } from './slow-log.ts';
+import { windowError } from './window-limit.ts';
 
 export interface ReadDeps {
   readonly client: ShardClient;
   readonly topology: () => Topology;
+  readonly holding: HoldingShards;
   readonly clock: Clock;
+  readonly gate: Gate;
   readonly shardLog: ShardLog;
+  readonly slowLog: SlowLog;
   /** Deadline of a read; a request can only lower it. */
   readonly timeoutMs: number;
-  readonly maxRows: number;
-  readonly maxGroups: number;
+  readonly limits: ReadLimits;
 }
 
-/** Parameters of every read: how long to wait, and whether an incomplete answer will do. */
-const ANSWER_PARAMS = { timeout: timeoutMs, partial: flag };
+export interface ReadLimits extends AnswerLimits {
+  /** Largest `limit`. */
+  readonly maxRows: number;
+  /** Most spans, scores and comments that an answer about evals is computed from. */
+  readonly maxEvalRows: number;
+  /** Longest window that a request may name; 0 for any. */
+  readonly maxWindowMs: number;
+}
+
+/** Parameters of every read: how long to wait, whether an incomplete answer will do, and whether to tell its cost. */
+const ANSWER_PARAMS = { timeout: timeoutMs, partial: flag, explain: flag };
 const NANOS_PER_MS = 1_000_000n;
 
-/** Plans, asks all shards, combines what they have and says what is missing. */
+/**
+ * Plans, waits for its turn, asks all shards, combines what they have and says what is missing. The signal is aborted
+ * when the client has the answer or is gone.
+ */
 export async function runRead(
   read: Read,
   deps: ReadDeps,
   { query, signal }: { readonly query: ReadQuery; readonly signal: AbortSignal },
 ): Promise<Answer> {
+  const startMs = performance.now();
   const answerParams = parseParams(query.search, ANSWER_PARAMS);
   if (answerParams.kind === 'bad') return refusal(400, answerParams.error);
+  const badWindow = windowError(query.search, deps.limits.maxWindowMs);
+  if (badWindow !== undefined) return refusal(400, badWindow);
   const nowNs = BigInt(deps.clock.now()) * NANOS_PER_MS;
-  const plan = read.plan(query, { nowNs, maxRows: deps.maxRows, maxGroups: deps.maxGroups });
+  const plan = read.plan(query, { ...deps.limits, nowNs });
   if (plan.kind === 'bad') return refusal(400, plan.error);
+  const page = plan.kind === 'rows' ? pageOf({ readName: read.name, plan, search: query.search }) : undefined;
+  if (page !== undefined && 'kind' in page) return refusal(400, page.error);
 
-  const { timeout = deps.timeoutMs, partial = true } = answerParams.values;
+  const { timeout = deps.timeoutMs, partial = true, explain = false } = answerParams.values;
+  const limitMs = Math.min(timeout, deps.timeoutMs);
+  const figures = createReadFigures({ startMs, maxBytes: deps.limits.maxAnswerBytes });
+  const turn = await deps.gate.enter({ signal, waitMs: waitingTimeMs(limitMs) });
+  if (turn.kind === 'refused') return busy(turn.reason);
+  figures.begin();
   const asked: Asked = {
-    read,
-    query,
     deps,
-    shards: deps.topology().shards,
-    timeoutMs: Math.min(timeout, deps.timeoutMs),
+    shards: deps.holding.among(deps.topology().shards),
+    startMs,
+    timeoutMs: shardTimeoutMs(limitMs),
     signal,
     isStrict: !partial,
+    figures,
+    tellCost: () => (explain ? figures.soFar() : undefined),
+    ended: status => deps.slowLog.record({ read: read.name, ...query, status, cost: figures.soFar() }),
   };
-  return plan.kind === 'rows' ? answerRows(plan, asked) : answerStates(plan, asked);
+  if (plan.kind === 'rows') return answerRows(page as Page, asked);
+  return answerStates(plan, asked);
 }
 
-interface Asked {
-  readonly read: Read;
-  readonly query: ReadQuery;
+interface Asked extends AnswerOptions {
   readonly deps: ReadDeps;
   readonly shards: readonly ShardSpec[];
+  readonly startMs: number;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
-  readonly isStrict: boolean;
+  readonly figures: ReadFigures;
+  /** To be called when the answer is made. */
+  readonly ended: (status: number) => void;
 }
 
 async function answerStates(plan: StatePlan, asked: Asked): Promise<Answer> {
-  const { deps, isStrict } = asked;
-  const session = createReadSession({ ...asked, client: deps.client, movedSlots: [] });
+  const { client, limits, shardLog } = asked.deps;
+  const session = createReadSession({ ...asked, client, limits });
   const combined = await combine(plan, session);
-  deps.shardLog.record(session.slots());
-  return answerOf(combined, session.slots(), { isStrict });
+  shardLog.record(session.slots());
+  const answer = answerOf(combined, session.slots(), asked);
+  asked.ended(answer.status);
+  return answer;
 }
 
 /** A shard may prove broken only when its rows are looked at; it has then failed like any other. */
@@ -75,45 +121,55 @@ async function combine(plan: StatePlan, session: ReadSession): Promise<Combined>
     try {
       return await plan.answer(session);
     } catch (error) {
+      if (error instanceof Refused) return { kind: 'refused', status: error.status, error: error.message };
       if (error instanceof BrokenPart) session.exclude(error.shardId, error.message);
       else if (!(error instanceof StartOver)) throw error;
     }
   }
 }
 
-async function answerRows(plan: RowPlan, asked: Asked): Promise<Answer> {
-  const { read, query, deps, isStrict } = asked;
-  const page = pageOf({ readName: read.name, plan, search: query.search });
-  if ('kind' in page) return refusal(400, page.error);
-  const outcome = await runRows({ ...asked, page, client: deps.client });
-  if (outcome.kind === 'streamed') return streamedAnswerOf(logged(outcome, deps.shardLog), outcome.slots);
-  deps.shardLog.record(outcome.slots);
+async function answerRows(page: Page, asked: Asked): Promise<Answer> {
+  const { client, shardLog } = asked.deps;
+  const outcome = await runRows({ ...asked, page, client, spentMs: performance.now() - asked.startMs });
+  if (outcome.kind === 'streamed') {
+    return streamedAnswerOf(watched(outcome, asked), outcome.slots, asked.tellCost);
+  }
+  shardLog.record(outcome.slots);
+  const answer = heldAnswer(page, outcome, asked);
+  asked.ended(answer.status);
+  return answer;
+}
+
+function heldAnswer(
+  { plan }: Page,
+  outcome: Exclude<RowsOutcome, { kind: 'streamed' }>,
+  asked: Asked,
+): Extract<Answer, { kind: 'whole' }> {
+  const { slots } = outcome;
   switch (outcome.kind) {
     case 'held': {
-      const { rowCount, members, slots } = outcome;
-      const isMissing = rowCount === 0 && plan.missing !== undefined;
+      const isMissing = outcome.rowCount === 0 && plan.missing !== undefined;
       const combined: Combined = isMissing
         ? { kind: 'not-found', what: plan.missing }
-        : { kind: 'found', members };
-      return answerOf(combined, slots, { isStrict });
+        : { kind: 'found', members: outcome.members };
+      return answerOf(combined, slots, asked);
     }
-    case 'gone':
-      return envelope(
-        410,
-        completenessOf(outcome.slots),
-        errorMember(`the cursor cannot go on: ${outcome.reason}`),
-      );
+    case 'gone': {
+      const error = errorMember(`the cursor cannot go on: ${outcome.reason}`);
+      return envelope(410, completenessOf(slots), error, asked.tellCost);
+    }
     case 'too-large':
       return refusal(413, tooLarge(plan));
   }
 }
 
-async function* logged(
+async function* watched(
   { pieces, slots }: Extract<RowsOutcome, { kind: 'streamed' }>,
-  shardLog: ShardLog,
+  { deps, ended }: Asked,
 ): AsyncGenerator<Buffer> {
   yield* pieces;
-  shardLog.record(slots());
+  deps.shardLog.record(slots());
+  ended(200);
 }
 
 const BYTES_PER_MIB = 1024 * 1024;

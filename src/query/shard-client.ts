@@ -1,22 +1,34 @@
-import type { Readable } from 'node:stream';
-import { type Dispatcher, Pool } from 'undici';
-import { type Component, once } from '../shared/lifecycle.ts';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import type { BreakerState } from '../shared/breaker.ts';
+import type { Component } from '../shared/lifecycle.ts';
 import { AS_OF_HEADER, readPath, SNAPSHOT_PATH } from '../shared/read/contract.ts';
 import { BLOB_NOT_FOUND, blobPath } from '../shared/read/writes.ts';
 import type { ShardSpec } from '../shared/topology/topology.ts';
+import { type CallFigures, type CallMeter, createCallMeter } from './call-meter.ts';
+import { isDeadline } from './deadline.ts';
 import type { RowPart } from './merge/row-part.ts';
 import type { ShardQuery } from './reads/read.ts';
-import { readRowBodies } from './row-body.ts';
+import { cutReason, readRowBodies } from './row-body.ts';
+import {
+  createShardHttp,
+  type ShardHttpOptions,
+  type ShardRequest,
+  type ShardResponse,
+} from './shard-http.ts';
+import { errorMember, refusalOf } from './shard-refusal.ts';
+import { replyOf, type ShardReply, type ShardWriteRequest } from './writes/shard-write.ts';
 
 /**
  * `cut` is an answer that the shard ended at a bound of its own; `unreachable` means that no answer began, so that
- * asking again may help.
+ * asking again may help; `refused` that the shard finds fault with the question.
  */
 export type CallOutcome<T> =
   | { readonly kind: 'answered'; readonly value: T }
   | { readonly kind: 'cut'; readonly value: T; readonly reason: string }
   | { readonly kind: 'unreachable'; readonly reason: string }
   | { readonly kind: 'gone'; readonly reason: string }
+  | { readonly kind: 'refused'; readonly reason: string }
   | { readonly kind: 'failed'; readonly reason: string };
 
 interface SnapshotReads {
@@ -30,6 +42,8 @@ export interface SnapshotRows {
   readonly asOf: string;
   /** One for each read, in their order. */
   readonly parts: readonly RowPart[];
+  /** How many rows each of them has. */
+  readonly rows: readonly number[];
 }
 
 /** The rows of one read, which are still on their way. */
@@ -41,80 +55,88 @@ export interface RowStream {
 }
 
 /**
- * What can be asked of a shard. Calls never reject. An abort ends the connection, but a call that still waits for one
- * settles late: do not wait for it.
+ * What can be asked of a shard. Calls never reject, and an abort settles them at once. The meter, where there is one,
+ * is told how the call goes.
  */
 export interface ShardClient extends Component {
   /** `gone` when the snapshot that `asOf` names cannot be read any more. */
-  snapshot(shard: ShardSpec, reads: SnapshotReads, signal: AbortSignal): Promise<CallOutcome<SnapshotRows>>;
+  snapshot(
+    shard: ShardSpec,
+    reads: SnapshotReads,
+    signal: AbortSignal,
+    meter?: CallMeter,
+  ): Promise<CallOutcome<SnapshotRows>>;
   /** Answered when the answer begins; an abort of the signal ends the stream, too. `gone` as with `snapshot`. */
   rows(
     shard: ShardSpec,
     read: ShardQuery & Pick<SnapshotReads, 'asOf'>,
     signal: AbortSignal,
+    meter?: CallMeter,
   ): Promise<CallOutcome<RowStream>>;
   /** The bytes of a blob; `undefined` when the shard does not have it. They are not held against its hash. */
   blob(shard: ShardSpec, sha256: string, signal: AbortSignal): Promise<CallOutcome<Buffer | undefined>>;
+  /** Also to shards of kind tael. `unreachable` may nevertheless have been stored: only its answer may be lost. */
+  write(shard: ShardSpec, request: ShardWriteRequest, signal: AbortSignal): Promise<CallOutcome<ShardReply>>;
   /** Answered when the shard says that it is ready for reads. */
   ready(shard: ShardSpec, signal: AbortSignal): Promise<CallOutcome<'ready'>>;
+  /** Lets go of connections to addresses that none of these shards has. */
+  keepOnly(shards: readonly ShardSpec[]): void;
+  breakerState(shard: ShardSpec): BreakerState;
 }
 
-export interface ShardClientOptions {
-  /** Largest answer of one shard to one read. */
+export interface ShardClientOptions extends ShardHttpOptions {
+  /** Largest answer of one shard to one call, where it is held. */
   readonly maxAnswerBytes: number;
+  /** Told of every call when it has ended. */
+  readonly onCall?: (call: EndedCall) => void;
 }
 
-type Response = Dispatcher.ResponseData;
-type Request = Pick<Dispatcher.RequestOptions, 'path' | 'method' | 'headers' | 'body'>;
+export interface EndedCall {
+  readonly shardId: string;
+  /** `timeout` and `cancelled` when it was not waited for any longer. */
+  readonly outcome: CallOutcome<unknown>['kind'] | 'timeout' | 'cancelled';
+  readonly figures: CallFigures;
+}
+
+type Call = Omit<ShardRequest, 'meter'> & { readonly meter?: CallMeter | undefined };
+type Accept<T> = (response: ShardResponse) => Promise<CallOutcome<T>>;
 
 const TAEL_UNSUPPORTED = { kind: 'failed', reason: 'shards of kind tael cannot be read yet' } as const;
-/** Bounds how many answers of one shard are held at once; more reads wait for a connection or their deadline. */
-const CONNECTIONS_PER_SHARD = 32;
 const MAX_ERROR_BYTES = 16 * 1024;
-const MAX_REASON_CHARS = 300;
 
-/** Asks shards over HTTP, with one pool of connections per address. */
-export function createShardClient({ maxAnswerBytes }: ShardClientOptions): ShardClient {
-  const pools = new Map<string, Pool>();
+/** Asks shards over HTTP. */
+export function createShardClient({ maxAnswerBytes, onCall, ...options }: ShardClientOptions): ShardClient {
+  const http = createShardHttp(options);
+  const maxBytes = { sizeBytes: maxAnswerBytes, setting: 'query.maxShardAnswerBytes' };
 
-  function poolFor(origin: string): Pool {
-    // Deadlines come as abort signals; undici's own timeouts are about a second coarse.
-    const pool =
-      pools.get(origin) ??
-      new Pool(origin, { connections: CONNECTIONS_PER_SHARD, headersTimeout: 0, bodyTimeout: 0 });
-    pools.set(origin, pool);
-    return pool;
+  async function exchange<T>(
+    shard: ShardSpec,
+    { meter = createCallMeter(), ...call }: Call,
+    take: Accept<T>,
+  ): Promise<CallOutcome<T>> {
+    const outcome = await http.exchange(shard, { maxBytes, ...call, meter }, take);
+    onCall?.({ shardId: shard.id, outcome: endOf(outcome, call.signal), figures: meter.figures() });
+    return outcome;
   }
 
   async function send<T>(
     shard: ShardSpec,
-    request: Request & { readonly signal: AbortSignal },
-    accept: (response: Response) => CallOutcome<T> | Promise<CallOutcome<T>>,
+    call: Call,
+    accept: Accept<T>,
     /** What a 404 with this error says. */
     missing?: { readonly error: string; readonly outcome: CallOutcome<T> },
   ): Promise<CallOutcome<T>> {
     if (shard.kind === 'tael') return TAEL_UNSUPPORTED;
-    const { origin, pathname } = new URL(shard.read);
-    const path = `${pathname.replace(/\/$/, '')}${request.path}`;
-    let response: Response;
-    try {
-      response = await poolFor(origin).request({ ...request, path });
-    } catch (error) {
-      return { kind: 'unreachable', reason: `connection failed (${codeOf(error)})` };
-    }
-    try {
-      if (response.statusCode === 200) return await accept(response);
+    return exchange(shard, call, async response => {
+      if (response.statusCode === 200) return accept(response);
       const text = await readStart(response.body);
-      if (response.statusCode === 410) return { kind: 'gone', reason: errorMember(text) ?? 'snapshot gone' };
       const isMissing = response.statusCode === 404 && errorMember(text) === missing?.error;
-      return isMissing && missing !== undefined ? missing.outcome : refused(response.statusCode, text);
-    } catch (error) {
-      return { kind: 'failed', reason: `answer was cut off (${codeOf(error)})` };
-    }
+      return isMissing && missing !== undefined ? missing.outcome : refusalOf(response.statusCode, text);
+    });
   }
 
   return {
-    snapshot(shard, { asOf, reads }, signal) {
+    snapshot(shard, { asOf, reads }, signal, meter) {
       const [only] = reads;
       const isAlone = reads.length === 1 && only !== undefined;
       const post = {
@@ -123,62 +145,81 @@ export function createShardClient({ maxAnswerBytes }: ShardClientOptions): Shard
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify(isAlone ? { ...only.request, asOf } : { asOf, reads }),
         signal,
+        meter,
       } as const;
       return send(shard, post, async response => {
-        const body = await readRowBodies(response.body, { count: reads.length, maxBytes: maxAnswerBytes });
+        const body = await readRowBodies(response.body, reads.length);
         if (body.kind === 'broken') return { kind: 'failed', reason: body.reason };
         const parts = body.bodies.map(({ lines }) => ({ shardId: shard.id, lines }));
-        const value = { asOf: body.asOf, parts };
+        const value = { asOf: body.asOf, parts, rows: body.bodies.map(({ rows }) => rows) };
         const cut = body.bodies.find(({ truncated }) => truncated);
-        if (cut !== undefined) return { kind: 'cut', value, reason: `gave its first ${cut.rows} rows only` };
-        return { kind: 'answered', value };
+        return cut === undefined
+          ? { kind: 'answered', value }
+          : { kind: 'cut', value, reason: cutReason(cut) };
       });
     },
-    rows(shard, { name, request, asOf }, signal) {
+    rows(shard, { name, request, asOf }, signal, meter) {
       const post = {
         path: readPath(name),
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify({ ...request, asOf }),
         signal,
+        meter,
+        maxBytes: undefined,
       } as const;
-      return send<RowStream>(shard, post, ({ headers, body }) => {
+      const begun = Promise.withResolvers<CallOutcome<RowStream>>();
+      const ended = send<RowStream>(shard, post, async ({ headers, body: pieces }) => {
+        const answeredAt = headers[AS_OF_HEADER];
+        if (typeof answeredAt !== 'string') {
+          return { kind: 'failed', reason: `answered without the header ${AS_OF_HEADER}` };
+        }
+        const body = Readable.from(pieces, { objectMode: false });
+        const outcome = { kind: 'answered', value: { asOf: answeredAt, body } } as const;
+        begun.resolve(outcome);
         // An error comes to whoever reads; without a listener it would end the process when nobody does.
         body.on('error', () => {});
-        const answeredAt = headers[AS_OF_HEADER];
-        if (typeof answeredAt === 'string') return { kind: 'answered', value: { asOf: answeredAt, body } };
-        body.destroy();
-        return { kind: 'failed', reason: `answered without the header ${AS_OF_HEADER}` };
+        await new Promise(resolve => body.once('close', resolve));
+        // A stream that was let go before its end is no failure.
+        if (body.errored !== null) throw body.errored;
+        return outcome;
       });
+      void ended.then(begun.resolve);
+      return begun.promise;
     },
     blob(shard, sha256, signal) {
       const get = { path: blobPath(sha256), method: 'GET', signal } as const;
-      const accept = async ({ body }: Response): Promise<CallOutcome<Buffer | undefined>> => ({
-        kind: 'answered',
-        value: Buffer.from(await body.arrayBuffer()),
-      });
       const outcome = { kind: 'answered', value: undefined } as const;
-      return send(shard, get, accept, { error: BLOB_NOT_FOUND, outcome });
+      return send<Buffer | undefined>(
+        shard,
+        get,
+        async ({ body }) => ({ kind: 'answered', value: await buffer(body) }),
+        { error: BLOB_NOT_FOUND, outcome },
+      );
+    },
+    write(shard, request, signal) {
+      return exchange<ShardReply>(shard, { ...request, signal }, async ({ statusCode, body }) => {
+        const text = (await buffer(body)).toString();
+        const value = replyOf(statusCode, text);
+        return value === undefined ? refusalOf(statusCode, text) : { kind: 'answered', value };
+      });
     },
     ready(shard, signal) {
-      return send(shard, { path: '/readyz', method: 'GET', signal }, async response => {
-        await response.body.dump();
+      const get = { path: '/readyz', method: 'GET', signal, mayBeSlow: true } as const;
+      return send(shard, get, async ({ body }) => {
+        await readStart(body);
         return { kind: 'answered', value: 'ready' };
       });
     },
-    stop: once(async () => {
-      await Promise.all([...pools.values()].map(pool => pool.destroy()));
-    }),
+    keepOnly: http.keepOnly,
+    breakerState: http.breakerState,
+    stop: http.stop,
   };
 }
 
-/** A shard explains itself as `{"error": "…"}`; whatever else it sends is quoted as it is. */
-function refused(statusCode: number, text: string): CallOutcome<never> {
-  const reason = (errorMember(text) ?? text).slice(0, MAX_REASON_CHARS);
-  return {
-    kind: 'failed',
-    reason: reason === '' ? `answered ${statusCode}` : `answered ${statusCode}: ${reason}`,
-  };
+function endOf({ kind }: CallOutcome<unknown>, signal: AbortSignal): EndedCall['outcome'] {
+  if (!signal.aborted || kind === 'answered' || kind === 'cut') return kind;
+  return isDeadline(signal.reason) ? 'timeout' : 'cancelled';
 }
 
 async function readStart(body: AsyncIterable<Buffer>): Promise<string> {
@@ -190,18 +231,4 @@ async function readStart(body: AsyncIterable<Buffer>): Promise<string> {
     if (sizeBytes > MAX_ERROR_BYTES) break;
   }
   return Buffer.concat(chunks).toString('utf8');
-}
-
-function errorMember(text: string): string | undefined {
-  try {
-    const { error } = JSON.parse(text) as { error?: unknown };
-    return typeof error === 'string' ? error : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function codeOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
 }

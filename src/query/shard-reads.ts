@@ -1,18 +1,30 @@
 import type { ShardSpec } from '../shared/topology/topology.ts';
 import { fanOut, type Slot } from './fan-out.ts';
 import type { RowPart } from './merge/row-part.ts';
+import type { ReadFigures } from './read-figures.ts';
 import type { ShardQuery, ShardReads } from './reads/read.ts';
+import { Refused } from './refused.ts';
 import type { ShardClient, SnapshotRows } from './shard-client.ts';
 
 export interface ShardReadsOptions {
   readonly shards: readonly ShardSpec[];
-  readonly movedSlots: ShardReads['movedSlots'];
   readonly client: Pick<ShardClient, 'snapshot'>;
-  /** Of the whole answer, all rounds included. */
+  /** When the read began, on the clock of `performance.now()`. */
+  readonly startMs: number;
+  /** From then, for all rounds together. */
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
   /** Whether one missing shard makes the answer useless. */
   readonly isStrict: boolean;
+  readonly figures: ReadFigures;
+  readonly limits: AnswerLimits;
+}
+
+/** What one read may take of all shards together. */
+export interface AnswerLimits {
+  readonly maxAnswerBytes: number;
+  /** Services, operations and the like of one shard that an answer may have to look at. */
+  readonly maxGroups: number;
 }
 
 /** The rounds of one answer. */
@@ -31,11 +43,11 @@ export class StartOver extends Error {}
 
 /**
  * Pins the snapshot of each shard in its first round. A shard whose snapshot retention has deleted since is read anew
- * from the start, once.
+ * from the start, once. Asking throws {@link StartOver}, and {@link Refused} when the answers are over a limit.
  */
 export function createReadSession(options: ShardReadsOptions): ReadSession {
-  const { shards, client, timeoutMs, signal, isStrict } = options;
-  const startMs = performance.now();
+  const { shards, client, timeoutMs, startMs, isStrict, figures, limits } = options;
+  const signal = AbortSignal.any([options.signal, figures.full]);
   const seen = new Map<string, Seen>();
   const remembered = new Map<string, Map<string, readonly RowPart[]>>();
   const startedAnew = new Set<string>();
@@ -51,17 +63,23 @@ export function createReadSession(options: ShardReadsOptions): ReadSession {
     const key = JSON.stringify(reads);
     const round = remembered.get(key) ?? new Map<string, readonly RowPart[]>();
     remembered.set(key, round);
-    const slots = await fanOut({
-      shards: shards.filter(shard => !isOut(shard) && !round.has(shard.id)),
-      call: (shard, callSignal) =>
-        client.snapshot(shard, { asOf: seen.get(shard.id)?.asOf, reads }, callSignal),
-      timeoutMs,
-      startMs,
-      signal,
-      failFast: isStrict,
-    });
+    figures.beginRound();
+    const slots = await figures.whileAsking(() =>
+      fanOut({
+        shards: shards.filter(shard => !isOut(shard) && !round.has(shard.id)),
+        call: (shard, callSignal) => {
+          const asOf = seen.get(shard.id)?.asOf;
+          return client.snapshot(shard, { asOf, reads }, callSignal, figures.meterFor(shard.id, 'held'));
+        },
+        timeoutMs,
+        startMs,
+        signal,
+        failFast: isStrict,
+      }),
+    );
+    if (figures.full.aborted) throw tooLarge(limits.maxAnswerBytes);
     let isBroken = false;
-    for (const slot of slots) isBroken = take(slot, round) || isBroken;
+    for (const slot of slots) isBroken = take(slot, round, reads) || isBroken;
     if (isBroken) throw new StartOver();
     const parts = shards.flatMap(({ id }) => {
       const given = round.get(id);
@@ -71,15 +89,24 @@ export function createReadSession(options: ShardReadsOptions): ReadSession {
   }
 
   /** Notes what a shard gave. True when what was computed before must not count. */
-  function take(slot: Slot<SnapshotRows>, round: Map<string, readonly RowPart[]>): boolean {
+  function take(
+    slot: Slot<SnapshotRows>,
+    round: Map<string, readonly RowPart[]>,
+    reads: readonly ShardQuery[],
+  ): boolean {
     const { shardId } = slot;
     const before = seen.get(shardId);
     const elapsedMs = slot.elapsedMs + (before?.slot.elapsedMs ?? 0);
     if ('value' in slot) {
-      round.set(shardId, slot.value.parts);
+      const { asOf, parts, rows } = slot.value;
+      for (const [index, count] of rows.entries()) {
+        figures.addRows(shardId, count);
+        checkServices(reads[index] as ShardQuery, count, limits.maxGroups);
+      }
+      round.set(shardId, parts);
       const wasCut = before?.slot.kind === 'cut' ? { kind: 'cut', reason: before.slot.reason } : {};
       const now = { ...slot, ...wasCut, elapsedMs } as Slot<unknown>;
-      seen.set(shardId, { asOf: slot.value.asOf, slot: now });
+      seen.set(shardId, { asOf, slot: now });
       return false;
     }
     forget(shardId);
@@ -92,7 +119,6 @@ export function createReadSession(options: ShardReadsOptions): ReadSession {
   }
 
   return {
-    movedSlots: options.movedSlots,
     askTogether: askTogether as ReadSession['askTogether'],
     async ask(name, request) {
       const [parts] = await askTogether([{ name, request } as ShardQuery]);
@@ -115,4 +141,17 @@ interface Seen {
   /** Absent when the shard is out. */
   readonly asOf?: string;
   readonly slot: Slot<unknown>;
+}
+
+/** Reads that count groups ask for one more than may be, and say themselves that there are too many. */
+function checkServices({ name }: ShardQuery, rows: number, maxGroups: number): void {
+  if (name !== 'services' || rows <= maxGroups) return;
+  throw new Refused(413, `a shard has ${rows} services, more than query.maxGroups (${maxGroups})`);
+}
+
+function tooLarge(maxAnswerBytes: number): Refused {
+  return new Refused(
+    413,
+    `the shards' answers are larger than query.maxAnswerBytes (${maxAnswerBytes} bytes): lower the limit or narrow the window`,
+  );
 }

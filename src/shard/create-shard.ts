@@ -7,6 +7,7 @@ import { createJsonTranscoder } from '../shared/otlp/json-transcoder.ts';
 import { createOtlpTypes } from '../shared/otlp/messages.ts';
 import type { Clock } from '../shared/time.ts';
 import { createHash } from '../shared/topology/hash.ts';
+import { createTurns } from '../shared/turns.ts';
 import { createBlobRoute, createBlobUploadRoute } from './api/blob-routes.ts';
 import { inTurn } from './api/in-turn.ts';
 import { createLiveRoute } from './api/live-route.ts';
@@ -18,7 +19,6 @@ import { createLiveFeed } from './live/live-feed.ts';
 import { createShardExportHandler } from './otlp-handler.ts';
 import { createReadServer } from './read-server.ts';
 import { createReader } from './reads/reader.ts';
-import { createSlots } from './reads/slots.ts';
 import { startWarmUp } from './reads/warm-up.ts';
 import { LOG_ROWS } from './rows/log-row.ts';
 import { SPAN_ROWS } from './rows/span-row.ts';
@@ -124,16 +124,17 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
     writer.onCommit(({ batches }) => {
       for (const slices of batches) live.publish(slices);
     });
-    const slots = createSlots({ running: options.maxConcurrentReads, waiting: options.maxWaitingReads });
+    // Every running query holds one of the process's few libuv threads, which file system calls need too.
+    const turns = createTurns({ running: options.maxConcurrentReads, waiting: options.maxWaitingReads });
     const read = start(
       await createReadServer({
         ...options.read,
         routes: [
-          ...createReadRoutes({ reader, slots }),
-          ...inTurn(slots, [createBlobRoute(database)]),
+          ...createReadRoutes({ reader, turns }),
+          ...inTurn(turns, [createBlobRoute(database)]),
           createLiveRoute(live),
           createSqlRoute(sql),
-          ...inTurn(createSlots(WRITES_IN_HAND), [
+          ...inTurn(createTurns(WRITES_IN_HAND), [
             createWriteRoute(createWriteApi({ types, decode, writer })),
             createBlobUploadRoute({ writer, clock: options.clock, pinMs: options.retention.evalAgeMs }),
           ]),
@@ -163,7 +164,7 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
         logger,
       }),
     );
-    start(startWarmUp({ reader, slots, logger }));
+    start(startWarmUp({ reader, turns, logger }));
     return { otlpPort: otlp.port, readPort: read.port, stop: once(() => stopAll(started)) };
   } catch (error) {
     await stopAll(started);

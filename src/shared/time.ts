@@ -24,7 +24,34 @@ export function formatNanos(nanos: bigint): string {
 
 /** The same with `+00:00` for `Z`, as comments, correlation and evals have it (contract §0.2, form 2). */
 export function formatNanosWithOffset(nanos: bigint): string {
-  return `${formatNanos(nanos).slice(0, -1)}+00:00`;
+  return withOffset(formatNanos(nanos));
+}
+
+/** Form 1 of the contract as form 2. */
+export function withOffset(time: string): string {
+  return `${time.slice(0, -1)}+00:00`;
+}
+
+const RFC_3339 =
+  /^(\d{4}-\d\d-\d\d)[T ]((?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d)(?:\.(\d+))?(?:Z|([+-])([01]\d|2[0-3]):([0-5]\d))$/i;
+const MAX_UINT64 = 2n ** 64n - 1n;
+
+export const TIME_FORMS = 'an RFC 3339 time from 1970 to 2554 (2026-11-23T21:35:03.042Z)';
+
+/**
+ * Nanoseconds since the epoch of one of {@link TIME_FORMS}, or `undefined`. Offsets of any hours and minutes are taken
+ * and fractions of any length; digits beyond the ninth are dropped (read API contract §0.2).
+ */
+export function parseTimeNanos(text: string): bigint | undefined {
+  const [match, date, time, fraction = '', sign, hours = '0', minutes = '0'] = RFC_3339.exec(text) ?? [];
+  if (match === undefined) return undefined;
+  const localMs = Date.parse(`${date}T${time}Z`);
+  // Some engines take the 30th of February for the 2nd of March.
+  if (Number.isNaN(localMs) || !new Date(localMs).toISOString().startsWith(date as string)) return undefined;
+  const offsetSeconds = BigInt(Number(hours) * 3600 + Number(minutes) * 60) * (sign === '-' ? -1n : 1n);
+  const seconds = BigInt(localMs / 1000) - offsetSeconds;
+  const nanos = seconds * NANOS_PER_SECOND + BigInt(fraction.slice(0, 9).padEnd(9, '0'));
+  return nanos >= 0n && nanos <= MAX_UINT64 ? nanos : undefined;
 }
 
 /** The nanoseconds that {@link formatNanos} printed; `undefined` for any other text. */

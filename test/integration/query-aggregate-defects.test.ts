@@ -1,9 +1,8 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Cluster, startCluster } from '../support/cluster.ts';
 import type { Json } from '../support/otlp-arbitraries.ts';
 import { logsOf, metricsOf, type SpanSample, traceId, tracesOf } from '../support/otlp-samples.ts';
-import { startQuery, startShards } from '../support/query-harness.ts';
+import { type StubBehaviour, startQuery, startShards } from '../support/query-harness.ts';
 import { postWrite } from '../support/shard-writes.ts';
 import { gauge, NOW_NS, send } from '../support/shop-data.ts';
 
@@ -254,16 +253,19 @@ describe('F14: windows', () => {
     }
     const asked: string[] = [];
     const stubs = await startShards(
-      ...cluster.shards.map(shard => (response: ServerResponse, request: IncomingMessage, body: unknown) => {
-        const post = JSON.stringify(body);
-        asked.push(post);
-        fetch(shard.readUrl + request.url, { method: 'POST', body: post })
-          .then(answer => answer.text())
-          .then(
-            text => response.end(text),
-            () => response.destroy(),
-          );
-      }),
+      ...cluster.shards.map(
+        (shard): StubBehaviour =>
+          (response, request, { body }) => {
+            const post = JSON.stringify(body);
+            asked.push(post);
+            fetch(shard.readUrl + request.url, { method: 'POST', body: post })
+              .then(answer => answer.text())
+              .then(
+                text => response.end(text),
+                () => response.destroy(),
+              );
+          },
+      ),
     );
     let nowMs = Number(NOW_NS / NANOS_PER_MS);
     const query = await startQuery(

@@ -160,7 +160,7 @@ describe('a summary', () => {
   });
 
   it('is only as large as query.maxGroups allows', async () => {
-    const small = await startCluster(1, { maxGroups: 20 });
+    const small = await startCluster(1, { limits: { maxGroups: 20 } });
     try {
       await load({ spans: [], logs: [], metrics: data.metrics }, small.shards);
       const { status, body } = await small.query.get('/api/v1/summary?last=1d');

@@ -57,7 +57,7 @@ describe('a cursor', () => {
     const { status, body } = await query.get(`/api/v1/logs?${search}&cursor=${cursor}`);
     expect(status).toBe(400);
     expect(body.error).toBe(
-      `${BAD}this one is of other parameters: from page to page only limit, timeout and partial may change`,
+      `${BAD}this one is of other parameters: from page to page only limit, timeout, partial and explain may change`,
     );
   });
 
@@ -91,9 +91,9 @@ describe('a cursor', () => {
 
   it('whose rows retention has deleted is 410, with the reason', async () => {
     const error = 'retention has deleted records since commit 1 was read';
-    await start(answers(ROWS), (response, request) => {
+    await start(answers(ROWS), (response, request, read) => {
       const asked = shards[1]?.reads.at(-1)?.body;
-      if (!JSON.stringify(asked).includes('"asOf"')) answers(ROWS)(response, request);
+      if (!JSON.stringify(asked).includes('"asOf"')) answers(ROWS)(response, request, read);
       else response.writeHead(410).end(JSON.stringify({ error, kind: 'snapshot-gone' }));
     });
     const { status, body } = await query.get(`/api/v1/logs?cursor=${await firstCursor()}`);
@@ -103,9 +103,9 @@ describe('a cursor', () => {
 
   it('of a page that missed a shard begins that shard at the row where the page ended', async () => {
     let isDown = true;
-    await start(answers(ROWS), (response, request) => {
+    await start(answers(ROWS), (response, request, read) => {
       if (isDown) response.writeHead(500).end();
-      else answers(ROWS)(response, request);
+      else answers(ROWS)(response, request, read);
     });
     const cursor = await firstCursor();
     isDown = false;

@@ -6,6 +6,7 @@ import { answers, ndjson, type StubShard, shardSpec } from '../support/stub-shar
 
 const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
 const DEADLINE_MS = 400;
+const TIMED_OUT = 'no answer within 360 ms';
 /** For two shared cores; far below the second that a coarse timeout would add. */
 const MARGIN_MS = 400;
 
@@ -43,10 +44,22 @@ const cut: StubBehaviour = response => {
   setTimeout(() => response.destroy(), 20);
 };
 
+const drips: StubBehaviour = response => {
+  const pieces = [...ndjson(OTHER_ROWS)];
+  const drip = () => {
+    if (response.destroyed) return;
+    response.write(pieces.shift() ?? '\n');
+    setTimeout(drip, DEADLINE_MS / 8);
+  };
+  drip();
+};
+const OTHER_VERSION = '{"error":"read API v1 was asked for; this shard speaks v2"}';
+
 const FAULTS: [string, StubBehaviour, string | RegExp][] = [
-  ['hangs', hung, `no answer within ${DEADLINE_MS} ms`],
-  ['stalls in the middle', stalled, `no answer within ${DEADLINE_MS} ms`],
-  ['is too slow', slow, `no answer within ${DEADLINE_MS} ms`],
+  ['hangs', hung, TIMED_OUT],
+  ['stalls in the middle', stalled, TIMED_OUT],
+  ['is too slow', slow, TIMED_OUT],
+  ['sends its answer too slowly', drips, TIMED_OUT],
   ['closes the connection', resetting, /^connection failed \(\w+\)$/],
   ['cuts its answer off', cut, /^answer was cut off \(\w+\)$/],
   ['leaves out its trailer', says('{"k":["1","1","","","a"],"v":{}}\n'), 'answer ended without its trailer'],
@@ -57,9 +70,16 @@ const FAULTS: [string, StubBehaviour, string | RegExp][] = [
   ['sends rows of another read', says(ndjson([{ key: ['1'], row: {} }])), /key does not fit/],
   ['sends rows out of order', says(ndjson([...OTHER_ROWS, ...ROWS])), 'sent rows out of order'],
   ['fails', says('{"error":"Out of Memory"}', 500), 'answered 500: Out of Memory'],
-  ['is not ready', says('{"error":"starting"}', 503), 'answered 503: starting'],
+  ['is not ready', says('{"error":"starting"}', 503), 'shard unavailable: starting'],
   ['knows no such read', says('Not Found', 404), 'answered 404: Not Found'],
   ['redirects', says('', 302), 'answered 302'],
+  ['is overloaded', says('{"error":"slow down"}', 429), 'shard unavailable: slow down'],
+  ['refuses the question', says('{"error":"limit: expected less"}', 400), 'limit: expected less'],
+  [
+    'is of another version',
+    says(OTHER_VERSION, 404),
+    'speaks read API v2 and not v1: shard and query proxy are of different versions',
+  ],
 ];
 
 describe('a shard that', () => {
@@ -114,7 +134,7 @@ describe('a shard that', () => {
 
   it('closed an idle connection is asked again on a new one', async () => {
     let calls = 0;
-    await start((response, request) => (calls++ === 0 ? resetting : healthy)(response, request));
+    await start((response, request, read) => (calls++ === 0 ? resetting : healthy)(response, request, read));
     expect((await query.get('/api/v1/logs')).body).toMatchObject({ count: 1, partial: false });
     expect(calls).toBe(2);
   });
@@ -180,7 +200,7 @@ describe('when shards are missing', () => {
     const { status, body } = await query.get('/api/v1/traces');
     expect(status).toBe(503);
     expect(body).toMatchObject({
-      error: `no shard answered: s0 (answered 500), s1 (no answer within ${DEADLINE_MS} ms)`,
+      error: `no shard answered: s0 (answered 500), s1 (${TIMED_OUT})`,
       partial: true,
       shards: { total: 2, ok: 0, failed: [{ id: 's0' }, { id: 's1' }] },
     });
@@ -218,17 +238,18 @@ describe('when shards are missing', () => {
     await start(healthy, hung);
     const { body, elapsedMs } = await query.get('/api/v1/logs?timeout=50ms');
     expect(elapsedMs).toBeLessThan(DEADLINE_MS);
-    expect(body).toMatchObject({ shards: { failed: [{ reason: 'no answer within 50 ms' }] } });
+    expect(body).toMatchObject({ shards: { failed: [{ reason: 'no answer within 45 ms' }] } });
     await shards[1]?.cancelled;
   });
 
   it('a timeout of the request does not raise the deadline', async () => {
     await start(healthy, hung);
     const { body } = await query.get('/api/v1/logs?timeout=1h');
-    expect(body).toMatchObject({ shards: { failed: [{ reason: `no answer within ${DEADLINE_MS} ms` }] } });
+    expect(body).toMatchObject({ shards: { failed: [{ reason: TIMED_OUT }] } });
   });
 
-  it('nothing else waits: neither other reads nor the process', async () => {
+  // Other processes may hold this one up; a read that blocks it does so every time.
+  it('nothing else waits: neither other reads nor the process', { retry: 3 }, async () => {
     await start(healthy, hung);
     const delay = monitorEventLoopDelay({ resolution: 10 });
     delay.enable();

@@ -107,7 +107,7 @@ describe('rows over several shards', () => {
     for (const read of ['traces', 'logs', 'metrics']) {
       const { status, body } = await query.get(`/api/v1/${read}?limit=1001`);
       expect(status).toBe(400);
-      expect(body.error).toBe('bad limit "1001": expected a whole number from 0 to 1000');
+      expect(body.error).toBe('bad limit "1001": expected a whole number from 0 to 1000 (query.maxRows)');
     }
   });
 });

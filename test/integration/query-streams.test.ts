@@ -104,7 +104,7 @@ describe('an answer that is larger than what is held', () => {
 
   it.each<[string, (response: ServerResponse) => void, RegExp]>([
     ['breaks off', response => void response.destroy(), /^answer was cut off \(\w+\)$/],
-    ['stalls', () => {}, /^no answer within 3000 ms$/],
+    ['stalls', () => {}, /^no answer within 2700 ms$/],
     ['sends garbage', response => void response.end('garbage\n'), /^sent a malformed row$/],
     ['forgets its trailer', response => void response.end(), /^answer ended without its trailer$/],
   ])('names a shard that %s in the middle of it', async (_what, end, reason) => {

@@ -14,7 +14,10 @@ let query: QueryHarness;
 beforeAll(async () => {
   shards = await Promise.all([startTestShard(), startTestShard(), startTestShard()]);
   specs = shards.map((shard, index) => shardSpec(`s${index}`, Number(new URL(shard.readUrl).port)));
-  query = await startQuery([], { timeoutMs: 60_000, topology: () => topologyOf(topology) });
+  query = await startQuery([], {
+    timeoutMs: 60_000,
+    topology: { current: () => topologyOf(topology), onChange: () => {} },
+  });
 });
 afterAll(async () => {
   await query.stop();

@@ -1,6 +1,5 @@
-import type { QueryOptions } from '../../src/query/create-query.ts';
 import type { ShardOptions } from '../../src/shard/create-shard.ts';
-import { type QueryHarness, startQuery } from './query-harness.ts';
+import { type HarnessOptions, type QueryHarness, startQuery } from './query-harness.ts';
 import { shardSpec } from './stub-shard.ts';
 import { startTestShard, type TestShard } from './test-shard.ts';
 
@@ -13,7 +12,7 @@ export interface Cluster {
 
 export async function startCluster(
   shardCount: number,
-  options: Partial<QueryOptions> = {},
+  options: HarnessOptions = {},
   shardOptions: Partial<ShardOptions> = {},
 ): Promise<Cluster> {
   const shards = await Promise.all(Array.from({ length: shardCount }, () => startTestShard(shardOptions)));

@@ -1,4 +1,5 @@
 import { pino } from 'pino';
+import { v7 as uuidv7 } from 'uuid';
 import { createQuery, type QueryOptions, type QueryProxy } from '../../src/query/create-query.ts';
 import type { ShardSpec } from '../../src/shared/topology/topology.ts';
 import { type StubShard, startStubShard, topologyOf } from './stub-shard.ts';
@@ -25,22 +26,45 @@ export async function startShards(...behaviours: readonly StubBehaviour[]): Prom
   return Promise.all(behaviours.map((behave, index) => startStubShard(`s${index}`, behave)));
 }
 
+export type HarnessOptions = Partial<Omit<QueryOptions, 'calls' | 'limits'>> & {
+  readonly calls?: Partial<QueryOptions['calls']>;
+  readonly limits?: Partial<QueryOptions['limits']>;
+};
+
 /** A query proxy on a free port over the given shards. */
 export async function startQuery(
   shards: readonly ShardSpec[],
-  options: Partial<QueryOptions> = {},
+  { calls, limits, ...options }: HarnessOptions = {},
 ): Promise<QueryHarness> {
   const topology = topologyOf(shards);
   const proxy = await createQuery({
     host: '127.0.0.1',
     port: 0,
-    topology: () => topology,
+    topology: { current: () => topology, onChange: () => {} },
     timeoutMs: 400,
-    maxRows: 1000,
-    maxGroups: 1000,
+    calls: {
+      connectTimeoutMs: 1000,
+      firstByteTimeoutMs: 10_000,
+      idleTimeoutMs: 10_000,
+      maxAnswerBytes: 64 * 1024 * 1024,
+      ...calls,
+    },
+    limits: {
+      maxRows: 1000,
+      maxEvalRows: 100_000,
+      maxWindowMs: 0,
+      maxGroups: 1000,
+      maxAnswerBytes: 256 * 1024 * 1024,
+      maxConcurrent: 100,
+      maxWaiting: 100,
+      ...limits,
+    },
+    slowQueryMs: 0,
     readyQuorum: 1,
     logger: pino({ level: 'silent' }),
     clock: { now: () => 1_700_000_000_000 },
+    random: () => 0.5,
+    newId: uuidv7,
     ...options,
   });
   const origin = `http://127.0.0.1:${proxy.port}`;

@@ -14,6 +14,8 @@ export interface ReadTestShard {
   readonly database: Database;
   readonly connection: DuckDBConnection;
   readonly reader: Reader;
+  /** As after a start: what earlier reads have kept is gone. */
+  forget(): void;
   read<N extends ShardReadName>(name: N, request: ShardReadRequest<N>): Promise<ReadAnswer>;
   remove(): Promise<void>;
 }
@@ -44,11 +46,17 @@ export async function openReader(options: ReaderOptions = {}): Promise<ReadTestS
   const database = await openDatabase({ ...place, memoryLimitBytes });
   const connection = await database.connect();
   const caps = { maxRows: 1_000_000, maxBytes: 1024 ** 3 };
-  const reader = createReader({ database, hash: await createHash(), caps });
+  const hash = await createHash();
+  let reader = createReader({ database, hash, caps });
   return {
     database,
     connection,
-    reader,
+    get reader() {
+      return reader;
+    },
+    forget() {
+      reader = createReader({ database, hash, caps });
+    },
     async read(name, request) {
       const call = parseRead(name, request);
       if (call.kind === 'refused') throw new Error(call.message);

@@ -3,14 +3,18 @@ import type { Read, ReadContext, ShardQuery, ShardReads } from '../../src/query/
 import { rowLine } from '../../src/shared/read/ndjson.ts';
 import type { ReadTestShard } from './read-shards.ts';
 
-export const CONTEXT: ReadContext = { nowNs: 1_700_000_000_000_000_000n, maxRows: 1000, maxGroups: 1000 };
+export const CONTEXT: ReadContext = {
+  nowNs: 1_700_000_000_000_000_000n,
+  maxRows: 1000,
+  maxGroups: 1000,
+  maxEvalRows: 1000,
+};
 
 /** Answers to a question: one part for each shard. */
 export type Give = (query: ShardQuery) => readonly RowPart[] | Promise<readonly RowPart[]>;
 
-export function shardReads(give: Give, movedSlots: ShardReads['movedSlots'] = []): ShardReads {
+export function shardReads(give: Give): ShardReads {
   return {
-    movedSlots,
     ask: (name, request) => Promise.resolve(give({ name, request } as ShardQuery)),
     askTogether: (async (reads: readonly ShardQuery[]) =>
       Promise.all(reads.map(read => Promise.resolve(give(read))))) as ShardReads['askTogether'],

@@ -25,7 +25,7 @@ export interface StubShard {
   stop(): Promise<void>;
 }
 
-type Behaviour = (response: ServerResponse, request: IncomingMessage, body?: unknown) => void;
+type Behaviour = (response: ServerResponse, request: IncomingMessage, read: StubRead) => void;
 
 /** A shard over a real socket that speaks the internal read contract, well or badly. */
 export async function startStubShard(id: string, behave: Behaviour, ready = true): Promise<StubShard> {
@@ -40,9 +40,9 @@ export async function startStubShard(id: string, behave: Behaviour, ready = true
       if (!response.writableFinished) cancelled.resolve();
     });
     response.setHeader(AS_OF_HEADER, '1');
-    const body: unknown = JSON.parse(await text(request));
-    reads.push({ path: request.url ?? '', body });
-    behave(response, request, body);
+    const read = { path: request.url ?? '', body: JSON.parse(await text(request)) };
+    reads.push(read);
+    behave(response, request, read);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -66,7 +66,13 @@ export function shardSpec(id: string, port: number): ShardSpec {
 
 /** Reads go to every shard, so nothing here owns a slot. */
 export function topologyOf(shards: readonly ShardSpec[]): Topology {
-  return { version: 1, all: shards, shards, active: shards, owners: new Uint16Array() };
+  return { version: 1, all: shards, shards, active: shards, owners: new Uint16Array(), previous: [] };
+}
+
+/** A row of the read `services`. */
+export function service(name: string): StubRow {
+  const counts = { span_count: 1, trace_count: 1, error_count: 0, duration_sum_ns: '1' };
+  return { key: [name], row: { service: name, ...counts } };
 }
 
 export function ndjson(
@@ -77,8 +83,12 @@ export function ndjson(
   return lines + trailerLine({ rows: rows.length, asOf: '1', truncated: false, ...trailer });
 }
 
+/** Answers each read with the rows; of slots it has none. */
 export function answers(rows: readonly StubRow[]): Behaviour {
-  return response => {
-    response.writeHead(200, { 'content-type': 'application/x-ndjson' }).end(ndjson(rows));
+  return (response, _request, { body }) => {
+    const { reads = [{ name: 'any' }] } = (body ?? {}) as { reads?: readonly { readonly name: string }[] };
+    const noSlots = [{ key: [], row: { slots: [] } }];
+    const texts = reads.map(({ name }) => ndjson(name === 'spanSlots' ? noSlots : rows));
+    response.writeHead(200, { 'content-type': 'application/x-ndjson' }).end(texts.join(''));
   };
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import { v7 as uuidv7 } from 'uuid';
 import { createQuery, type QueryProxy } from '../../query/create-query.ts';
 import { createShard, type Shard } from '../../shard/create-shard.ts';
 import { UnusableDataError } from '../../shard/store/unusable-data-error.ts';
@@ -23,13 +24,29 @@ export async function startQuery(
     return await createQuery({
       host: query.http.host,
       port: query.http.port,
-      topology: topology.current,
+      topology,
       timeoutMs: query.timeout,
-      maxRows: query.maxRows,
-      maxGroups: query.maxGroups,
+      calls: {
+        connectTimeoutMs: query.connectTimeout,
+        firstByteTimeoutMs: query.firstByteTimeout,
+        idleTimeoutMs: query.idleTimeout,
+        maxAnswerBytes: query.maxShardAnswerBytes,
+      },
+      limits: {
+        maxConcurrent: query.maxConcurrent,
+        maxWaiting: query.maxWaiting,
+        maxRows: query.maxRows,
+        maxGroups: query.maxGroups,
+        maxEvalRows: query.maxEvalRows,
+        maxWindowMs: query.maxWindow,
+        maxAnswerBytes: query.maxAnswerBytes,
+      },
+      slowQueryMs: query.slowQuery,
       readyQuorum: query.readyQuorum,
       logger,
       clock: systemClock,
+      random: Math.random,
+      newId: uuidv7,
     });
   } catch (error) {
     throw listenError(error);

@@ -2,7 +2,7 @@ import { loadConfig } from '../../shared/config/load.ts';
 import { SLOT_COUNT } from '../../shared/topology/hash.ts';
 import { movesBetween, slotCounts } from '../../shared/topology/movement.ts';
 import { type Replacement, replacementOf } from '../../shared/topology/replacement.ts';
-import { createTopology, type Topology } from '../../shared/topology/topology.ts';
+import { createTopology, specOf, type Topology } from '../../shared/topology/topology.ts';
 import { EXIT, UserError } from '../exit-codes.ts';
 import { percentText } from '../human.ts';
 import { renderTable } from '../table.ts';
@@ -21,7 +21,7 @@ export function diffTopology({ parsed, hash, known, word: file, io }: TopologyTa
   const difference = {
     fromVersion: before.version,
     toVersion: after.version,
-    replacement: replacementOf({ version: before.version, shards: before.all }, loaded.config.topology),
+    replacement: replacementOf(specOf(before), loaded.config.topology),
     shards: shardChanges(before, after),
     moves: movesBetween(before, after),
   };

@@ -1,3 +1,4 @@
+import { nameKey, traceKey } from '../../shared/topology/shard-key.ts';
 import { ownerOf } from '../../shared/topology/topology.ts';
 import { previousTopology } from '../compose/known-topology.ts';
 import { EXIT, UserError } from '../exit-codes.ts';
@@ -42,12 +43,12 @@ function keyOf({ parsed, word }: TopologyTaskInput): Buffer {
   if (given.length !== 1) {
     throw new UserError('topology route needs one of: a trace id, --service NAME, --metric NAME', EXIT.usage);
   }
-  if (word === undefined) return Buffer.from(given[0] as string);
+  if (word === undefined) return nameKey(given[0] as string);
   if (!TRACE_ID.test(word) || /^0+$/.test(word)) {
     throw new UserError(
       `${word} is no trace id: expected 32 hex digits that are not all 0; for a name use --service or --metric`,
       EXIT.usage,
     );
   }
-  return Buffer.from(word, 'hex');
+  return traceKey(word);
 }

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type BackoffOptions, backoffMs } from '../../shared/backoff.ts';
+import type { Breaker } from '../../shared/breaker.ts';
 import type { Clock } from '../../shared/time.ts';
 import type { IngestEvents } from '../ingest-events.ts';
 import type { Batch } from '../queue/batch.ts';
 import type { BatchQueue, Claim, RefusedPart } from '../queue/batch-queue.ts';
 import type { Concurrency } from './aimd.ts';
-import { type BackoffOptions, backoffMs } from './backoff.ts';
 import { bisect, type Verdicts } from './bisect.ts';
-import type { Breaker } from './breaker.ts';
 import type { Horizon } from './horizon.ts';
 import type { LaneLog } from './lane-log.ts';
 import type { DeliveryOutcome, Send } from './outcome.ts';

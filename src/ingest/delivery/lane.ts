@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { backoffMs } from '../../shared/backoff.ts';
+import { type BreakerState, createBreaker } from '../../shared/breaker.ts';
 import { type Component, once } from '../../shared/lifecycle.ts';
 import type { Clock } from '../../shared/time.ts';
 import type { IngestEvents } from '../ingest-events.ts';
 import type { BatchQueue, Claim } from '../queue/batch-queue.ts';
 import { createConcurrency } from './aimd.ts';
-import { backoffMs } from './backoff.ts';
-import { type BreakerState, createBreaker } from './breaker.ts';
 import { createCourier, type LastFailure } from './courier.ts';
 import { createHorizon } from './horizon.ts';
 import { createLaneLog } from './lane-log.ts';

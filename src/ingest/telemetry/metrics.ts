@@ -1,29 +1,12 @@
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Signal } from '../../shared/otlp/signal.ts';
-
-/** One metric as it is registered and documented: `docs/TELEMETRY.md` is generated from these. */
-export interface MetricSpec {
-  readonly type: 'counter' | 'gauge' | 'histogram';
-  readonly labels: readonly string[];
-  readonly unit: string;
-  readonly help: string;
-  /** When a person should look, in words. */
-  readonly alert?: string;
-  /** Upper bounds, for histograms. */
-  readonly buckets?: readonly number[];
-}
-
-type More = Pick<MetricSpec, 'alert'>;
-
-const counter = (labels: readonly string[], unit: string, help: string, more: More = {}) =>
-  ({ type: 'counter', labels, unit, help, ...more }) as const;
-const gauge = (labels: readonly string[], unit: string, help: string, more: More = {}) =>
-  ({ type: 'gauge', labels, unit, help, ...more }) as const;
-const seconds = (labels: readonly string[], help: string) =>
-  ({ type: 'histogram', labels, unit: 'seconds', help, buckets: SECONDS_BUCKETS }) as const;
-
-/** From a request that met an idle queue to one that waited for its deadline. */
-const SECONDS_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+import {
+  counter,
+  gauge,
+  type Instruments,
+  type MetricSpec,
+  type MetricSpecs,
+  seconds,
+} from '../../shared/telemetry/metric-spec.ts';
 
 /** What the OpenTelemetry Collector calls the records of a signal in its metric names. */
 export const RECORDS = {
@@ -222,35 +205,7 @@ export const METRICS = {
     },
   ),
   otelfan_build_info: gauge(['version'], '1', 'The version that runs.'),
-} as const satisfies Readonly<Record<string, MetricSpec>>;
-
-type MetricName = keyof typeof METRICS;
-
-interface Instruments {
-  readonly counter: Counter;
-  readonly gauge: Gauge;
-  readonly histogram: Histogram;
-}
+} as const satisfies MetricSpecs;
 
 /** A prom-client instrument for every declared metric, by name. */
-export type Metrics = { readonly [N in MetricName]: Instruments[(typeof METRICS)[N]['type']] };
-
-export function registerMetrics(registry: Registry): Metrics {
-  const entries = Object.entries<MetricSpec>(METRICS).map(([name, spec]) => [
-    name,
-    instrument(name, spec, registry),
-  ]);
-  return Object.fromEntries(entries) as Metrics;
-}
-
-function instrument(name: string, spec: MetricSpec, registry: Registry): Counter | Gauge | Histogram {
-  const options = { name, help: spec.help, labelNames: spec.labels, registers: [registry] };
-  switch (spec.type) {
-    case 'counter':
-      return new Counter(options);
-    case 'gauge':
-      return new Gauge(options);
-    case 'histogram':
-      return new Histogram({ ...options, buckets: [...(spec.buckets ?? [])] });
-  }
-}
+export type Metrics = Instruments<typeof METRICS>;

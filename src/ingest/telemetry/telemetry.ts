@@ -1,7 +1,9 @@
-import { AggregatorRegistry, collectDefaultMetrics, Registry } from 'prom-client';
+import { AggregatorRegistry, Registry } from 'prom-client';
+import { registerMetrics } from '../../shared/telemetry/metric-spec.ts';
+import { createProcessRegistry } from '../../shared/telemetry/process-registry.ts';
 import type { IngestEvents } from '../ingest-events.ts';
 import { countEvents } from './event-metrics.ts';
-import { type Metrics, registerMetrics } from './metrics.ts';
+import { METRICS, type Metrics } from './metrics.ts';
 
 /** The metrics of one process of a replica. */
 export interface Telemetry {
@@ -26,7 +28,7 @@ interface MetricValues {
 
 export function createTelemetry(process: string): Telemetry {
   const registry = new Registry();
-  const metrics = registerMetrics(registry);
+  const metrics = registerMetrics(METRICS, registry);
   const processRegistry = createProcessRegistry(process);
   const collectors: ((metrics: Metrics) => void | Promise<void>)[] = [];
   return {
@@ -43,14 +45,6 @@ export function createTelemetry(process: string): Telemetry {
       return [...own, ...ofProcess];
     },
   };
-}
-
-/** What prom-client knows of a Node process. Every series has the label `process`, since few of them add up. */
-export function createProcessRegistry(process: string): Registry {
-  const registry = new Registry();
-  registry.setDefaultLabels({ process });
-  collectDefaultMetrics({ register: registry });
-  return registry;
 }
 
 /** Adds up the series that several processes have in common. */

@@ -27,6 +27,8 @@ export interface ReadContext {
   readonly maxRows: number;
   /** Groups of one shard that an aggregate may look at. */
   readonly maxGroups: number;
+  /** Most rows that an answer about evals is computed from. */
+  readonly maxEvalRows: number;
 }
 
 /** The error names the parameter, its value and what is accepted; it becomes a 400. */
@@ -76,8 +78,6 @@ export interface ShardReads {
   askTogether<const R extends readonly ShardQuery[]>(
     reads: R,
   ): Promise<{ readonly [K in keyof R]: readonly RowPart[] }>;
-  /** Slots whose traces may lie on several of the shards, because they moved; pairs, both ends included. */
-  readonly movedSlots: readonly (readonly [number, number])[];
 }
 
 export type ShardQuery = {

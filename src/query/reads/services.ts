@@ -2,23 +2,19 @@ import type { ServiceState } from '../../shared/read/contract.ts';
 import { milliseconds, ratio } from '../merge/figures.ts';
 import { compareUtf8 } from '../merge/key-order.ts';
 import { serviceState, statesOf } from '../merge/states.ts';
-import { distinctTraces, slotsCountedById } from './distinct-traces.ts';
-import { type Combined, membersOf, type Read, type ShardReads } from './read.ts';
+import { type Combined, membersOf, type Read } from './read.ts';
+import { repeatedTraces } from './repeated-traces.ts';
 import { ask, type Rounds, runRounds, together } from './rounds.ts';
 
 /** `GET /api/v1/services`: what each service did, over everything stored (read API contract §1.2). */
 export const servicesRead: Read = {
   name: 'services',
   path: '/api/v1/services',
-  plan: () => ({ kind: 'states', answer: shards => runRounds(shards, answerServices(shards.movedSlots)) }),
+  plan: () => ({ kind: 'states', answer: shards => runRounds(shards, answerServices()) }),
 };
 
-function* answerServices(movedSlots: ShardReads['movedSlots']): Rounds<Combined> {
-  const slots = slotsCountedById(movedSlots);
-  const [parts, movedTraces] = yield* together(
-    ask('services', { slotsElsewhere: slots }),
-    distinctTraces({ slots, byService: true }),
-  );
+function* answerServices(): Rounds<Combined> {
+  const [parts, repeats] = yield* together(ask('services', {}), repeatedTraces({ byService: true }));
   const totals = new Map<string, Totals>();
   for (const state of statesOf(parts, serviceState)) {
     totals.set(state.service, add(totals.get(state.service) ?? ZERO, state));
@@ -28,7 +24,7 @@ function* answerServices(movedSlots: ShardReads['movedSlots']): Rounds<Combined>
     .map(([name, { spans, traces, errors, durationNs }]) => ({
       name,
       span_count: spans,
-      trace_count: traces + (movedTraces.get(name) ?? 0),
+      trace_count: traces - (repeats.get(name) ?? 0),
       avg_duration_ms: ratio(milliseconds(durationNs), spans),
       error_rate: ratio(errors, spans),
     }));

@@ -2,10 +2,10 @@ import { SEVERITIES, type Severity } from '../../shared/read/contract.ts';
 import { milliseconds, ratio, sorted } from '../merge/figures.ts';
 import { spanTotals, statesOf } from '../merge/states.ts';
 import { anyText, parseParams, startOf, windowNanos } from '../params.ts';
-import { distinctTraces, slotsCountedById } from './distinct-traces.ts';
 import { allGroups, someGroups, type TooMany, topGroups } from './groups.ts';
 import { percentiles, servicePercentiles } from './percentiles.ts';
-import { type Combined, membersOf, type Read, type ShardReads } from './read.ts';
+import { type Combined, membersOf, type Read } from './read.ts';
+import { repeatedTraces } from './repeated-traces.ts';
 import { ask, type Rounds, runRounds, together } from './rounds.ts';
 import { DEFAULT_WINDOW_NS, secondsOf, type Window } from './window.ts';
 
@@ -28,8 +28,7 @@ export const summaryRead: Read = {
     const head = { window_seconds: secondsOf(last), service_filter: service ?? null };
     return {
       kind: 'states',
-      answer: shards =>
-        runRounds(shards, answerSummary({ window, head, maxGroups, movedSlots: shards.movedSlots })),
+      answer: shards => runRounds(shards, answerSummary({ window, head, maxGroups })),
     };
   },
 };
@@ -39,12 +38,11 @@ interface SummaryOptions {
   /** Members of the answer that say what it is about. */
   readonly head: Readonly<Record<string, unknown>>;
   readonly maxGroups: number;
-  readonly movedSlots: ShardReads['movedSlots'];
 }
 
-function* answerSummary({ window, head, maxGroups, movedSlots }: SummaryOptions): Rounds<Combined> {
+function* answerSummary({ window, head, maxGroups }: SummaryOptions): Rounds<Combined> {
   const [traces, services, operations, logs, metrics] = yield* together(
-    summarizeTraces(window, movedSlots),
+    summarizeTraces(window),
     topServices(window, maxGroups),
     topErrorOperations(window, maxGroups),
     summarizeLogs(window),
@@ -66,11 +64,10 @@ function* answerSummary({ window, head, maxGroups, movedSlots }: SummaryOptions)
 
 type Section<T> = { readonly kind: 'section'; readonly value: T } | TooMany;
 
-function* summarizeTraces(window: Window, movedSlots: ShardReads['movedSlots']) {
-  const slots = slotsCountedById(movedSlots);
-  const [parts, movedTraces, [p50, p95, p99]] = yield* together(
-    ask('spanTotals', { ...window, slotsElsewhere: slots }),
-    distinctTraces({ ...window, slots, byService: false }),
+function* summarizeTraces(window: Window) {
+  const [parts, repeats, [p50, p95, p99]] = yield* together(
+    ask('spanTotals', window),
+    repeatedTraces({ ...window, byService: false }),
     percentiles(window, [0.5, 0.95, 0.99]),
   );
   const totals = statesOf(parts, spanTotals);
@@ -82,7 +79,7 @@ function* summarizeTraces(window: Window, movedSlots: ShardReads['movedSlots']) 
   );
   return {
     span_count: spans,
-    trace_count: sum(totals.map(({ trace_count }) => trace_count)) + (movedTraces.get('') ?? 0),
+    trace_count: sum(totals.map(({ trace_count }) => trace_count)) - (repeats.get('') ?? 0),
     error_count: errors,
     error_rate: ratio(errors, spans),
     avg_ms: ratio(milliseconds(durationNs), spans),

@@ -89,7 +89,7 @@ export function openRows(body: Readable, { order, asOf, after }: OpenRowsOptions
     },
     async read() {
       const chunk = await chunks.next();
-      if (chunk.kind === 'broken') return broken(`answer was cut off (${chunk.code})`);
+      if (chunk.kind === 'broken') return chunk;
       if (chunk.kind === 'end') return checkEnd();
       lines.push(chunk.bytes);
       if (lines.pendingBytes() <= MAX_ROW_BYTES) return { kind: 'more' };

@@ -40,7 +40,7 @@ export function pageOf({
   if (cursor.read !== readName) return bad(`this one is of ${cursor.read}, not of ${readName}`);
   if (cursor.fingerprint !== fingerprint) {
     return bad(
-      'this one is of other parameters: from page to page only limit, timeout and partial may change',
+      'this one is of other parameters: from page to page only limit, timeout, partial and explain may change',
     );
   }
   const fault = keyFault(plan.shardRead, cursor.key);

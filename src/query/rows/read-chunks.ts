@@ -1,9 +1,10 @@
 import type { Readable } from 'node:stream';
+import { cutOffReason } from '../call-failure.ts';
 
 type Chunk =
   | { readonly kind: 'bytes'; readonly bytes: Buffer }
   | { readonly kind: 'end' }
-  | { readonly kind: 'broken'; readonly code: string };
+  | { readonly kind: 'broken'; readonly reason: string };
 
 /** Reads a body when asked to, and never ahead of more than the stream itself buffers. */
 export interface ChunkReader {
@@ -26,7 +27,7 @@ export function readChunks(body: Readable): ChunkReader {
       const { done, value } = await chunks.next();
       return done ? { kind: 'end' } : { kind: 'bytes', bytes: value };
     } catch (error) {
-      return { kind: 'broken', code: codeOf(error) };
+      return { kind: 'broken', reason: cutOffReason(error) };
     }
   }
 
@@ -42,9 +43,4 @@ export function readChunks(body: Readable): ChunkReader {
   }
 
   return { next, letGo: () => void readRest() };
-}
-
-function codeOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
 }

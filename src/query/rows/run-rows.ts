@@ -1,5 +1,6 @@
 import type { ShardSpec } from '../../shared/topology/topology.ts';
 import { callTwice, type Slot } from '../fan-out.ts';
+import type { ReadFigures } from '../read-figures.ts';
 import type { ShardClient } from '../shard-client.ts';
 import { createGatherer, type Gatherer } from './gatherer.ts';
 import { nextCursor, type Page, placeOf, shardQueryOf } from './page.ts';
@@ -11,6 +12,9 @@ export interface RowsOptions {
   readonly client: Pick<ShardClient, 'rows'>;
   /** How long each shard may be waited for. */
   readonly timeoutMs: number;
+  /** So much of that was gone before. */
+  readonly spentMs?: number;
+  readonly figures?: ReadFigures;
   /** Aborted when nobody waits for the answer any more. */
   readonly signal: AbortSignal;
   /** Whether one missing shard makes the answer useless. */
@@ -48,14 +52,17 @@ const PIECE_BYTES = 64 * 1024;
  * last row of the page.
  */
 export async function runRows(options: RowsOptions): Promise<RowsOutcome> {
-  const { page, signal, isStrict, maxHeldBytes = MAX_HELD_BYTES } = options;
+  const { page, signal, isStrict, figures, maxHeldBytes = MAX_HELD_BYTES } = options;
   let isHolding = true;
   const all: readonly ShardRows[] = options.shards.map(shard => rowsOf(shard, options, onEnd));
   const slots = () => [...all.map(slotOf), ...leftSlots(options)];
 
+  figures?.beginRound();
+
   function onEnd(shardId: string, end: SourceEnd): void {
     const isUseless = isStrict || (isHolding && page.cursor !== undefined && end.kind === 'gone');
-    const isLost = end.kind !== 'answered' && end.kind !== 'abandoned';
+    // Of a question that is at fault every shard says so at once, and is to be heard.
+    const isLost = end.kind === 'failed' || end.kind === 'gone' || end.kind === 'cut';
     if (isUseless && isLost) abandon(`not waited for: ${shardId} had failed`);
   }
   function abandon(reason: string): void {
@@ -65,14 +72,18 @@ export async function runRows(options: RowsOptions): Promise<RowsOutcome> {
   signal.addEventListener('abort', cancel, { once: true });
   if (signal.aborted) cancel();
 
-  const { state, gathered } = await hold(page, all, maxHeldBytes);
+  const { state, gathered } = await hold(options, all, maxHeldBytes);
   isHolding = false;
+  const tellRows = () => {
+    for (const source of all) figures?.addRows(source.shardId, source.rowCount());
+  };
   if (state === 'full' && !isStrict) {
     for (const source of all) source.forget();
-    return { kind: 'streamed', pieces: piecesOf(page, all, gathered), slots };
+    return { kind: 'streamed', pieces: piecesOf(options, { all, gathered, tellRows }), slots };
   }
   if (state === 'full') abandon('not waited for: the answer is too large');
   for (const source of all) source.finish();
+  tellRows();
   const gone = all.map(source => source.end()).find(end => end?.kind === 'gone');
   if (page.cursor !== undefined && gone?.kind === 'gone') {
     return { kind: 'gone', reason: gone.reason, slots: slots() };
@@ -88,7 +99,11 @@ interface Held {
 }
 
 /** Begins again without a shard that fails: rows of others may have been left out for its rows. */
-async function hold(page: Page, all: readonly ShardRows[], maxBytes: number): Promise<Held> {
+async function hold(
+  { page, figures }: RowsOptions,
+  all: readonly ShardRows[],
+  maxBytes: number,
+): Promise<Held> {
   for (;;) {
     const sources = all.filter(source => !isLost(source));
     for (const source of sources) source.rewind();
@@ -97,12 +112,21 @@ async function hold(page: Page, all: readonly ShardRows[], maxBytes: number): Pr
       const state = gathered.fill(maxBytes);
       if (sources.some(isLost)) break;
       if (state !== 'starved') return { state, gathered };
-      await readAll(gathered.waitingFor());
+      await readAll(gathered.waitingFor(), figures);
     }
   }
 }
 
-async function* piecesOf(page: Page, all: readonly ShardRows[], gathered: Gatherer): AsyncGenerator<Buffer> {
+interface Streaming {
+  readonly all: readonly ShardRows[];
+  readonly gathered: Gatherer;
+  readonly tellRows: () => void;
+}
+
+async function* piecesOf(
+  { page, figures }: RowsOptions,
+  { all, gathered, tellRows }: Streaming,
+): AsyncGenerator<Buffer> {
   try {
     yield opening(page);
     yield* slices(gathered.take());
@@ -110,9 +134,10 @@ async function* piecesOf(page: Page, all: readonly ShardRows[], gathered: Gather
       state = gathered.fill(PIECE_BYTES);
       const piece = gathered.take();
       if (piece.length > 0) yield piece;
-      if (state === 'starved') await readAll(gathered.waitingFor());
+      if (state === 'starved') await readAll(gathered.waitingFor(), figures);
     }
     for (const source of all) source.finish();
+    tellRows();
     yield closing(page, all, gathered);
   } finally {
     for (const source of all) source.abandon('the request was cancelled');
@@ -123,18 +148,21 @@ function* slices(text: Buffer): Generator<Buffer> {
   for (let at = 0; at < text.length; at += PIECE_BYTES) yield text.subarray(at, at + PIECE_BYTES);
 }
 
-async function readAll(sources: readonly ShardRows[]): Promise<void> {
-  await Promise.all(sources.map(source => source.read()));
+async function readAll(sources: readonly ShardRows[], figures: ReadFigures | undefined): Promise<void> {
+  const read = () => Promise.all(sources.map(source => source.read()));
+  await (figures === undefined ? read() : figures.whileAsking(read));
 }
 
 function rowsOf(
   shard: ShardSpec,
-  { page, client, timeoutMs }: RowsOptions,
+  { page, client, timeoutMs, spentMs, figures }: RowsOptions,
   onEnd: (shardId: string, end: SourceEnd) => void,
 ): ShardRows {
   const open = (place: RowPlace, signal: AbortSignal) => {
     const query = { ...shardQueryOf(page, place), asOf: place.asOf };
-    return callTwice(shard, (asked, callSignal) => client.rows(asked, query, callSignal), signal);
+    const call = (asked: ShardSpec, callSignal: AbortSignal) =>
+      client.rows(asked, query, callSignal, figures?.meterFor(shard.id, 'streamed'));
+    return callTwice(shard, call, signal);
   };
   return createShardRows({
     shardId: shard.id,
@@ -143,13 +171,14 @@ function rowsOf(
     open,
     canResume: page.plan.isPaged ?? false,
     timeoutMs,
+    spentMs,
     onEnd: end => onEnd(shard.id, end),
   });
 }
 
 function isLost(source: ShardRows): boolean {
   const kind = source.end()?.kind;
-  return kind === 'failed' || kind === 'gone' || kind === 'abandoned';
+  return kind === 'failed' || kind === 'refused' || kind === 'gone' || kind === 'abandoned';
 }
 
 function slotOf(source: ShardRows): Slot<unknown> {
@@ -162,6 +191,7 @@ function slotOf(source: ShardRows): Slot<unknown> {
     case 'gone':
       return { ...slot, kind: 'failed', reason: end.reason };
     case 'failed':
+    case 'refused':
     case 'abandoned':
       return { ...slot, ...end };
   }

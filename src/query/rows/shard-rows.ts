@@ -1,8 +1,10 @@
 import { STALL_MS } from '../../shared/drop-when-stalled.ts';
 import type { Trailer } from '../../shared/read/contract.ts';
 import type { RawRow } from '../../shared/read/ndjson.ts';
+import { deadlineReason } from '../deadline.ts';
 import { isSameKey, type RowSource } from '../merge/k-way.ts';
 import type { KeyOrder } from '../merge/key-order.ts';
+import { cutReason } from '../row-body.ts';
 import type { CallOutcome, RowStream } from '../shard-client.ts';
 import { type OpenRows, openRows, type RowPosition } from './open-rows.ts';
 
@@ -22,6 +24,8 @@ export interface ShardRowsOptions {
   readonly canResume: boolean;
   /** How long the shard may be waited for, all in all. */
   readonly timeoutMs: number;
+  /** So much of that was gone before the shard was asked. */
+  readonly spentMs?: number | undefined;
   /** Called once, when the shard has given all it will, or has failed. */
   readonly onEnd: (end: SourceEnd) => void;
   readonly letGoMs?: number;
@@ -31,6 +35,7 @@ export type SourceEnd =
   | { readonly kind: 'answered' }
   | { readonly kind: 'cut'; readonly reason: string }
   | { readonly kind: 'failed'; readonly reason: string }
+  | { readonly kind: 'refused'; readonly reason: string }
   | { readonly kind: 'gone'; readonly reason: string }
   | { readonly kind: 'abandoned'; readonly reason: string };
 
@@ -50,6 +55,8 @@ export interface ShardRows extends RowSource {
   asOf(): string | undefined;
   /** Time that the shard was waited for. */
   waitedMs(): number;
+  /** Rows that were read. */
+  rowCount(): number;
 }
 
 /** Well before the shard would drop a caller that takes nothing. */
@@ -61,7 +68,7 @@ const LET_GO_MS = STALL_MS / 3;
  * same way it is asked for the rest when it has ended its answer at a bound of its own.
  */
 export function createShardRows(options: ShardRowsOptions): ShardRows {
-  const { shardId, order, start, canResume, timeoutMs, letGoMs = LET_GO_MS } = options;
+  const { shardId, order, start, canResume, timeoutMs, spentMs = 0, letGoMs = LET_GO_MS } = options;
   const calls = new AbortController();
   let end: SourceEnd | undefined;
   /** Ends the waiting of the read in hand. */
@@ -73,6 +80,7 @@ export function createShardRows(options: ShardRowsOptions): ShardRows {
   let given = 0;
   let isRewindable = true;
   let waitedMs = 0;
+  let rowCount = 0;
   let idle: NodeJS.Timeout | undefined;
 
   function endWith(how: SourceEnd): void {
@@ -87,9 +95,15 @@ export function createShardRows(options: ShardRowsOptions): ShardRows {
   }
   const fail = (reason: string) => endWith({ kind: 'failed', reason });
 
+  function runOut(): void {
+    const reason = `no answer within ${timeoutMs} ms`;
+    calls.abort(deadlineReason(reason));
+    fail(reason);
+  }
+
   async function open(): Promise<void> {
     const outcome = await options.open({ asOf, after: position }, calls.signal);
-    if (outcome.kind === 'gone') return endWith(outcome);
+    if (outcome.kind === 'gone' || outcome.kind === 'refused') return endWith(outcome);
     if (outcome.kind !== 'answered') return fail(outcome.reason);
     const { value } = outcome;
     if (asOf !== undefined && asOf !== value.asOf) fail(`answered at commit ${value.asOf}, not ${asOf}`);
@@ -104,10 +118,10 @@ export function createShardRows(options: ShardRowsOptions): ShardRows {
     if (progress.kind === 'whole') takeEnd(from, progress.trailer);
   }
 
-  function takeEnd(from: OpenRows, { truncated, rows }: Trailer): void {
-    if (!truncated) endWith({ kind: 'answered' });
+  function takeEnd(from: OpenRows, trailer: Trailer): void {
+    if (!trailer.truncated) endWith({ kind: 'answered' });
     else if (canResume && from.given() > 0) letGo();
-    else endWith({ kind: 'cut', reason: `gave its first ${rows} rows only` });
+    else endWith({ kind: 'cut', reason: cutReason(trailer) });
   }
 
   function take(): RawRow | undefined {
@@ -117,6 +131,7 @@ export function createShardRows(options: ShardRowsOptions): ShardRows {
     if (row === undefined) return undefined;
     const isRepeated = position !== undefined && isSameKey(row.key, position.key);
     position = { key: row.key, given: isRepeated ? (position?.given ?? 0) + 1 : 1 };
+    rowCount++;
     return row;
   }
 
@@ -143,7 +158,7 @@ export function createShardRows(options: ShardRowsOptions): ShardRows {
       if (end !== undefined) return;
       clearTimeout(idle);
       const startMs = performance.now();
-      const late = setTimeout(() => fail(`no answer within ${timeoutMs} ms`), timeoutMs - waitedMs);
+      const late = setTimeout(runOut, Math.max(0, timeoutMs - spentMs - waitedMs));
       await new Promise<void>((resolve, reject) => {
         wake = resolve;
         (stream === undefined ? open() : readOn(stream)).then(resolve, reject);
@@ -163,5 +178,6 @@ export function createShardRows(options: ShardRowsOptions): ShardRows {
     end: () => end,
     asOf: () => asOf,
     waitedMs: () => Math.round(waitedMs),
+    rowCount: () => rowCount,
   };
 }

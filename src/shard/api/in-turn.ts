@@ -1,13 +1,13 @@
-import type { Slots } from '../reads/slots.ts';
+import type { Turns } from '../../shared/turns.ts';
 import { sendError } from './bodies.ts';
 import { callerGone, type Route } from './route.ts';
 
 /** The routes with a bound on how many of their calls are in hand at once, before anything of a body is read. */
-export function inTurn(slots: Slots, routes: readonly Route[]): readonly Route[] {
+export function inTurn(turns: Turns, routes: readonly Route[]): readonly Route[] {
   return routes.map(route => ({
     ...route,
     async handle(exchange) {
-      const isDone = await slots.run(async () => {
+      const isDone = await turns.run(async () => {
         await route.handle(exchange);
         return true;
       }, callerGone(exchange.response));

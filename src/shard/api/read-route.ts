@@ -3,15 +3,15 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { dropWhenStalled } from '../../shared/drop-when-stalled.ts';
 import { AS_OF_HEADER, type SnapshotGone } from '../../shared/read/contract.ts';
+import type { Turns } from '../../shared/turns.ts';
 import { type Parsed, parseRead, parseSnapshot, type SnapshotCall } from '../reads/call.ts';
 import type { Reader } from '../reads/reader.ts';
-import type { Slots } from '../reads/slots.ts';
 import { readJson, sendError, sendJson } from './bodies.ts';
 import { callerGone, type Exchange, type Route } from './route.ts';
 
 export interface ReadRouteDeps {
   readonly reader: Reader;
-  readonly slots: Slots;
+  readonly turns: Turns;
   /** How long a caller may take none of its answer; see {@link dropWhenStalled}. */
   readonly stallMs?: number;
 }
@@ -33,7 +33,7 @@ export function createReadRoutes(deps: ReadRouteDeps): readonly Route[] {
 }
 
 async function answer(
-  { reader, slots, stallMs }: ReadRouteDeps,
+  { reader, turns, stallMs }: ReadRouteDeps,
   { request, response }: Exchange,
   parse: (body: unknown) => Parsed<SnapshotCall>,
 ): Promise<void> {
@@ -44,7 +44,7 @@ async function answer(
 
   // A turn lasts until the answer is sent: it is held in memory as long.
   const gone = callerGone(response);
-  const isDone = await slots.run(async () => {
+  const isDone = await turns.run(async () => {
     await sendRead(reader, { call: call.value, gone, response, stallMs });
     return true;
   }, gone);

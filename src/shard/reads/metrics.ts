@@ -1,5 +1,5 @@
 import type { ParsedShardRead } from '../../shared/read/contract.ts';
-import { METRIC_ROWS } from '../rows/metric-row.ts';
+import { BARE_METRIC_ROWS, METRIC_ROWS } from '../rows/metric-row.ts';
 import { renderLines } from '../rows/row-kind.ts';
 import { hasAttributes } from './attributes.ts';
 import { newestSlices, slicedKeys } from './newest.ts';
@@ -32,8 +32,9 @@ export async function readMetrics(
   const keys = request.oldestFirst
     ? keyPages(context.connection, search)
     : slicedKeys(context, newestSlices(context, wanted), search);
-  const rows = await firstRows(context, METRIC_ROWS, { pages: placesIn(keys), limit });
-  return renderLines(context.connection, METRIC_ROWS, rows);
+  const kind = request.bare ? BARE_METRIC_ROWS : METRIC_ROWS;
+  const rows = await firstRows(context, kind, { pages: placesIn(keys), limit });
+  return renderLines(context.connection, kind, rows);
 }
 
 function searchFor({ asOf }: ReadContext, request: ParsedShardRead<'metrics'>, rows: number): KeySearch {

@@ -3,6 +3,7 @@ import type { ParsedShardRead, ShardReadName } from '../../shared/read/contract.
 import type { Hash } from '../../shared/topology/hash.ts';
 import type { AnswerRoom } from './answer-room.ts';
 import type { ServiceTotals } from './service-totals.ts';
+import type { SlotsHeld } from './slots-held.ts';
 
 /** What a read works with. */
 export interface ReadContext {
@@ -16,6 +17,7 @@ export interface ReadContext {
   readonly room: AnswerRoom;
   readonly hash: Hash;
   readonly serviceTotals: ServiceTotals;
+  readonly slotsHeld: SlotsHeld;
 }
 
 /**

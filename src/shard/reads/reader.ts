@@ -16,7 +16,9 @@ import { readMetrics } from './metrics.ts';
 import type { ReadContext, ShardRead } from './read.ts';
 import { createServiceTotals } from './service-totals.ts';
 import { readServices } from './services.ts';
+import { createSlotsHeld } from './slots-held.ts';
 import { beginSnapshot } from './snapshot.ts';
+import { readSpanSlots } from './span-slots.ts';
 import { readSpanTotals } from './span-totals.ts';
 import { readSpans } from './spans.ts';
 import { readTrace } from './trace.ts';
@@ -30,6 +32,7 @@ const READS: { readonly [N in ShardReadName]: ShardRead<N> } = {
   comments: readComments,
   services: readServices,
   spanTotals: readSpanTotals,
+  spanSlots: readSpanSlots,
   traceIds: readTraceIds,
   durationBuckets: readDurationBuckets,
   durationValues: readDurationValues,
@@ -57,14 +60,12 @@ export interface ReaderDeps {
 }
 
 export function createReader(deps: ReaderDeps): Reader {
-  const serviceTotals = createServiceTotals();
+  const kept = { serviceTotals: createServiceTotals(), slotsHeld: createSlotsHeld() };
   let warming: Promise<unknown> = Promise.resolve();
   const read: Reader['read'] = async (call, signal) => {
     const connection = await deps.database.connect();
     try {
-      return await interruptible(connection, signal, () =>
-        readAll(connection, call, { ...deps, serviceTotals }),
-      );
+      return await interruptible(connection, signal, () => readAll(connection, call, { ...deps, ...kept }));
     } finally {
       connection.closeSync();
     }
@@ -91,7 +92,7 @@ const SERVICES: SnapshotCall = {
 async function readAll(
   connection: DuckDBConnection,
   call: SnapshotCall,
-  { hash, caps, serviceTotals }: ReaderDeps & Pick<ReadContext, 'serviceTotals'>,
+  { hash, caps, serviceTotals, slotsHeld }: ReaderDeps & Pick<ReadContext, 'serviceTotals' | 'slotsHeld'>,
 ): Promise<ReadAnswer> {
   const snapshot = await beginSnapshot(connection, call);
   if (snapshot.kind === 'gone') return snapshot;
@@ -99,7 +100,7 @@ async function readAll(
   const answers: Iterable<string>[] = [];
   for (const each of call.calls) {
     const room = createAnswerRoom(caps.maxBytes);
-    const context = { connection, hash, serviceTotals, asOf, mostRows: caps.maxRows + 1, room };
+    const context = { connection, hash, serviceTotals, slotsHeld, asOf, mostRows: caps.maxRows + 1, room };
     const lines = await dispatch(context, each);
     answers.push(capped(lines, { asOf, caps, isCut: room.isCut() }));
   }

@@ -119,6 +119,13 @@ export async function sharedTraces(
   }));
 }
 
+/** The last commit that retention has deleted. */
+export async function floorCommit({ connection }: AtCommit): Promise<bigint> {
+  const result = await query(connection, 'SELECT floor_commit FROM store.shard_state');
+  const [floor = 0n] = result.column(0) as Iterable<bigint>;
+  return floor;
+}
+
 export function within({ after, upTo }: CommitRange): string {
   return `commit_no > ${after} AND commit_no <= ${upTo}`;
 }

@@ -4,6 +4,7 @@ import {
   addCounts,
   type CommitRange,
   countServices,
+  floorCommit,
   NO_COUNTS,
   type ServiceCounts,
   type SharedTraces,
@@ -54,13 +55,6 @@ export function createServiceTotals({ segmentSpans = SEGMENT_SPANS } = {}): Serv
 
 interface Counting extends AtCommit {
   readonly segmentSpans: number;
-}
-
-/** The last commit that retention has deleted. */
-async function floorCommit({ connection }: AtCommit): Promise<bigint> {
-  const result = await query(connection, 'SELECT floor_commit FROM store.shard_state');
-  const [floor = 0n] = result.column(0) as Iterable<bigint>;
-  return floor;
 }
 
 /** Whether spans that were counted at a commit have been replaced since. */

@@ -57,6 +57,7 @@ function tablesOf(call: ReadCall): readonly RetainedTable[] {
     case 'trace':
     case 'services':
     case 'spanTotals':
+    case 'spanSlots':
     case 'traceIds':
     case 'durationBuckets':
     case 'durationValues':

@@ -1,6 +1,6 @@
 import type { ParsedShardRead } from '../../shared/read/contract.ts';
 import { renderLines } from '../rows/row-kind.ts';
-import { SPAN_ROWS } from '../rows/span-row.ts';
+import { BARE_SPAN_ROWS, SPAN_ROWS } from '../rows/span-row.ts';
 import { matchingTraces } from '../search/matching-traces.ts';
 import { parseTextQuery, type TextQuery } from '../search/text-query.ts';
 import { ALL_TIME, newestSlices, type Wanted } from './newest.ts';
@@ -22,8 +22,9 @@ export async function readSpans(
     text: request.text === undefined ? undefined : parseTextQuery(request.text),
   };
   const pages = search.text === undefined ? newest(context, search) : withText(context, search);
-  const rows = await firstRows(context, SPAN_ROWS, { pages, limit });
-  return renderLines(context.connection, SPAN_ROWS, rows);
+  const kind = request.bare ? BARE_SPAN_ROWS : SPAN_ROWS;
+  const rows = await firstRows(context, kind, { pages, limit });
+  return renderLines(context.connection, kind, rows);
 }
 
 interface Search {

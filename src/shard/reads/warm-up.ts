@@ -1,11 +1,11 @@
 import type { Logger } from 'pino';
 import { type Component, once } from '../../shared/lifecycle.ts';
+import type { Turns } from '../../shared/turns.ts';
 import type { Reader } from './reader.ts';
-import type { Slots } from './slots.ts';
 
 interface WarmUpDeps {
   readonly reader: Reader;
-  readonly slots: Slots;
+  readonly turns: Turns;
   readonly logger: Logger;
 }
 
@@ -13,10 +13,10 @@ interface WarmUpDeps {
  * Counts what the services have, in a turn like any read, while the shard answers already: only the first count after
  * a start goes through everything, and nobody should have to wait for it.
  */
-export function startWarmUp({ reader, slots, logger }: WarmUpDeps): Component {
+export function startWarmUp({ reader, turns, logger }: WarmUpDeps): Component {
   const stopping = new AbortController();
   const startMs = performance.now();
-  const done = slots
+  const done = turns
     .run(() => reader.warmUp(stopping.signal), stopping.signal)
     .then(() => {
       const tookMs = Math.round(performance.now() - startMs);

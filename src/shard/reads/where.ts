@@ -79,11 +79,6 @@ export function allOf(conditions: readonly (string | undefined)[]): string {
   return given.length === 0 ? 'true' : given.map(condition => `(${condition})`).join(' AND ');
 }
 
-/** At least one of the conditions; false when there are none. */
-export function anyOf(conditions: readonly string[]): string {
-  return conditions.length === 0 ? 'false' : `(${conditions.join(' OR ')})`;
-}
-
 interface Bounds {
   readonly atLeast?: string | undefined;
   readonly atMost?: string | undefined;

@@ -4,7 +4,7 @@ import { formatNanos } from '../../shared/time.ts';
 import type { MetricRecord } from '../store/tables.ts';
 import { tieText } from './ids.ts';
 import { jsonObject } from './json.ts';
-import type { RowKind } from './row-kind.ts';
+import { bareRows, type RowKind } from './row-kind.ts';
 import { type ShownAttributes, showAttributes, withAttributes } from './typed-attributes.ts';
 
 export const METRIC_ROWS: RowKind<MetricRecord> = {
@@ -39,20 +39,34 @@ export const METRIC_ROWS: RowKind<MetricRecord> = {
   json: metricRowJson,
 };
 
+/** Without what the request calls bare. */
+export const BARE_METRIC_ROWS = bareRows(METRIC_ROWS, {
+  without: ['otlp'],
+  json: metric => jsonObject<BareMetricRow>(bareMembers(metric, showAttributes(metric.attributes).texts)),
+});
+
+type BareMetricRow = Omit<MetricRow, 'otlp' | 'resource' | 'scope'>;
+
 function metricRowJson(metric: MetricRecord): string {
   const { texts, typed } = showAttributes(metric.attributes);
   return jsonObject<MetricRow>({
+    ...bareMembers(metric, texts),
+    otlp: otlpOf(metric, typed),
+    resource: metric.source.resource,
+    scope: metric.source.scope,
+  });
+}
+
+function bareMembers(metric: MetricRecord, attributes: string) {
+  return {
     timestamp: JSON.stringify(formatNanos(metric.timeNs)),
     service: JSON.stringify(metric.service),
     name: JSON.stringify(metric.name),
     metric_type: JSON.stringify(metric.metricType),
     ...valueJson(metric.value),
     unit: JSON.stringify(metric.unit),
-    attributes: texts,
-    otlp: otlpOf(metric, typed),
-    resource: metric.source.resource,
-    scope: metric.source.scope,
-  });
+    attributes,
+  };
 }
 
 /** `null` for a value that JSON has no number for, which the text then spells, and for a point without a value. */

@@ -19,6 +19,19 @@ export interface RowKind<Stored> {
   json(stored: Stored): string;
 }
 
+/** The same rows without the columns that are named; they show as `null`, so `json` must not need them. */
+export function bareRows<Stored>(
+  kind: RowKind<Stored>,
+  { without, json }: { readonly without: readonly string[]; readonly json: RowKind<Stored>['json'] },
+): RowKind<Stored> {
+  return {
+    ...kind,
+    columns: kind.columns.map(column => (without.includes(column) ? `NULL::VARCHAR AS ${column}` : column)),
+    texts: kind.texts.filter(column => !without.includes(column)),
+    json,
+  };
+}
+
 type Selected = Pick<RowKind<unknown>, 'columns'>;
 
 export function columnList(kind: Selected): string {

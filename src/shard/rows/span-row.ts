@@ -4,7 +4,7 @@ import { formatNanos } from '../../shared/time.ts';
 import type { SpanRecord } from '../store/tables.ts';
 import { idJson, spanIdText, traceIdText } from './ids.ts';
 import { jsonObject } from './json.ts';
-import type { RowKind } from './row-kind.ts';
+import { bareRows, type RowKind } from './row-kind.ts';
 import { showAttributes, withAttributes } from './typed-attributes.ts';
 
 /** A span as it is stored, without what only serves to find it. */
@@ -50,12 +50,36 @@ export const SPAN_ROWS: RowKind<StoredSpan> = {
   json: spanRowJson,
 };
 
+/** Without what the request calls bare. */
+export const BARE_SPAN_ROWS = bareRows(SPAN_ROWS, {
+  without: ['events', 'otlp'],
+  json: span => jsonObject<BareSpanRow>(bareMembers(span, showAttributes(span.attributes).texts)),
+});
+
+type BareSpanRow = Omit<SpanRow, 'events' | 'otlp' | 'resource' | 'scope'>;
+
 const NANOS_PER_MS = 1e6;
 
 function spanRowJson(span: StoredSpan): string {
   const { texts, typed } = showAttributes(span.attributes);
-  const endNs = endOf(span);
+  const { kind, llm, ...members } = bareMembers(span, texts);
   return jsonObject<SpanRow>({
+    ...members,
+    events: span.events ?? '[]',
+    kind,
+    llm,
+    otlp:
+      typed.length === 0
+        ? (span.otlp ?? '{}')
+        : JSON.stringify(withAttributes(JSON.parse(span.otlp ?? '{}'), typed)),
+    resource: span.source.resource,
+    scope: span.source.scope,
+  });
+}
+
+function bareMembers(span: StoredSpan, attributes: string) {
+  const endNs = endOf(span);
+  return {
     trace_id: idJson(traceIdText(span.traceId)),
     span_id: idJson(spanIdText(span.spanId)),
     parent_span_id: idJson(spanIdText(span.parentSpanId)),
@@ -65,17 +89,10 @@ function spanRowJson(span: StoredSpan): string {
     end_time: JSON.stringify(formatNanos(endNs)),
     duration_ms: JSON.stringify(Number(endNs - span.startNs) / NANOS_PER_MS),
     status: JSON.stringify(span.status),
-    attributes: texts,
-    events: span.events ?? '[]',
+    attributes,
     kind: JSON.stringify(span.kind),
     llm: span.llm ?? undefined,
-    otlp:
-      typed.length === 0
-        ? (span.otlp ?? '{}')
-        : JSON.stringify(withAttributes(JSON.parse(span.otlp ?? '{}'), typed)),
-    resource: span.source.resource,
-    scope: span.source.scope,
-  });
+  };
 }
 
 const LONGEST_NS = 2n ** 63n - 1n;

@@ -1,6 +1,6 @@
 import type { DuckDBConnection, DuckDBMaterializedResult } from '@duckdb/node-api';
 import type { Logger } from 'pino';
-import { createSlots } from '../reads/slots.ts';
+import { createTurns } from '../../shared/turns.ts';
 import type { Database } from '../store/database.ts';
 import { withBoundedCells } from './bounded-cells.ts';
 import { renderRows } from './cells.ts';
@@ -57,7 +57,7 @@ const PATIENCE_MS = 10_000;
 
 export function createSql(options: SqlOptions): Sql {
   const { database, limits, onStuck, patienceMs = PATIENCE_MS, logger } = options;
-  const slots = createSlots({ running: 1, waiting: MAX_WAITING });
+  const turns = createTurns({ running: 1, waiting: MAX_WAITING });
   let functions: ReadonlySet<string> | undefined;
   let running: { end(ending: Ending): void; readonly done: Promise<void> } | undefined;
 
@@ -159,7 +159,7 @@ export function createSql(options: SqlOptions): Sql {
   return {
     async run(query, signal) {
       try {
-        const outcome = await slots.run(() => run(query, signal), signal);
+        const outcome = await turns.run(() => run(query, signal), signal);
         return outcome ?? { kind: 'busy', reason: `an SQL query runs and ${MAX_WAITING} wait already` };
       } catch (error) {
         if (signal.aborted) return { kind: 'abandoned' };

@@ -1,5 +1,6 @@
 import type { OtlpTypes } from '../../shared/otlp/messages.ts';
 import type { Signal } from '../../shared/otlp/signal.ts';
+import { EVAL_SCORE } from '../../shared/read/evals.ts';
 import type { ShardWrite } from '../../shared/read/writes.ts';
 
 /*
@@ -19,7 +20,7 @@ export function scoreExport(types: OtlpTypes, write: ShardWrite<'score'>): Expor
     asDouble: write.value,
     attributes: keyValues(write.attributes),
   };
-  const metric = { name: 'tael_eval_score', unit: 'score', gauge: { dataPoints: [point] } };
+  const metric = { name: EVAL_SCORE, unit: 'score', gauge: { dataPoints: [point] } };
   return encode(types, 'metrics', {
     resourceMetrics: [{ resource: service('tael-eval'), scopeMetrics: [{ metrics: [metric] }] }],
   });

@@ -32,7 +32,7 @@ const shard = z.strictObject({
     .enum(['active', 'draining', 'removed'])
     .default('active')
     .describe(
-      'A draining shard is read from but gets no new data; a removed one is not read from either. What is still queued for it is kept and delivered.',
+      'A draining shard is read from but gets no new data; a removed one is read only while `previous` names it and it holds data. What is still queued for it is kept and delivered.',
     ),
 });
 
@@ -78,7 +78,7 @@ export const configSchema = z.strictObject({
         .default([])
         .meta({ forms: 'a list' })
         .describe(
-          'Earlier versions whose shards still hold data; every shard they name must be listed above.',
+          'Earlier versions whose shards still hold data; every shard they name must be listed above, and is read until it says that it holds nothing.',
         ),
     })
     .optional()
@@ -174,12 +174,38 @@ export const configSchema = z.strictObject({
   query: z
     .strictObject({
       http: listener(7701, 'read API'),
-      timeout: timer('8s').describe('Deadline of a read; shards that miss it are reported missing.'),
+      timeout: timer('8s').describe(
+        'Deadline of a read. Its shards have most of it; those that miss it are reported missing.',
+      ),
+      connectTimeout: timer('1s').describe('How long connecting to a shard may take.'),
+      firstByteTimeout: timer('8s').describe(
+        'How long a shard may take to begin its answer, where the deadline of the read is later.',
+      ),
+      idleTimeout: timer('3s').describe('How long a shard may pause in the middle of its answer.'),
+      maxConcurrent: wholeNumber({ min: 1, max: 10_000, fallback: 16 }).describe(
+        'Queries that run at once; the others wait their turn, for half of their time at most.',
+      ),
+      maxWaiting: wholeNumber({ min: 0, max: 100_000, fallback: 64 }).describe(
+        'Queries that may wait; one more is answered 503.',
+      ),
       maxRows: wholeNumber({ min: 1, max: 4_294_967_295, fallback: 100_000 }).describe(
         'Largest `limit` of a read.',
       ),
       maxGroups: wholeNumber({ min: 100, max: 1_000_000, fallback: 20_000 }).describe(
-        'Most services, failing operations or metric names of one shard that a summary or anomalies may have to look at.',
+        'Most services, failing operations or metric names of one shard that a read may have to look at.',
+      ),
+      maxWindow: durationOrZero('0').describe(
+        'Longest window that a request may ask for with `last` or `baseline`; 0 for any.',
+      ),
+      maxShardAnswerBytes: size('64MiB').describe(
+        'Largest answer of one shard to one call; a shard that has more is reported missing.',
+      ),
+      maxAnswerBytes: size('256MiB').describe(
+        'Most bytes of the answers of all shards to one read; above it the read is answered 413.',
+      ),
+      slowQuery: durationOrZero('2s').describe('Queries that take at least so long are logged; 0 for none.'),
+      maxEvalRows: wholeNumber({ min: 1, max: 10_000_000, fallback: 500_000 }).describe(
+        'Most spans, scores and comments that an answer about evals is computed from; each takes about 500 bytes of memory meanwhile.',
       ),
       readyQuorum: wholeNumber({ min: 1, max: 10_000, fallback: 1 }).describe(
         'Shards that must be ready for `/readyz` to be 200.',

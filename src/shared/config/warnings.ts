@@ -1,3 +1,4 @@
+import { isReadFrom } from '../topology/topology.ts';
 import type { Config } from './schema.ts';
 
 /** Settings that are legal and that somebody may regret: what is set and what follows from it. */
@@ -48,7 +49,7 @@ function repeatWarnings({ shard, delivery }: Config): string[] {
   return warnings;
 }
 
-function sizeWarnings({ ingest, queue, shard }: Config): string[] {
+function sizeWarnings({ ingest, queue, query, shard }: Config): string[] {
   const warnings: string[] = [];
   if (ingest.maxBytesInFlight < ingest.maxRequestBytes) {
     warnings.push(
@@ -70,6 +71,11 @@ function sizeWarnings({ ingest, queue, shard }: Config): string[] {
       'queue.batchBytes is above ingest.maxRequestBytes: a shard with the same limit refuses the larger batches',
     );
   }
+  if (query.maxAnswerBytes < query.maxShardAnswerBytes) {
+    warnings.push(
+      'query.maxAnswerBytes is below query.maxShardAnswerBytes: one shard with a large answer has the whole read refused',
+    );
+  }
   if (shard.sql.memoryLimit >= shard.memoryLimit) {
     warnings.push(
       'shard.sql.memoryLimit is not below shard.memoryLimit: an SQL query may take all the memory that storing needs',
@@ -81,7 +87,7 @@ function sizeWarnings({ ingest, queue, shard }: Config): string[] {
 function shardWarnings({ query, topology }: Config): string[] {
   if (topology === undefined) return [];
   const warnings: string[] = [];
-  if (query.readyQuorum > topology.shards.filter(shard => shard.state !== 'removed').length) {
+  if (query.readyQuorum > topology.shards.filter(shard => isReadFrom(shard, topology.previous)).length) {
     warnings.push(
       'query.readyQuorum is above the number of shards that are read from: /readyz will never be 200',
     );

@@ -40,6 +40,7 @@ import { z } from 'zod';
  * | comments        | created_at, id                              | ascending; descending with `newestFirst` |
  * | services        | service                                     | ascending  |
  * | spanTotals      | (empty)                                     | one row    |
+ * | spanSlots       | (empty)                                     | one row    |
  * | traceIds        | service (empty when not asked for), trace_id | ascending |
  * | durationBuckets | service (empty when not asked for), range, bucket | ascending |
  * | durationValues  | range, value                                | ascending  |
@@ -100,7 +101,13 @@ const page = <Key extends [z.ZodType<string>, ...z.ZodType<string>[]]>(...key: K
   startAt: z.tuple(key).optional(),
   limit,
 });
-const slotRanges = z.array(z.tuple([slot, slot])).max(1000);
+/** As many as there can be that do not touch. */
+const slotRanges = z.array(z.tuple([slot, slot])).max(8192);
+/**
+ * Leaves `events`, `otlp`, `resource` and `scope` out of the rows, for what is computed from many of them: those can
+ * be most of a row, prompts above all.
+ */
+const bare = z.boolean().optional();
 /** Slots whose traces `trace_count` leaves out, because other shards have some of their spans: see `traceIds`. */
 const slotsElsewhere = slotRanges.default([]);
 
@@ -148,6 +155,7 @@ export const SHARD_READS = {
     attributeKeys: z.array(z.string()).default([]),
     /** What the prompts and completions of the span's trace must hold together. */
     text: searchText.optional(),
+    bare,
     ...page(nanosKey, hexKey(32), hexKey(16)),
   }),
   /** Every span of one trace, oldest first, each once. */
@@ -173,6 +181,7 @@ export const SHARD_READS = {
     metricType: z.enum(METRIC_TYPES).optional(),
     attributes,
     oldestFirst: z.boolean().default(false),
+    bare,
     ...page(nanosKey, z.string(), z.string(), hexKey(16)),
   }),
   /** Comments on one trace, on some, or on all. */
@@ -194,6 +203,8 @@ export const SHARD_READS = {
     service: z.string().optional(),
     slotsElsewhere,
   }),
+  /** One {@link SpanSlots}: of a trace in any other slot the shard has no span. */
+  spanSlots: z.strictObject({ ...snapshot }),
   /** The distinct traces of some slots, of each service when asked so. The key says it all: the rows are `{}`. */
   traceIds: z.strictObject({
     ...window,
@@ -273,6 +284,11 @@ export interface SpanTotals extends SpanState {
   /** Both absent when there are no spans. */
   readonly duration_min_ns?: string;
   readonly duration_max_ns?: string;
+}
+
+export interface SpanSlots {
+  /** Ranges in order, both ends included. Some may be of traces that retention has deleted. */
+  readonly slots: readonly (readonly [number, number])[];
 }
 
 export interface DurationBucket {

@@ -1,4 +1,4 @@
-import type { ShardSpec, TopologySpec } from './topology.ts';
+import { isReadFrom, type ShardSpec, type TopologySpec } from './topology.ts';
 
 /** Whether one topology may take the place of another while requests flow, and what follows from it. */
 export type Replacement =
@@ -15,7 +15,8 @@ export type Replacement =
 /**
  * A version names one map of the slots for ever: exports are recognised by it, and all processes that say the same
  * version must split alike. So whatever moves slots or lanes (ids, kinds, weights, states) needs a higher version;
- * addresses are attributes, and may change under the same one. The order of the shards means nothing.
+ * addresses, and which removed shards are still read, are attributes that may change under the same one. The order of
+ * the shards means nothing.
  */
 export function replacementOf(current: TopologySpec, next: TopologySpec): Replacement {
   const changes = changesOf(current, next);
@@ -33,7 +34,7 @@ export function replacementOf(current: TopologySpec, next: TopologySpec): Replac
       ),
     );
   }
-  return haveMoved(current, next) ? { kind: 'accepted', warnings: [] } : { kind: 'same' };
+  return haveChanged(current, next) ? { kind: 'accepted', warnings: [] } : { kind: 'same' };
 }
 
 function refused(reasons: readonly string[]): Replacement {
@@ -59,25 +60,28 @@ function changesOf(current: TopologySpec, next: TopologySpec): string[] {
   ];
 }
 
-function haveMoved(current: TopologySpec, next: TopologySpec): boolean {
+function haveChanged(current: TopologySpec, next: TopologySpec): boolean {
   const before = byId(current);
-  return next.shards.some(({ id, otlp, read }) => {
-    const old = before.get(id);
-    return otlp !== old?.otlp || read !== old.read;
+  return next.shards.some(shard => {
+    const old = before.get(shard.id);
+    if (shard.otlp !== old?.otlp || shard.read !== old.read) return true;
+    return isReadFrom(shard, next.previous) !== isReadFrom(old, current.previous);
   });
 }
 
 function warningsOf(current: TopologySpec, next: TopologySpec): string[] {
   const after = byId(next);
-  return current.shards.flatMap(({ id, state }) => {
-    const now = after.get(id)?.state;
+  return current.shards.flatMap(shard => {
+    const { id } = shard;
+    const now = after.get(id);
+    const wasRead = isReadFrom(shard, current.previous);
     if (now === undefined) {
-      const unread = state === 'removed' ? '' : 'what it stores is not read any more; ';
+      const unread = !wasRead ? '' : 'what it stores is not read any more; ';
       return [
         `shard ${id} left the map: ${unread}what is still queued for it is held until it comes back or is re-routed`,
       ];
     }
-    return state === 'active' && now === 'removed'
+    return shard.state === 'active' && !isReadFrom(now, next.previous)
       ? [
           `shard ${id} goes from active to removed: what it stores is not read any more; draining keeps it readable`,
         ]

@@ -1,7 +1,7 @@
 import { type Component, once } from '../lifecycle.ts';
 import type { Hash } from './hash.ts';
 import { replacementOf } from './replacement.ts';
-import { createTopology, type Topology, type TopologySpec } from './topology.ts';
+import { createTopology, specOf, type Topology, type TopologySpec } from './topology.ts';
 
 /** Where a process gets its topology from. It may change at any time: one piece of work asks once. */
 export interface TopologySource extends Component {
@@ -63,7 +63,7 @@ export function watchTopology(options: WatchedTopologyOptions): TopologySource {
   function outcomeOf(text: string): ReloadOutcome {
     const spec = parse(text);
     if ('errors' in spec) return { kind: 'refused', reasons: spec.errors };
-    const replacement = replacementOf({ version: current.version, shards: current.all }, spec);
+    const replacement = replacementOf(specOf(current), spec);
     switch (replacement.kind) {
       case 'same':
         return { kind: 'unchanged' };

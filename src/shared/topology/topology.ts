@@ -12,7 +12,10 @@ export interface ShardSpec {
   readonly read: string;
   /** Share of the slots relative to the others; above 0. */
   readonly weight: number;
-  /** `active` receives new data, `draining` is only read from, `removed` neither; what is queued is delivered to all. */
+  /**
+   * `active` receives new data, `draining` is only read from, `removed` only when an earlier version of the topology
+   * names it, for what it may still hold. What is queued is delivered to all.
+   */
   readonly state: 'active' | 'draining' | 'removed';
 }
 
@@ -21,27 +24,46 @@ export interface Topology {
   readonly version: number;
   /** Every shard the configuration names, in its order: whatever is still queued for one is delivered to its address. */
   readonly all: readonly ShardSpec[];
-  /** The shards that are read from, in the order of the configuration. */
+  /** The shards that are read from, in the order of the configuration; those that left it among them. */
   readonly shards: readonly ShardSpec[];
   /** The shards that own slots, in the order of the configuration. */
   readonly active: readonly ShardSpec[];
   /** For every slot the index of its owner in `active`. */
   readonly owners: Uint16Array;
+  /** Versions before this one whose shards may still hold data. */
+  readonly previous: readonly EarlierVersion[];
+}
+
+export interface EarlierVersion {
+  readonly version: number;
+  /** Ids of the shards it had. */
+  readonly shards: readonly string[];
 }
 
 export interface TopologySpec {
   readonly version: number;
   readonly shards: readonly ShardSpec[];
+  /** Absent for none. */
+  readonly previous?: readonly EarlierVersion[];
 }
 
 /** The specification must have at least one active shard and no id twice; the configuration checks both. */
-export function createTopology({ version, shards: all }: TopologySpec, hash: Hash): Topology {
+export function createTopology({ version, shards: all, previous = [] }: TopologySpec, hash: Hash): Topology {
   const active = all.filter(shard => shard.state === 'active');
-  const shards = all.filter(shard => shard.state !== 'removed');
-  return { version, all, shards, active, owners: assignSlots(active, hash) };
+  const shards = all.filter(shard => isReadFrom(shard, previous));
+  return { version, all, shards, active, owners: assignSlots(active, hash), previous };
+}
+
+export function isReadFrom({ id, state }: ShardSpec, previous: readonly EarlierVersion[] = []): boolean {
+  return state !== 'removed' || previous.some(({ shards }) => shards.includes(id));
 }
 
 /** The shard that owns a slot. */
 export function ownerOf(topology: Topology, slot: number): ShardSpec {
   return topology.active[topology.owners[slot] as number] as ShardSpec;
+}
+
+/** What a topology was made of. */
+export function specOf({ version, all, previous }: Topology): TopologySpec {
+  return { version, shards: all, previous };
 }

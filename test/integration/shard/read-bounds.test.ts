@@ -5,10 +5,10 @@ import { createReadRoutes } from '../../../src/shard/api/read-route.ts';
 import { createReadServer } from '../../../src/shard/read-server.ts';
 import { parseRead } from '../../../src/shard/reads/call.ts';
 import { createReader } from '../../../src/shard/reads/reader.ts';
-import { createSlots } from '../../../src/shard/reads/slots.ts';
 import type { HttpListener } from '../../../src/shared/http-listener.ts';
 import { readPath, type ShardReadRequest } from '../../../src/shared/read/contract.ts';
 import { createHash } from '../../../src/shared/topology/hash.ts';
+import { createTurns } from '../../../src/shared/turns.ts';
 import { tracesOf } from '../../support/otlp-samples.ts';
 import { openReaders, type ReadTestShard } from '../../support/read-shards.ts';
 import { postRead, startTestShard, type TestShard } from '../../support/test-shard.ts';
@@ -121,11 +121,11 @@ describe('reads in turn', () => {
       SELECT i, 0, i, 0, 'shop', 'op', i, i, 'unset', 'internal', '{}', NULL, NULL, NULL, 1, 1, NULL
       FROM range(1, 200001) t(i);
       INSERT INTO store.commits (commit_no, stored_at_ms, spans, logs, metrics) VALUES (1, 0, 200000, 0, 0)`);
-    const slots = createSlots({ running: 1, waiting: 1 });
+    const turns = createTurns({ running: 1, waiting: 1 });
     server = await createReadServer({
       host: '127.0.0.1',
       port: 0,
-      routes: createReadRoutes({ reader: shard.reader, slots, stallMs: 1000 }),
+      routes: createReadRoutes({ reader: shard.reader, turns, stallMs: 1000 }),
       notReadyReason: () => undefined,
       logger: pino({ level: 'silent' }),
     });

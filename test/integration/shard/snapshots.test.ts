@@ -17,6 +17,7 @@ const READS: { readonly [N in ShardReadName]: ShardReadRequest<N> } = {
   comments: { limit: 100 },
   services: {},
   spanTotals: {},
+  spanSlots: {},
   traceIds: { slots: SLOTS, byService: true },
   durationBuckets: { byService: true },
   durationValues: { ranges },

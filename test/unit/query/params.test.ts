@@ -12,7 +12,7 @@ const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
 function parse(read: Read, query: string, path: Record<string, string> = {}) {
   return read.plan(
     { path, search: new URLSearchParams(query) },
-    { nowNs: NOW_NS, maxRows: 1000, maxGroups: 1000 },
+    { nowNs: NOW_NS, maxRows: 1000, maxGroups: 1000, maxEvalRows: 1000 },
   );
 }
 
@@ -122,7 +122,7 @@ describe('parameters of the reads', () => {
   });
 
   const WINDOW = 'a whole number with s, m, h or d (15m, 24h), or bare seconds';
-  const LIMIT = 'a whole number from 0 to 1000';
+  const LIMIT = 'a whole number from 0 to 1000 (query.maxRows)';
   const NUMBER = 'a number of milliseconds (250, 1.5)';
 
   it.each([

@@ -3,6 +3,7 @@ import {
   formatNanos,
   formatNanosWithOffset,
   parseNanos,
+  parseTimeNanos,
   parseWindowNanos,
 } from '../../../src/shared/time.ts';
 
@@ -65,4 +66,47 @@ describe('parseWindowNanos', () => {
       expect(parseWindowNanos(text)).toBeUndefined();
     },
   );
+});
+
+describe('parseTimeNanos', () => {
+  it.each([
+    ['2023-11-14T22:13:20Z', 1_700_000_000_000_000_000n],
+    ['2023-11-14T22:13:20.123456789+00:00', 1_700_000_000_123_456_789n],
+    ['2023-11-14 22:13:20.1z', 1_700_000_000_100_000_000n],
+    ['2023-11-15T00:43:20.5+02:30', 1_700_000_000_500_000_000n],
+    ['2023-11-14T20:13:20-02:00', 1_700_000_000_000_000_000n],
+    ['1969-12-31T23:00:00-01:00', 0n],
+    ['2023-11-14T22:13:20.1234567899999Z', 1_700_000_000_123_456_789n],
+    ['2024-02-29T00:00:00Z', 1_709_164_800_000_000_000n],
+    ['2554-07-21T23:34:33.709551615Z', 18_446_744_073_709_551_615n],
+  ])('reads %s', (text, nanos) => {
+    expect(parseTimeNanos(text)).toBe(nanos);
+  });
+
+  it('reads what formatNanos and formatNanosWithOffset print', () => {
+    for (const nanos of [0n, 1n, 1_700_000_000_120_000_000n, 1_700_000_000_123_456_789n]) {
+      expect(parseTimeNanos(formatNanos(nanos))).toBe(nanos);
+      expect(parseTimeNanos(formatNanosWithOffset(nanos))).toBe(nanos);
+    }
+  });
+
+  it.each([
+    '',
+    'now',
+    '1700000000',
+    '2023-11-14',
+    '2023-11-14T22:13Z',
+    '2023-11-14T22:13:20',
+    '2023-11-14T22:13:20.Z',
+    '2023-11-14T22:13:20+0000',
+    '2023-11-14T24:00:00Z',
+    '2023-11-14T22:60:00Z',
+    '2023-13-01T00:00:00Z',
+    '2023-02-30T00:00:00Z',
+    '1969-12-31T23:59:59Z',
+    '2554-07-21T23:34:33.709551616Z',
+    '9999-12-31T23:59:59Z',
+  ])('refuses %j', text => {
+    expect(parseTimeNanos(text)).toBeUndefined();
+  });
 });

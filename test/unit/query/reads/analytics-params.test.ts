@@ -78,7 +78,7 @@ describe('bad parameters', () => {
     ],
     [correlateRead, '', 'parameter trace is missing: expected 32 hex digits'],
     [correlateRead, 'trace=xyz', 'bad trace "xyz": expected 32 hex digits'],
-    [commentsRead, 'limit=1001', 'bad limit "1001": expected a whole number from 0 to 1000'],
+    [commentsRead, 'limit=1001', 'bad limit "1001": expected a whole number from 0 to 1000 (query.maxRows)'],
   ])('of %o are named: %s', (read, search, error) => {
     expect(parse(read, search)).toEqual({ kind: 'bad', error: expect.stringContaining(error) });
   });

@@ -12,7 +12,7 @@ function part(shardId: string, states: readonly ServiceState[]): RowPart {
 }
 
 async function combine(...parts: RowPart[]): Promise<unknown[]> {
-  const combined = await answerOf(servicesRead, '', () => parts);
+  const combined = await answerOf(servicesRead, '', ({ name }) => (name === 'services' ? parts : []));
   if (combined.kind !== 'found') throw new Error('services are always found');
   return JSON.parse(`{${combined.members}}`).services;
 }

@@ -1,11 +1,11 @@
-import type { Clock } from '../../shared/time.ts';
 import { type BackoffOptions, backoffMs } from './backoff.ts';
+import type { Clock } from './time.ts';
 
 export type BreakerState = 'closed' | 'open' | 'half-open';
 
 /**
- * Keeps a dead shard from being sent everything at once. Closed: all may go. After some failures in a row, or one
- * that asks for a pause, it is open: nothing goes for a while. Then half-open: a single batch goes as the probe; its
+ * Keeps a dead shard from being asked for everything at once. Closed: all may go. After some failures in a row, or one
+ * that asks for a pause, it is open: nothing goes for a while. Then half-open: a single one goes as the probe; its
  * success closes the breaker, its failure opens it for longer. Any success closes it, also of what was sent before.
  */
 export interface Breaker {

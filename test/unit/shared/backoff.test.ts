@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { backoffMs, MAX_ASKED_PAUSE_MS } from '../../../../src/ingest/delivery/backoff.ts';
+import { backoffMs, MAX_ASKED_PAUSE_MS } from '../../../src/shared/backoff.ts';
 
 const pause = (failures: number, chance: number, askedMs?: number) =>
   backoffMs(failures, { initialMs: 100, maxMs: 1000, random: () => chance }, askedMs);

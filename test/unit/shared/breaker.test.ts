@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Attempt, createBreaker } from '../../../../src/ingest/delivery/breaker.ts';
+import { type Attempt, createBreaker } from '../../../src/shared/breaker.ts';
 
 function breakerAt(threshold = 3) {
   const clock = { ms: 0, now: () => clock.ms };

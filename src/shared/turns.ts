@@ -1,8 +1,5 @@
-/**
- * Bounds how many reads run and how many wait: every running query holds one of the process's few libuv threads,
- * which file system calls need too.
- */
-export interface Slots {
+/** Bounds how many pieces of work run at once and how many wait. Whoever waits goes in the order of arrival. */
+export interface Turns {
   /**
    * Runs the work when it is its turn; `undefined` at once when too many wait already. Rejects when the signal is
    * aborted before that; from then on the work itself has to heed it.
@@ -10,11 +7,11 @@ export interface Slots {
   run<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T | undefined>;
 }
 
-export function createSlots({ running, waiting }: { running: number; waiting: number }): Slots {
+export function createTurns({ running, waiting }: { running: number; waiting: number }): Turns {
   let free = running;
   const queue = new Set<() => void>();
 
-  /** The slot passes to the caller, from whoever gives it up. */
+  /** The turn passes to the caller, from whoever gives it up. */
   function turn(signal: AbortSignal): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const leave = () => {

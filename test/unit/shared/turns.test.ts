@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { createSlots } from '../../../../src/shard/reads/slots.ts';
+import { createTurns } from '../../../src/shared/turns.ts';
 
 const stays = new AbortController().signal;
 
-describe('slots', () => {
+describe('turns', () => {
   it('run so many at once, let so many wait and refuse the rest', async () => {
-    const slots = createSlots({ running: 2, waiting: 1 });
+    const turns = createTurns({ running: 2, waiting: 1 });
     const gates = Array.from({ length: 4 }, () => Promise.withResolvers<string>());
     const started: number[] = [];
     const results = gates.map((gate, index) =>
-      slots.run(() => {
+      turns.run(() => {
         started.push(index);
         return gate.promise;
       }, stays),
@@ -26,28 +26,28 @@ describe('slots', () => {
   });
 
   it('are free again after work that failed', async () => {
-    const slots = createSlots({ running: 1, waiting: 0 });
-    await expect(slots.run(() => Promise.reject(new Error('boom')), stays)).rejects.toThrow('boom');
-    expect(await slots.run(() => Promise.resolve('next'), stays)).toBe('next');
+    const turns = createTurns({ running: 1, waiting: 0 });
+    await expect(turns.run(() => Promise.reject(new Error('boom')), stays)).rejects.toThrow('boom');
+    expect(await turns.run(() => Promise.resolve('next'), stays)).toBe('next');
   });
 
   it('are not kept for one that goes away while it waits', async () => {
-    const slots = createSlots({ running: 1, waiting: 1 });
+    const turns = createTurns({ running: 1, waiting: 1 });
     const gate = Promise.withResolvers<string>();
-    const first = slots.run(() => gate.promise, stays);
+    const first = turns.run(() => gate.promise, stays);
     const caller = new AbortController();
-    const gone = slots.run(() => Promise.resolve('never'), caller.signal);
+    const gone = turns.run(() => Promise.resolve('never'), caller.signal);
     caller.abort(new Error('gone'));
     await expect(gone).rejects.toThrow('gone');
-    const second = slots.run(() => Promise.resolve('second'), stays);
+    const second = turns.run(() => Promise.resolve('second'), stays);
     gate.resolve('first');
     expect(await first).toBe('first');
     expect(await second).toBe('second');
   });
 
   it('are not taken by one that has gone already', async () => {
-    const slots = createSlots({ running: 1, waiting: 0 });
-    await expect(slots.run(() => Promise.resolve('never'), AbortSignal.abort())).rejects.toThrow();
-    expect(await slots.run(() => Promise.resolve('next'), stays)).toBe('next');
+    const turns = createTurns({ running: 1, waiting: 0 });
+    await expect(turns.run(() => Promise.resolve('never'), AbortSignal.abort())).rejects.toThrow();
+    expect(await turns.run(() => Promise.resolve('next'), stays)).toBe('next');
   });
 });

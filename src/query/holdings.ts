@@ -1,0 +1,69 @@
+import type { Holdings } from '../shared/read/contract.ts';
+import { parseRowLine } from '../shared/read/ndjson.ts';
+import type { Clock } from '../shared/time.ts';
+import type { ShardSpec } from '../shared/topology/topology.ts';
+import type { ShardClient } from './shard-client.ts';
+
+/** Which of the shards that left the topology still hold data. */
+export interface HoldingShards {
+  /**
+   * The shards without those removed ones that said a moment ago that they hold nothing. Whatever is not known to be
+   * empty is asked: one that cannot be reached may hold something, and is then missing from the answer.
+   */
+  among(shards: readonly ShardSpec[]): readonly ShardSpec[];
+}
+
+export interface HoldingShardsOptions {
+  readonly client: Pick<ShardClient, 'snapshot'>;
+  readonly clock: Clock;
+}
+
+/** A removed shard is still delivered what was queued for it, so that empty is not for ever. */
+const EMPTY_FOR_MS = 30_000;
+const ASK_EVERY_MS = 10_000;
+const TIMEOUT_MS = 5_000;
+
+/** Asks removed shards what they hold, besides the reads, and never has a read wait for it. */
+export function createHoldingShards({ client, clock }: HoldingShardsOptions): HoldingShards {
+  const emptyAtMs = new Map<string, number>();
+  const askedAtMs = new Map<string, number>();
+
+  async function ask(shard: ShardSpec): Promise<void> {
+    const reads = [{ name: 'holdings', request: {} }] as const;
+    const outcome = await client.snapshot(shard, { reads }, AbortSignal.timeout(TIMEOUT_MS));
+    const isEmpty = outcome.kind === 'answered' && holdsNothing(outcome.value.parts[0]?.lines);
+    if (isEmpty) emptyAtMs.set(keyOf(shard), clock.now());
+    else emptyAtMs.delete(keyOf(shard));
+  }
+
+  return {
+    among(shards) {
+      return shards.filter(shard => {
+        if (shard.state !== 'removed') return true;
+        const nowMs = clock.now();
+        const isWithin = (atMs: number | undefined, ms: number) => atMs !== undefined && nowMs - atMs < ms;
+        const key = keyOf(shard);
+        if (!isWithin(askedAtMs.get(key), ASK_EVERY_MS)) {
+          askedAtMs.set(key, nowMs);
+          void ask(shard);
+        }
+        return !isWithin(emptyAtMs.get(key), EMPTY_FOR_MS);
+      });
+    },
+  };
+}
+
+function keyOf({ id, read }: ShardSpec): string {
+  return `${id} ${read}`;
+}
+
+/** Anything that cannot be understood is something. */
+function holdsNothing(lines: Buffer | undefined): boolean {
+  try {
+    const { rowJson } = parseRowLine(lines?.toString('utf8').trimEnd() ?? '');
+    const { spans, logs, metrics, comments, blobs } = JSON.parse(rowJson) as Holdings;
+    return [spans, logs, metrics, comments, blobs].every(count => count === 0);
+  } catch {
+    return false;
+  }
+}

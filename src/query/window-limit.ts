@@ -1,0 +1,18 @@
+import { parseWindowNanos } from '../shared/time.ts';
+
+/** The parameters that name a window. */
+const WINDOWS = ['last', 'baseline'] as const;
+const NANOS_PER_MS = 1_000_000n;
+
+/** What is wrong with a window that is longer than the limit; 0 is no limit. The forms are for the read to check. */
+export function windowError(search: URLSearchParams, maxWindowMs: number): string | undefined {
+  if (maxWindowMs === 0) return undefined;
+  for (const name of WINDOWS) {
+    const text = search.get(name);
+    const windowNs = text === null ? undefined : parseWindowNanos(text);
+    if (windowNs !== undefined && windowNs > BigInt(maxWindowMs) * NANOS_PER_MS) {
+      return `bad ${name} "${text}": expected at most ${maxWindowMs / 1000}s (query.maxWindow)`;
+    }
+  }
+  return undefined;
+}

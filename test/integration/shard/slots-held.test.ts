@@ -1,0 +1,63 @@
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { createSlotsHeld, type SlotsHeld } from '../../../src/shard/reads/slots-held.ts';
+import { retentionStep } from '../../../src/shard/store/retention.ts';
+import { DAY_MS, openTestStore, spanRecord, type TestStore } from '../../support/shard-store.ts';
+
+let store: TestStore;
+let slots: SlotsHeld;
+/** The slot is what counts here, and not the trace id that it belongs to. */
+const storeSlots = (...held: number[]) =>
+  store.store({ spans: held.map(slot => spanRecord(slot, slot, { slot })) });
+
+beforeEach(async () => {
+  store = await openTestStore();
+  slots = createSlotsHeld();
+});
+afterEach(() => store.remove());
+
+/** What is seen at a commit, and which of the commits the queries went through. */
+async function seenAt(asOf: bigint): Promise<{ slots: number[]; queries: string[] }> {
+  const connection = await store.database.connect();
+  const queries: string[] = [];
+  const run = connection.run.bind(connection);
+  connection.run = (sql, ...rest) => {
+    queries.push(...Array.from(sql.matchAll(/commit_no > \d+ AND commit_no <= \d+/g), ([text]) => text));
+    return run(sql, ...rest);
+  };
+  try {
+    await run('BEGIN TRANSACTION READ ONLY');
+    return { slots: [...(await slots.at({ connection, asOf }))].sort((a, b) => a - b), queries };
+  } finally {
+    connection.closeSync();
+  }
+}
+
+it('slots held are those of the spans up to a commit, and only new commits are gone through', async () => {
+  await storeSlots(7, 16_383, 7);
+  expect(await seenAt(1n)).toEqual({ slots: [7, 16_383], queries: ['commit_no > 0 AND commit_no <= 1'] });
+  await storeSlots(0);
+  expect(await seenAt(2n)).toEqual({ slots: [0, 7, 16_383], queries: ['commit_no > 1 AND commit_no <= 2'] });
+  expect((await seenAt(2n)).queries).toEqual([]);
+});
+
+it('slots held at an earlier commit leave out none', async () => {
+  await storeSlots(1);
+  await storeSlots(2);
+  expect((await seenAt(2n)).slots).toEqual([1, 2]);
+  expect((await seenAt(1n)).slots).toContain(1);
+});
+
+it('slots of deleted spans are forgotten when most of what was seen is gone', async () => {
+  await storeSlots(1);
+  await storeSlots(2);
+  await storeSlots(3);
+  expect((await seenAt(3n)).slots).toEqual([1, 2, 3]);
+  store.advance(40 * DAY_MS);
+  await storeSlots(4);
+  const limits = { maxAgeMs: 30 * DAY_MS, maxBytes: 2 ** 40, evalAgeMs: 0 };
+  await store.writer.exclusively(async connection => ({
+    result: await retentionStep(connection, limits, store.nowMs()),
+  }));
+  await expect.poll(() => store.values('SELECT floor_commit::INTEGER FROM store.shard_state')).toEqual([3]);
+  expect((await seenAt(4n)).slots).toEqual([4]);
+});
