@@ -18,31 +18,38 @@ const SHARDS = 8;
 const ROWS_PER_SHARD = 8192;
 const MIB = 1024 ** 2;
 
+/** A proxy and the shards behind it. */
 interface Bench {
   readonly quick: boolean;
   readonly shards: readonly MemoryShard[];
-  /** Until code is compiled that runs often. */
-  readonly warmUpSeconds: number;
+  readonly proxy: QueryUnderTest;
+  readonly asker: Asker;
 }
 
 /** The query proxy, a process of its own, over shards that answer from memory, each a process of its own. */
 export async function benchQuery({ quick }: { quick: boolean }): Promise<Figures> {
   const counts = quick ? QUICK_SHARD_COUNTS : SHARD_COUNTS;
-  const shards = await startMemoryShards(Math.max(...counts), ROWS_PER_SHARD);
-  const bench = { quick, shards, warmUpSeconds: quick ? 1 : 3 };
-  try {
-    const figures: Record<string, number> = {};
-    for (const count of counts) Object.assign(figures, await overhead(bench, count));
-    Object.assign(figures, await throughput(bench));
-    for (const placement of ['spread', 'by-service'] as const) {
-      Object.assign(figures, await summaries(bench, placement));
+  const all = await startMemoryShards(Math.max(...counts), ROWS_PER_SHARD);
+  const figures: Record<string, number> = {};
+  const measure = async (count: number, ...measures: ((bench: Bench) => Promise<Figures>)[]) => {
+    const shards = all.slice(0, count);
+    const proxy = await startQueryUnderTest(shards);
+    const asker = createAsker(proxy.api, CLIENTS);
+    try {
+      for (const each of measures) Object.assign(figures, await each({ quick, shards, proxy, asker }));
+    } finally {
+      await asker.close();
+      await proxy.stop();
     }
-    Object.assign(figures, await slowShard(bench));
-    Object.assign(figures, await hungShard(bench));
-    Object.assign(figures, await slowClient(bench));
+  };
+  try {
+    for (const count of counts) await measure(count, overhead);
+    await measure(SHARDS, throughput, summariesOfSpread, summariesByService, slowShard, hungShard);
+    await measure(SHARDS, fastClient);
+    await measure(SHARDS, slowClient);
     return figures;
   } finally {
-    await Promise.all(shards.map(shard => shard.stop()));
+    await Promise.all(all.map(shard => shard.stop()));
   }
 }
 
@@ -58,56 +65,43 @@ async function askWhole(asker: Asker, question: Question): Promise<Buffer> {
   return body;
 }
 
-async function withProxy<T>(
-  shards: readonly MemoryShard[],
-  use: (proxy: QueryUnderTest, asker: Asker) => Promise<T>,
-): Promise<T> {
-  const proxy = await startQueryUnderTest(shards);
-  const asker = createAsker(proxy.api, CLIENTS);
-  try {
-    return await use(proxy, asker);
-  } finally {
-    await asker.close();
-    await proxy.stop();
-  }
+/** Until code is compiled that runs often. */
+function warmUpSeconds({ quick }: Bench): number {
+  return quick ? 0.6 : 3;
 }
 
 /** The proxy against one shard that is asked without it, and against asking all of them at once and merging nothing. */
-async function overhead({ quick, shards: all, warmUpSeconds }: Bench, count: number): Promise<Figures> {
-  const shards = all.slice(0, count);
+async function overhead(bench: Bench): Promise<Figures> {
+  const { quick, shards, proxy, asker } = bench;
   const direct = shards.map(({ url }) => createAsker(url));
   const figures: Record<string, number> = {};
-  await withProxy(shards, async (proxy, asker) => {
-    for (const limit of LIMITS) {
-      const spans: Question = { path: readPath('spans'), body: { limit } };
-      await checkRows(asker, limit);
-      const asks = {
-        shard: () => direct[0]?.ask(spans) ?? Promise.reject(new Error('no shard')),
-        shards: () => Promise.all(direct.map(each => each.ask(spans))),
-        proxy: () => askWhole(asker, traces(limit)),
-      };
-      await askInTurns(warmUpSeconds, asks);
-      const cpuBefore = proxy.cpuSeconds();
-      const times = await askInTurns(quick ? 1.5 : 10, asks);
-      const cpuMs = (1000 * (proxy.cpuSeconds() - cpuBefore)) / times.proxy.count;
-      const name = `overhead_${count}x${limit}`;
-      console.log(
-        `${count} shards, limit ${limit}: one shard ${text(times.shard)}, all ${text(times.shards)}, ` +
-          `proxy ${text(times.proxy)}, ${cpuMs.toFixed(2)} ms of its CPU (${times.proxy.count} queries)`,
-      );
-      Object.assign(figures, {
-        [`${name}_p50_ms`]: round(times.proxy.p50Ms - times.shard.p50Ms),
-        [`${name}_p99_ms`]: round(times.proxy.p99Ms - times.shard.p99Ms),
-        [`${name}_over_all_p50_ms`]: round(times.proxy.p50Ms - times.shards.p50Ms),
-        [`${name}_over_all_p99_ms`]: round(times.proxy.p99Ms - times.shards.p99Ms),
-        [`${name}_cpu_ms`]: round(cpuMs),
-        ...timeFigures(`one_shard_${count}x${limit}`, times.shard),
-        ...timeFigures(`all_shards_${count}x${limit}`, times.shards),
-        ...timeFigures(`proxy_${count}x${limit}`, times.proxy),
-      });
-    }
-  });
-  await Promise.all(direct.map(asker => asker.close()));
+  for (const limit of LIMITS) {
+    const spans: Question = { path: readPath('spans'), body: { limit } };
+    await checkRows(asker, limit);
+    const asks = {
+      shard: async () => direct[0]?.ask(spans),
+      shards: () => Promise.all(direct.map(each => each.ask(spans))),
+      proxy: () => askWhole(asker, traces(limit)),
+    };
+    await askInTurns(warmUpSeconds(bench), asks);
+    const cpuBefore = proxy.cpuSeconds();
+    const times = await askInTurns(quick ? 1.2 : 10, asks);
+    const cpuMs = (1000 * (proxy.cpuSeconds() - cpuBefore)) / times.proxy.count;
+    const size = `${shards.length}x${limit}`;
+    console.log(
+      `${shards.length} shards, limit ${limit}: one shard ${text(times.shard)}, all ${text(times.shards)}, ` +
+        `proxy ${text(times.proxy)}, ${cpuMs.toFixed(2)} ms of its CPU (${times.proxy.count} queries)`,
+    );
+    Object.assign(figures, {
+      [`overhead_${size}_p50_ms`]: round(times.proxy.p50Ms - times.shard.p50Ms),
+      [`overhead_${size}_p99_ms`]: round(times.proxy.p99Ms - times.shard.p99Ms),
+      [`overhead_${size}_cpu_ms`]: round(cpuMs),
+      ...timeFigures(`one_shard_${size}`, times.shard),
+      ...timeFigures(`all_shards_${size}`, times.shards),
+      ...timeFigures(`proxy_${size}`, times.proxy),
+    });
+  }
+  await Promise.all(direct.map(each => each.close()));
   return figures;
 }
 
@@ -118,74 +112,68 @@ async function checkRows(asker: Asker, limit: number): Promise<void> {
 
 const CLIENTS = 16;
 
-async function throughput({ quick, shards, warmUpSeconds }: Bench): Promise<Figures> {
-  return withProxy(shards.slice(0, SHARDS), async (proxy, asker) => {
-    const ask = () => askWhole(asker, traces(100));
-    await askFor(warmUpSeconds, CLIENTS, ask);
-    const cpuBefore = proxy.cpuSeconds();
-    const times = await askFor(quick ? 2 : 10, CLIENTS, ask);
-    const cpuSeconds = proxy.cpuSeconds() - cpuBefore;
-    const perSecond = times.count / times.seconds;
-    console.log(
-      `${CLIENTS} clients, ${SHARDS} shards, limit 100: ${Math.round(perSecond)} queries/s, ${text(times)}, ` +
-        `${((1000 * cpuSeconds) / times.count).toFixed(2)} ms CPU each, ${(cpuSeconds / times.seconds).toFixed(2)} cores`,
-    );
-    return {
-      throughput_per_second: Math.round(perSecond),
-      throughput_cpu_ms: round((1000 * cpuSeconds) / times.count),
-      ...timeFigures('throughput', times),
-    };
-  });
+async function throughput(bench: Bench): Promise<Figures> {
+  const { quick, shards, proxy, asker } = bench;
+  const ask = () => askWhole(asker, traces(100));
+  await askFor(warmUpSeconds(bench), CLIENTS, ask);
+  const cpuBefore = proxy.cpuSeconds();
+  const times = await askFor(quick ? 1.5 : 10, CLIENTS, ask);
+  const cpuSeconds = proxy.cpuSeconds() - cpuBefore;
+  const perSecond = times.count / times.seconds;
+  console.log(
+    `${CLIENTS} clients, ${shards.length} shards, limit 100: ${Math.round(perSecond)} queries/s, ${text(times)}, ` +
+      `${((1000 * cpuSeconds) / times.count).toFixed(2)} ms CPU each, ${(cpuSeconds / times.seconds).toFixed(2)} cores`,
+  );
+  return {
+    throughput_per_second: Math.round(perSecond),
+    throughput_cpu_ms: round((1000 * cpuSeconds) / times.count),
+    ...timeFigures('throughput', times),
+  };
 }
 
 const PERCENTILES = { p50: 0.5, p95: 0.95, p99: 0.99 };
 const SUMMARY: Question = { path: '/api/v1/summary' };
+const AVERAGING_PROXY = join(import.meta.dirname, '..', 'load', 'averaging-proxy.ts');
+
+const summariesOfSpread = (bench: Bench) => summaries(bench, 'spread');
+const summariesByService = (bench: Bench) => summaries(bench, 'by-service');
 
 /** Exact percentiles against the mean of the shards' own, weighted by spans: what each takes, and how far the mean is off. */
-async function summaries(
-  { quick, shards: all, warmUpSeconds }: Bench,
-  placement: DurationPlan['placement'],
-): Promise<Figures> {
-  const shards = all.slice(0, SHARDS);
-  const plan = { spans: quick ? 400_000 : 2_000_000, shards: SHARDS, placement };
+async function summaries(bench: Bench, placement: DurationPlan['placement']): Promise<Figures> {
+  const { quick, shards, proxy, asker } = bench;
+  const plan = { spans: quick ? 200_000 : 2_000_000, shards: shards.length, placement };
   await Promise.all(shards.map(shard => shard.hold(plan)));
-  const averaging = forkChild<readonly string[], ShardPort>(
-    join(import.meta.dirname, '..', 'load', 'averaging-proxy.ts'),
-  );
+  const averaging = forkChild<readonly string[], ShardPort>(AVERAGING_PROXY);
   const { port } = await averaging.tell(shards.map(({ url }) => url));
   const averager = createAsker(`http://127.0.0.1:${port}`);
-  try {
-    return await withProxy(shards, async (proxy, asker) => {
-      const exact = summaryOf(await askWhole(asker, SUMMARY));
-      const mean = summaryOf(await askWhole(averager, SUMMARY));
-      checkExact(exact, plan);
-      const asks = { exact: () => askWhole(asker, SUMMARY), mean: () => askWhole(averager, SUMMARY) };
-      await askInTurns(warmUpSeconds, asks);
-      const cpuBefore = [proxy.cpuSeconds(), cpuSeconds(averaging.pid)] as const;
-      const times = await askInTurns(quick ? 1.5 : 10, asks);
-      const exactCpuMs = (1000 * (proxy.cpuSeconds() - cpuBefore[0])) / times.exact.count;
-      const meanCpuMs = (1000 * (cpuSeconds(averaging.pid) - cpuBefore[1])) / times.mean.count;
-      const errors = Object.keys(PERCENTILES).map(name => {
-        const member = `${name}_ms` as 'p50_ms';
-        return [name, mean[member] / exact[member] - 1] as const;
-      });
-      console.log(
-        `summary of ${exact.span_count} spans, ${placement}: exact ${text(times.exact)}, ` +
-          `${exactCpuMs.toFixed(2)} ms CPU, mean ${text(times.mean)}, ${meanCpuMs.toFixed(2)} ms CPU, off by ${errors.map(([name, error]) => `${name} ${(100 * error).toFixed(1)} %`).join(', ')}`,
-      );
-      const prefix = `summary_${placement.replace('-', '_')}`;
-      return {
-        ...timeFigures(`${prefix}_exact`, times.exact),
-        ...timeFigures(`${prefix}_mean`, times.mean),
-        [`${prefix}_exact_cpu_ms`]: round(exactCpuMs),
-        [`${prefix}_mean_cpu_ms`]: round(meanCpuMs),
-        ...Object.fromEntries(errors.map(([name, error]) => [`${prefix}_mean_${name}_error`, round(error)])),
-      };
-    });
-  } finally {
-    await averager.close();
-    await averaging.stop();
-  }
+  const asks = { exact: () => askWhole(asker, SUMMARY), mean: () => askWhole(averager, SUMMARY) };
+  const exact = summaryOf(await asks.exact());
+  const mean = summaryOf(await asks.mean());
+  checkExact(exact, plan);
+  await askInTurns(warmUpSeconds(bench), asks);
+  const cpuBefore = { exact: proxy.cpuSeconds(), mean: cpuSeconds(averaging.pid) };
+  const times = await askInTurns(quick ? 1 : 10, asks);
+  const exactCpuMs = (1000 * (proxy.cpuSeconds() - cpuBefore.exact)) / times.exact.count;
+  const meanCpuMs = (1000 * (cpuSeconds(averaging.pid) - cpuBefore.mean)) / times.mean.count;
+  await averager.close();
+  await averaging.stop();
+  const errors = Object.keys(PERCENTILES).map(name => {
+    const member = `${name}_ms` as 'p50_ms';
+    return [name, mean[member] / exact[member] - 1] as const;
+  });
+  console.log(
+    `summary of ${exact.span_count} spans, ${placement}: exact ${text(times.exact)}, ${exactCpuMs.toFixed(2)} ms CPU, ` +
+      `mean ${text(times.mean)}, ${meanCpuMs.toFixed(2)} ms CPU, ` +
+      `off by ${errors.map(([name, error]) => `${name} ${(100 * error).toFixed(1)} %`).join(', ')}`,
+  );
+  const prefix = `summary_${placement.replace('-', '_')}`;
+  return {
+    ...timeFigures(`${prefix}_exact`, times.exact),
+    ...timeFigures(`${prefix}_mean`, times.mean),
+    [`${prefix}_exact_cpu_ms`]: round(exactCpuMs),
+    [`${prefix}_mean_cpu_ms`]: round(meanCpuMs),
+    ...Object.fromEntries(errors.map(([name, error]) => [`${prefix}_mean_${name}_error`, round(error)])),
+  };
 }
 
 function summaryOf(body: Buffer): ShardSummary['traces'] {
@@ -206,17 +194,15 @@ const USUAL_DELAY_MS = 5;
 const SLOW_DELAY_MS = 10 * USUAL_DELAY_MS;
 
 /** All shards take a while, and one of them ten times as long. */
-async function slowShard({ quick, shards: all, warmUpSeconds }: Bench): Promise<Figures> {
-  const shards = all.slice(0, SHARDS);
-  const seconds = quick ? 1.5 : 10;
+async function slowShard(bench: Bench): Promise<Figures> {
+  const { quick, shards, asker } = bench;
+  const seconds = quick ? 1 : 10;
+  const ask = () => askWhole(asker, traces(100));
   await Promise.all(shards.map(shard => shard.delay(USUAL_DELAY_MS)));
-  const [usual, slow] = await withProxy(shards, async (_proxy, asker) => {
-    const ask = () => askWhole(asker, traces(100));
-    await askFor(warmUpSeconds, 1, ask);
-    const alike = await askFor(seconds, 1, ask);
-    await shards.at(-1)?.delay(SLOW_DELAY_MS);
-    return [alike, await askFor(seconds, 1, ask)] as const;
-  });
+  await askFor(warmUpSeconds(bench), 1, ask);
+  const usual = await askFor(seconds, 1, ask);
+  await shards.at(-1)?.delay(SLOW_DELAY_MS);
+  const slow = await askFor(seconds, 1, ask);
   await Promise.all(shards.map(shard => shard.delay(0)));
   console.log(
     `shards that take ${USUAL_DELAY_MS} ms: ${text(usual)}; one that takes ${SLOW_DELAY_MS} ms: ${text(slow)}`,
@@ -228,16 +214,12 @@ const DEADLINE_MS = 300;
 const HUNG_CLIENTS = 4;
 
 /** One shard takes the request and says nothing. */
-async function hungShard({ quick, shards: all, warmUpSeconds }: Bench): Promise<Figures> {
-  const shards = all.slice(0, SHARDS);
+async function hungShard({ quick, shards, asker }: Bench): Promise<Figures> {
   const hung = shards.at(-1);
-  const times = await withProxy(shards, async (_proxy, asker) => {
-    await askFor(warmUpSeconds, HUNG_CLIENTS, () => askWhole(asker, traces(100)));
-    await hung?.delay(undefined);
-    return askFor(quick ? 2 : 10, HUNG_CLIENTS, async () => {
-      const { missing } = await asker.ask(traces(100, DEADLINE_MS));
-      if (missing !== hung?.id) throw new Error(`${hung?.id} is hung, and missing is: ${missing}`);
-    });
+  await hung?.delay(undefined);
+  const times = await askFor(quick ? 1.5 : 10, HUNG_CLIENTS, async () => {
+    const { missing } = await asker.ask(traces(100, DEADLINE_MS));
+    if (missing !== hung?.id) throw new Error(`${hung?.id} is hung, and missing is: ${missing}`);
   });
   await hung?.delay(0);
   console.log(
@@ -245,50 +227,43 @@ async function hungShard({ quick, shards: all, warmUpSeconds }: Bench): Promise<
   );
   return {
     ...timeFigures('hung_shard', times),
+    hung_shard_deadline_ms: DEADLINE_MS,
     hung_shard_max_ms: round(times.maxMs),
-    hung_shard_over_deadline_ms: round(times.maxMs - DEADLINE_MS),
   };
 }
 
-/** An answer that is larger than what the proxy holds, to a client that takes it at once and to one that does not. */
-async function slowClient({ quick, shards: all }: Bench): Promise<Figures> {
-  const shards = all.slice(0, SHARDS);
-  const everything = traces(SHARDS * ROWS_PER_SHARD);
-  const seconds = quick ? 4 : 20;
-  const fast = await withProxy(shards, (proxy, asker) =>
-    memoryWhile(proxy, () => asker.readSlowly(everything, Number.POSITIVE_INFINITY)),
-  );
-  const slow = await withProxy(shards, (proxy, asker) =>
-    memoryWhile(proxy, () => asker.readSlowly(everything, fast.sizeBytes / seconds)),
-  );
-  if (slow.sizeBytes !== fast.sizeBytes) throw new Error('the slow client got another answer');
-  console.log(
-    `an answer of ${mib(fast.sizeBytes)} MiB: idle ${mib(fast.idleBytes)} MiB; taken in ${fast.seconds.toFixed(1)} s ` +
-      `at most ${mib(fast.peakBytes)} MiB; in ${slow.seconds.toFixed(1)} s ${mib(slow.peakBytes)} MiB`,
-  );
-  return {
-    streamed_mib: mib(fast.sizeBytes),
-    streamed_seconds_fast: round(fast.seconds),
-    streamed_seconds_slow: round(slow.seconds),
-    proxy_idle_mib: mib(fast.idleBytes),
-    proxy_peak_fast_client_mib: mib(fast.peakBytes),
-    proxy_peak_slow_client_mib: mib(slow.peakBytes),
-  };
-}
+/** An answer that is larger than what the proxy holds. */
+const EVERYTHING = traces(SHARDS * ROWS_PER_SHARD);
+
+const fastClient = (bench: Bench) => memoryWithClient(bench, 'fast', Number.POSITIVE_INFINITY);
+const slowClient = (bench: Bench) => memoryWithClient(bench, 'slow', (bench.quick ? 16 : 3) * MIB);
 
 const LOOK_EVERY_MS = 50;
 
-async function memoryWhile<T>(proxy: QueryUnderTest, use: () => Promise<T>) {
+/** What the proxy takes at most while a client reads so fast; to be asked of one that has just started. */
+async function memoryWithClient(
+  { proxy, asker }: Bench,
+  name: string,
+  bytesPerSecond: number,
+): Promise<Figures> {
   const idleBytes = proxy.anonymousBytes();
   let peakBytes = idleBytes;
   const watch = setInterval(() => {
     peakBytes = Math.max(peakBytes, proxy.anonymousBytes());
   }, LOOK_EVERY_MS);
-  try {
-    return { ...(await use()), idleBytes, peakBytes };
-  } finally {
-    clearInterval(watch);
-  }
+  const { sizeBytes, seconds, end } = await asker.readSlowly(EVERYTHING, bytesPerSecond);
+  clearInterval(watch);
+  if (!end.includes('"partial":false')) throw new Error(`the answer ended with ${end}`);
+  console.log(
+    `an answer of ${mib(sizeBytes)} MiB, taken in ${seconds.toFixed(1)} s: ` +
+      `at most ${mib(peakBytes)} MiB of memory, ${mib(idleBytes)} before`,
+  );
+  return {
+    streamed_mib: mib(sizeBytes),
+    [`${name}_client_seconds`]: round(seconds),
+    [`${name}_client_idle_mib`]: mib(idleBytes),
+    [`${name}_client_peak_mib`]: mib(peakBytes),
+  };
 }
 
 function mib(sizeBytes: number): number {

@@ -25,7 +25,7 @@ export function forkChild<Order extends Serializable, Answer>(file: string): Chi
       return (await Promise.race([answered, died]))[0];
     },
     async stop() {
-      child.disconnect();
+      if (child.connected) child.disconnect();
       await exited;
     },
   };

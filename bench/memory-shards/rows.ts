@@ -42,16 +42,21 @@ type Chance = ReturnType<typeof createChance>;
 
 /** About 1 KB, in the members of a span of the read API. */
 function spanLine(startNs: bigint, chance: Chance): string {
-  const hex = (digits: number) =>
-    Array.from({ length: digits }, () => chance.below(16).toString(16)).join('');
+  const hex = (words: number) =>
+    Array.from({ length: words }, () =>
+      chance
+        .below(2 ** 32)
+        .toString(16)
+        .padStart(8, '0'),
+    ).join('');
   const service = `service-${chance.below(50)}`;
   const durationMs = chance.logNormal(20, 1);
   const timeAt = (ms: number) => new Date(Number(startNs / 1_000_000n) + ms).toISOString();
-  const [traceId, spanId] = [hex(32), hex(16)];
+  const [traceId, spanId] = [hex(4), hex(2)];
   const span = {
     trace_id: traceId,
     span_id: spanId,
-    parent_span_id: hex(16),
+    parent_span_id: hex(2),
     service,
     operation: `GET /api/${service}/items/{id}`,
     start_time: timeAt(0),

@@ -27,7 +27,7 @@ const SUMMARY_PATH = '/api/v1/summary';
 const AS_OF = '1';
 const HEADERS = { 'content-type': 'application/x-ndjson', [AS_OF_HEADER]: AS_OF };
 
-let place = { shard: 0, shards: 1 };
+let shard = 0;
 let rows: SpanRows | undefined;
 let states: States | undefined;
 let delayMs: number | undefined = 0;
@@ -87,7 +87,7 @@ const server = createServer({ keepAliveTimeout: 60_000 }, async ({ url = '' }, r
 obeyOrders<ShardOrder>(async order => {
   switch (order.kind) {
     case 'start':
-      place = order;
+      shard = order.shard;
       rows = createSpanRows(order);
       server.listen(0, '127.0.0.1');
       await once(server, 'listening');
@@ -95,7 +95,7 @@ obeyOrders<ShardOrder>(async order => {
       break;
     case 'hold':
       remembered.clear();
-      states = createStates(durationsOn(place.shard, order.plan));
+      states = createStates(durationsOn(shard, order.plan), { shard, shards: order.plan.shards });
       remembered.set(SUMMARY_PATH, JSON.stringify(states.summary()));
       break;
     case 'delay':

@@ -1,5 +1,6 @@
 import type { ParsedShardRead, ShardReadName } from '../../src/shared/read/contract.ts';
 import { nanosKey, rowLine } from '../../src/shared/read/ndjson.ts';
+import { SLOT_COUNT } from '../../src/shared/topology/hash.ts';
 import { type Durations, percentileMs, sortedUnion } from './durations.ts';
 
 /** The aggregates that a summary is made of, over durations in memory; a window is taken to hold all of them. */
@@ -30,6 +31,12 @@ interface ServiceFigures {
   readonly p95_ms: number;
 }
 
+/** Which shard of how many. */
+export interface Place {
+  readonly shard: number;
+  readonly shards: number;
+}
+
 interface Row {
   readonly key: readonly string[];
   readonly state: object;
@@ -39,7 +46,7 @@ const OPERATIONS_PER_SERVICE = 24;
 const METRICS = 200;
 const TOP = 10;
 
-export function createStates(durations: Durations): States {
+export function createStates(durations: Durations, { shard, shards }: Place): States {
   const all = sortedUnion(durations.values());
   const sumNs = all.reduce((sum, value) => sum + value, 0);
   const of = (service: string | undefined) =>
@@ -54,6 +61,13 @@ export function createStates(durations: Durations): States {
       ...(all.length > 0 && { duration_min_ns: String(all[0]), duration_max_ns: String(all.at(-1)) }),
     };
     return [{ key: [], state }];
+  }
+
+  /** Traces are all on their shard; the ranges are about as many as rendezvous hashing makes. */
+  function spanSlots(): Row[] {
+    const slots = [];
+    for (let slot = shard; slot < SLOT_COUNT; slot += shards) slots.push([slot, slot]);
+    return [{ key: [], state: { slots } }];
   }
 
   function buckets(request: ParsedShardRead<'durationBuckets'>): Row[] {
@@ -110,6 +124,8 @@ export function createStates(durations: Durations): States {
     switch (name) {
       case 'spanTotals':
         return totals();
+      case 'spanSlots':
+        return spanSlots();
       case 'durationBuckets':
         return buckets(request as ParsedShardRead<'durationBuckets'>);
       case 'durationValues':
