@@ -21,6 +21,8 @@ const DEFAULT_SERVER = 'http://127.0.0.1:7701';
 const HELP = `Read telemetry through the query proxy.
 
 Usage: otelfan get PATH [flags]
+       otelfan get promql QUERY [flags]
+       otelfan get sql SELECT [flags]
 
 PATH is services, traces, traces/<trace id>, logs, metrics, summary, anomalies, correlate, comments or
 traces/<trace id>/comments.
@@ -31,7 +33,7 @@ Flags:
   --strict                 fail when a shard is missing instead of answering without it
   --timeout DURATION       wait less than the server would (500ms, 5s)
   --limit N                traces, logs, metrics, comments: at most so many rows
-  --last DURATION          traces, logs, metrics, summary, anomalies: 15m, 24h, 7d
+  --last DURATION          traces, logs, metrics, summary, anomalies, promql: 15m, 24h, 7d
   --service NAME           traces, logs, metrics, summary, anomalies
   --cursor CURSOR          traces, logs, metrics, comments: go on behind a page, with its next_cursor
   --baseline DURATION      anomalies: the longer window to compare with (default six times --last)
@@ -46,12 +48,16 @@ Flags:
   --body-contains TEXT     logs
   --trace-id ID            logs
   --name NAME              metrics
+  --shard ID               sql: the shard to ask; needed where there are several
   --metric-type TYPE       metrics: gauge, sum, histogram, summary, unknown
 
 Exit codes: 0 complete, 1 error, 2 usage, 3 answered but shards are missing, 4 not found.
 
 Example: the newest failed spans of one service
   otelfan get traces --service checkout --status error --last 1h --limit 20
+
+Example: how many requests each service takes per second
+  otelfan get promql 'sum by (service) (rate({"http.requests"}[5m]))'
 `;
 
 /** `--min-duration-ms` is `min_duration_ms` to the server. All may be repeated: the server says which must not. */
@@ -74,6 +80,7 @@ const READ_FLAGS = {
   'body-contains': READ_FLAG,
   'trace-id': READ_FLAG,
   name: READ_FLAG,
+  shard: READ_FLAG,
   'metric-type': READ_FLAG,
 } as const;
 
@@ -93,6 +100,14 @@ const FILTERS = new Map<string, readonly string[]>([
   ['correlate', ['trace']],
   ['comments', ['limit', 'cursor']],
   ['traces/<trace id>/comments', []],
+  ['promql', ['last']],
+  ['sql', ['shard']],
+]);
+
+/** Reads that a question goes with, as a parameter. */
+const QUESTIONS = new Map([
+  ['promql', { path: 'metrics/query', param: 'query' }],
+  ['sql', { path: 'sql', param: 'q' }],
 ]);
 
 /** `otelfan get`: asks the query proxy and shows its answer. Resolves with one of the exit codes. */
@@ -125,17 +140,22 @@ function parseCommand(argv: string[]): Command {
   const { help, server, json, strict, ...params } = parsed.values;
   if (help) return { kind: 'help' };
   const [path, ...rest] = parsed.positionals;
-  if (path === undefined || rest.length > 0)
+  const question = QUESTIONS.get(path ?? '');
+  if (question !== undefined && rest.length !== 1)
+    return { kind: 'bad', error: `${path} needs one query, in quotes` };
+  if (path === undefined || (question === undefined && rest.length > 0))
     return { kind: 'bad', error: 'one PATH is needed, such as traces' };
   const base = URL.parse(server);
   if (base === null || !/^https?:$/.test(base.protocol))
     return { kind: 'bad', error: `--server ${server}: expected a URL with http:// or https://` };
-  const segments = path.replace(/^\/?(api\/v1\/)?/, '').split('/');
+  const segments = (question?.path ?? path).replace(/^\/?(api\/v1\/)?/, '').split('/');
   // A URL resolves dots, so `traces/..` would ask for something else.
   if (segments.some(segment => /^\.{0,2}$/.test(segment)))
     return { kind: 'bad', error: `${path}: expected a path such as traces/<trace id>, logs or summary` };
   const url = urlOf(base, segments);
-  const read = segments.join('/').replace(/^traces\/[^/]+/, 'traces/<trace id>');
+  const read =
+    question === undefined ? segments.join('/').replace(/^traces\/[^/]+/, 'traces/<trace id>') : path;
+  if (question !== undefined) url.searchParams.append(question.param, rest.join());
   for (const [flag, values = []] of Object.entries(params)) {
     if (flag !== 'timeout' && FILTERS.get(read)?.includes(flag) === false)
       return { kind: 'bad', error: `${read} cannot be filtered by --${flag}` };
@@ -183,6 +203,7 @@ async function ask(url: URL, send: typeof fetch): Promise<Reply> {
 interface Envelope extends ReadAnswer {
   readonly error?: string;
   readonly partial?: boolean;
+  readonly truncated?: boolean;
   readonly shards?: {
     readonly total: number;
     readonly failed: readonly { readonly id: string; readonly reason: string }[];
@@ -203,6 +224,7 @@ async function show(
   const color = io.isTty && !process.env.NO_COLOR;
   const table = asJson ? undefined : tableOf(answer, { color });
   await write(io.stdout, table ?? `${reply.text}\n`);
+  if (answer.truncated === true) await say(io, 'there are more rows; shard.sql.maxRows bounds them');
   if (answer.partial !== true) return EXIT.ok;
   const { total = 0, failed = [] } = answer.shards ?? {};
   const missing = failed.map(shard => `${shard.id} (${shard.reason})`).join(', ');
@@ -212,11 +234,16 @@ async function show(
 
 function parseEnvelope(text: string): Envelope | undefined {
   try {
-    const answer = JSON.parse(text) as Envelope | null;
+    const answer = JSON.parse(text, exactInteger) as Envelope | null;
     return typeof answer === 'object' && answer !== null ? answer : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** An integer that JavaScript cannot hold, such as one of SQL, is shown as it is written. */
+function exactInteger(_name: string, value: unknown, context?: { readonly source?: string }): unknown {
+  return Number.isInteger(value) && !Number.isSafeInteger(value) ? (context?.source ?? value) : value;
 }
 
 async function fail(io: GetIo, error: string, exitCode: number = EXIT.failed): Promise<number> {

@@ -36,3 +36,10 @@ export function errorRate<Row extends { readonly error_rate: number }>(paint: Pa
     style: (text, row) => (row.error_rate > 0 ? dress(text, 'red', paint) : text),
   };
 }
+
+/** `a=1 b=2` */
+export function pairs(members: Readonly<Record<string, string>>): string {
+  return Object.entries(members)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(' ');
+}

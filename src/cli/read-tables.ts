@@ -1,6 +1,7 @@
 import type { CommentRow, LogRow, MetricRow, SpanRow } from '../shared/read/model.ts';
 import { anomaliesTable, summaryTables } from './analytics-tables.ts';
-import { dress, errorRate, milliseconds, type Paint, show } from './paint.ts';
+import { dress, errorRate, milliseconds, type Paint, pairs, show } from './paint.ts';
+import { seriesTable, sqlTable } from './question-tables.ts';
 import { spanTree, type TreeRow } from './span-tree.ts';
 import type { Column } from './table.ts';
 
@@ -33,6 +34,8 @@ interface AnswerTable {
 }
 
 const TABLES: readonly AnswerTable[] = [
+  { members: ['series'], render: seriesTable },
+  { members: ['rows', 'truncated'], render: sqlTable },
   { members: ['top_services'], render: summaryTables },
   { members: ['anomalies'], render: anomaliesTable },
   { members: ['trace_id', 'logs', 'metrics'], render: correlateTables },
@@ -160,12 +163,6 @@ const MAX_INDENT = 20;
 
 function indent(depth: number): string {
   return depth === 0 ? '' : `${'  '.repeat(Math.min(depth, MAX_INDENT) - 1)}└ `;
-}
-
-function pairs(attributes: Readonly<Record<string, string>>): string {
-  return Object.entries(attributes)
-    .map(([key, value]) => `${key}=${value}`)
-    .join(' ');
 }
 
 function dressStatus(text: string, { status }: SpanRow, paint: Paint): string {

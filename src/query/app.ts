@@ -1,6 +1,11 @@
 import express, { type ErrorRequestHandler, type Express, type Request, type Response } from 'express';
 import type { Logger } from 'pino';
+import type { LiveKind } from '../shared/read/live.ts';
+import { addClosedDoors } from './closed-doors.ts';
+import { answerLive } from './live/answer-live.ts';
+import type { LiveFeed } from './live/live-feed.ts';
 import { readBlob } from './read-blob.ts';
+import { readSql } from './read-sql.ts';
 import type { Readiness } from './readiness.ts';
 import { anomaliesRead } from './reads/anomalies.ts';
 import { commentsRead, traceCommentsRead } from './reads/comments.ts';
@@ -12,6 +17,7 @@ import { evalRunsRead } from './reads/eval-runs.ts';
 import { evalScoresRead } from './reads/eval-scores.ts';
 import { logsRead } from './reads/logs.ts';
 import { metricsRead } from './reads/metrics.ts';
+import { promqlRead } from './reads/promql.ts';
 import type { Read } from './reads/read.ts';
 import { servicesRead } from './reads/services.ts';
 import { summaryRead } from './reads/summary.ts';
@@ -30,6 +36,7 @@ import type { Write } from './writes/write.ts';
 
 export interface AppDeps extends ReadDeps, WriteDeps {
   readonly readiness: () => Promise<Readiness>;
+  readonly live: LiveFeed;
   readonly requestEnded: QueryTelemetry['requestEnded'];
   readonly metrics: () => ReturnType<QueryTelemetry['scrape']>;
   readonly logger: Logger;
@@ -65,6 +72,12 @@ export function createApp(deps: AppDeps): Express {
       return answerRead(read, deps, { request, response });
     });
   };
+  const getLive = (path: string, kind: LiveKind) => {
+    get(path, (request, response) => beginLive(deps.live, { kind, request, response }));
+  };
+  // Before `traces/:traceId`, which would take it for an id.
+  getLive('/api/v1/traces/live', 'spans');
+  getLive('/api/v1/logs/live', 'logs');
   getRead(tracesRead);
   getRead(traceRead);
   getRead(servicesRead);
@@ -75,6 +88,11 @@ export function createApp(deps: AppDeps): Express {
   getRead(correlateRead);
   getRead(traceCommentsRead);
   getRead(commentsRead);
+  getRead(promqlRead);
+  get('/api/v1/sql', (request, response) => {
+    countAnswer('sql', response, deps);
+    return answerSql(deps, { request, response });
+  });
   get('/api/v1/blobs/:sha256', (request, response) => {
     countAnswer('blob', response, deps);
     return answerBlob(deps, { request, response });
@@ -95,6 +113,7 @@ export function createApp(deps: AppDeps): Express {
   });
   for (const write of [commentWrite, scoreWrite, runnerSpanWrite, blobWrite]) postWrite(write);
   for (const [path, allowed] of methods) app.all(path, refuseMethod(allowed));
+  addClosedDoors(app);
   app.use((request, response) => {
     response.status(404).json({ error: `no such path: ${request.path}` });
   });
@@ -128,6 +147,17 @@ async function answerRead(
   await sendAnswer(answer, response, deps.stallMs);
 }
 
+async function answerSql(
+  deps: AppDeps,
+  { request, response }: { readonly request: Request; readonly response: Response },
+): Promise<void> {
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  const answer = await readSql(deps, { search: searchOf(request.url), signal: gone.signal });
+  if (gone.signal.aborted) return;
+  await sendAnswer(answer, response, deps.stallMs);
+}
+
 async function answerBlob(
   deps: ReadDeps,
   { request, response }: { readonly request: Request; readonly response: Response },
@@ -153,6 +183,19 @@ async function answerWrite(
     body: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
   });
   response.status(status).set(headers).type('json').send(body);
+}
+
+function beginLive(
+  live: LiveFeed,
+  {
+    kind,
+    request,
+    response,
+  }: { readonly kind: LiveKind; readonly request: Request; readonly response: Response },
+): void {
+  if (request.method === 'HEAD') return void response.type('text/event-stream').end();
+  const refusal = answerLive(live, { kind, search: searchOf(request.url), response });
+  if (refusal !== undefined) response.status(refusal.status).json({ error: refusal.error });
 }
 
 function searchOf(url: string): URLSearchParams {

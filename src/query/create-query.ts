@@ -8,6 +8,7 @@ import type { TopologySource } from '../shared/topology/topology-source.ts';
 import { createApp } from './app.ts';
 import { createGate, type GateOptions } from './gate.ts';
 import { createHoldingShards } from './holdings.ts';
+import { createLiveFeed } from './live/live-feed.ts';
 import { createReadiness } from './readiness.ts';
 import type { ReadLimits } from './run-read.ts';
 import { createShardClient } from './shard-client.ts';
@@ -65,10 +66,12 @@ export async function createQuery(options: QueryOptions): Promise<QueryProxy> {
   const client = createShardClient({ ...calls, silentMs, clock, random, onCall: telemetry.called });
   topology.onChange(({ all }) => client.keepOnly(all));
   const gate = createGate(limits);
+  const live = createLiveFeed({ topology, random });
   const app = createApp({
     ...options,
     topology: topology.current,
     client,
+    live,
     gate,
     holding: createHoldingShards({ client, clock }),
     hash: await createHash(),
@@ -82,5 +85,5 @@ export async function createQuery(options: QueryOptions): Promise<QueryProxy> {
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, app);
   const stopGraceMs = timeoutMs + STOP_GRACE_MS;
   const listener = await listen(server, { host: options.host, port: options.port, stopGraceMs });
-  return { port: listener.port, stop: once(() => stopAll([listener, client])) };
+  return { port: listener.port, stop: once(() => stopAll([live, listener, client])) };
 }

@@ -10,13 +10,15 @@ const OTHER_VERSION = /^read API (\S+) was asked for; this shard speaks (\S+)$/;
 
 /** What a status other than 200 means. A shard explains itself as `{"error": "…"}`; anything else is quoted as it is. */
 export function refusalOf(statusCode: number, text: string): Refusal {
-  const said = (errorMember(text) ?? text.trim()).slice(0, MAX_REASON_CHARS);
+  const whole = errorMember(text) ?? text.trim();
+  const said = whole.slice(0, MAX_REASON_CHARS);
   const explained = said === '' ? `answered ${statusCode}` : said;
   switch (statusCode) {
     case 410:
       return { kind: 'gone', reason: explained };
     case 400:
-      return { kind: 'refused', reason: explained };
+      // Whoever asked needs all of it.
+      return { kind: 'refused', reason: whole || explained };
     case 429:
     case 503:
       return { kind: 'failed', reason: `shard unavailable: ${explained}` };

@@ -1,5 +1,5 @@
-import { type LiveEvent, rowsEvent } from './event.ts';
-import type { Subscriber } from './subscriber.ts';
+import { type LiveEvent, rowsEvent } from '../../shared/live/event.ts';
+import type { Subscriber } from '../../shared/live/subscriber.ts';
 
 /** The feed of one kind of record. */
 export interface Channel<R> {

@@ -1,9 +1,9 @@
 import type { ServerResponse } from 'node:http';
 import { type Component, once } from '../../shared/lifecycle.ts';
+import { createSubscriber } from '../../shared/live/subscriber.ts';
 import type { LiveFilter, LiveKind } from '../../shared/read/live.ts';
 import type { LogRecord, Records, SpanRecord } from '../store/tables.ts';
 import { type Channel, createChannel, type Filter } from './channel.ts';
-import { createSubscriber } from './subscriber.ts';
 
 /** Tells subscribers what was stored (see the live contract). `stop` breaks every stream off. */
 export interface LiveFeed extends Component {

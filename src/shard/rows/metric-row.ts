@@ -1,3 +1,4 @@
+import { valueJson } from '../../shared/read/metric-value.ts';
 import type { MetricRow } from '../../shared/read/model.ts';
 import { nanosKey } from '../../shared/read/ndjson.ts';
 import { formatNanos } from '../../shared/time.ts';
@@ -67,14 +68,6 @@ function bareMembers(metric: MetricRecord, attributes: string) {
     unit: JSON.stringify(metric.unit),
     attributes,
   };
-}
-
-/** `null` for a value that JSON has no number for, which the text then spells, and for a point without a value. */
-function valueJson(value: number | null): { value: string; value_text: string | undefined } {
-  if (value === null) return { value: 'null', value_text: undefined };
-  if (!Number.isFinite(value)) return { value: 'null', value_text: JSON.stringify(String(value)) };
-  // `JSON.stringify` writes -0 as 0, and a metric value must come back as it was.
-  return { value: Object.is(value, -0) ? '-0' : JSON.stringify(value), value_text: undefined };
 }
 
 type OtlpPoints = Readonly<Record<string, { readonly dataPoints: readonly [Record<string, never>] }>>;

@@ -1,4 +1,7 @@
 import { z } from 'zod';
+import { READ_API_VERSION } from './contract.ts';
+
+export const SQL_PATH = `/internal/${READ_API_VERSION}/sql`;
 
 /**
  * Read-only SQL on one shard: `POST /internal/v1/sql` with the body below, over the views `spans`, `logs`, `metrics`,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type Channel, createChannel, type Filter } from '../../../../src/shard/live/channel.ts';
-import type { LiveEvent } from '../../../../src/shard/live/event.ts';
+import type { LiveEvent } from '../../../../src/shared/live/event.ts';
 
 interface Row {
   readonly no: number;

@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { rowsEvent } from '../../../../src/shard/live/event.ts';
-import { createSubscriber } from '../../../../src/shard/live/subscriber.ts';
+import { rowsEvent } from '../../../../src/shared/live/event.ts';
+import { createSubscriber } from '../../../../src/shared/live/subscriber.ts';
 
 const OPTIONS = { maxQueuedBytes: 100, maxQueuedEvents: 3, heartbeatMs: 15_000 };
 

@@ -1,0 +1,90 @@
+import { valueJson } from '../../shared/read/metric-value.ts';
+import { formatNanos } from '../../shared/time.ts';
+import { anyText, parseParams, windowStart } from '../params.ts';
+import { type Element, evaluate } from '../promql/evaluate.ts';
+import type { InstantQuery } from '../promql/instant-query.ts';
+import { parsePromql } from '../promql/parse.ts';
+import { pointPages } from '../promql/points.ts';
+import { createSeriesSet, pushedDown } from '../promql/series.ts';
+import {
+  type Combined,
+  membersOf,
+  type Read,
+  type ReadContext,
+  rowsMember,
+  type ShardReads,
+} from './read.ts';
+
+const DEFAULT_LOOKBACK_NS = 300_000_000_000n;
+/** Bounds how long parsing takes. */
+const MAX_QUERY_CHARS = 8192;
+
+/** `GET /api/v1/metrics/query`: a PromQL instant query (read API contract §1.3, D18). */
+export const promqlRead: Read = {
+  name: 'promql',
+  path: '/api/v1/metrics/query',
+
+  plan({ search }, context) {
+    const { nowNs } = context;
+    const parsed = parseParams(search, { query: anyText, last: windowStart(nowNs) });
+    if (parsed.kind === 'bad') return parsed;
+    const { query: text, last = startOf(nowNs, DEFAULT_LOOKBACK_NS) } = parsed.values;
+    if (text === undefined)
+      return bad('query is missing: expected PromQL such as rate({"http.requests"}[5m])');
+    if (text.length > MAX_QUERY_CHARS) return bad(`query is longer than ${MAX_QUERY_CHARS} characters`);
+    const promql = parsePromql(text);
+    if (promql.kind === 'bad') return promql;
+    const { query } = promql;
+    const fromNs = query.over === undefined ? last : startOf(nowNs, query.over.rangeNs);
+    return { kind: 'states', answer: shards => answerQuery(shards, { text, query, fromNs, context }) };
+  },
+};
+
+function bad(error: string) {
+  return { kind: 'bad', error } as const;
+}
+
+function startOf(nowNs: bigint, windowNs: bigint): string {
+  return (windowNs < nowNs ? nowNs - windowNs : 0n).toString();
+}
+
+interface Question {
+  readonly text: string;
+  readonly query: InstantQuery;
+  readonly fromNs: string;
+  readonly context: ReadContext;
+}
+
+async function answerQuery(
+  shards: ShardReads,
+  { text, query, fromNs, context: { maxRows } }: Question,
+): Promise<Combined> {
+  const set = createSeriesSet(query.matchers);
+  let points = 0;
+  for await (const page of pointPages(shards, { ...pushedDown(query.matchers), fromNs })) {
+    points += page.length;
+    if (points > maxRows) {
+      const error = `the query needs more than ${maxRows} points (query.maxRows): narrow it or its window`;
+      return { kind: 'refused', status: 413, error };
+    }
+    for (const point of page) set.add(point);
+  }
+  const elements = evaluate(query, set.series()).map(elementJson);
+  const members = [
+    membersOf({ query: text }),
+    rowsMember('series', elements),
+    membersOf({ count: elements.length }),
+  ];
+  return { kind: 'found', members: members.join(',') };
+}
+
+function elementJson({ metric, labels, value: number, timeNs }: Element): string {
+  const { value, value_text } = valueJson(number);
+  const members = [
+    membersOf({ metric, labels: Object.fromEntries(labels) }),
+    `"value":${value}`,
+    ...(value_text === undefined ? [] : [`"value_text":${value_text}`]),
+    membersOf({ timestamp: formatNanos(timeNs) }),
+  ];
+  return `{${members.join(',')}}`;
+}
