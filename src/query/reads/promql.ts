@@ -4,7 +4,7 @@ import { anyText, parseParams, windowStart } from '../params.ts';
 import { type Element, evaluate } from '../promql/evaluate.ts';
 import type { InstantQuery } from '../promql/instant-query.ts';
 import { parsePromql } from '../promql/parse.ts';
-import { pointPages } from '../promql/points.ts';
+import { everyPoint } from '../promql/points.ts';
 import { createSeriesSet, pushedDown } from '../promql/series.ts';
 import {
   type Combined,
@@ -61,13 +61,13 @@ async function answerQuery(
 ): Promise<Combined> {
   const set = createSeriesSet(query.matchers);
   let points = 0;
-  for await (const page of pointPages(shards, { ...pushedDown(query.matchers), fromNs })) {
-    points += page.length;
+  for await (const point of everyPoint(shards, { ...pushedDown(query.matchers), fromNs })) {
+    points += 1;
     if (points > maxRows) {
       const error = `the query needs more than ${maxRows} points (query.maxRows): narrow it or its window`;
       return { kind: 'refused', status: 413, error };
     }
-    for (const point of page) set.add(point);
+    set.add(point);
   }
   const elements = evaluate(query, set.series()).map(elementJson);
   const members = [
