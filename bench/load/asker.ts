@@ -20,13 +20,13 @@ export interface Asker {
   close(): Promise<void>;
 }
 
-export interface Answer {
+interface Answer {
   readonly body: Buffer;
   /** Ids of shards that are not in it, with commas. */
   readonly missing: string;
 }
 
-export interface SlowAnswer {
+interface SlowAnswer {
   readonly sizeBytes: number;
   readonly seconds: number;
   readonly end: string;

@@ -1,4 +1,4 @@
-import type { ParsedShardRead, ShardReadName } from '../../src/shared/read/contract.ts';
+import type { GroupCount, ParsedShardRead, ShardReadName } from '../../src/shared/read/contract.ts';
 import { nanosKey, rowLine } from '../../src/shared/read/ndjson.ts';
 import { SLOT_COUNT } from '../../src/shared/topology/hash.ts';
 import { type Durations, percentileMs, sortedUnion } from './durations.ts';
@@ -52,7 +52,7 @@ export function createStates(durations: Durations, { shard, shards }: Place): St
   const of = (service: string | undefined) =>
     service === undefined ? all : (durations.get(service) ?? new Float64Array());
 
-  function totals(): Row[] {
+  function spanTotals(): Row[] {
     const state = {
       span_count: all.length,
       trace_count: Math.ceil(all.length / 8),
@@ -70,7 +70,7 @@ export function createStates(durations: Durations, { shard, shards }: Place): St
     return [{ key: [], state: { slots } }];
   }
 
-  function buckets(request: ParsedShardRead<'durationBuckets'>): Row[] {
+  function durationBuckets(request: ParsedShardRead<'durationBuckets'>): Row[] {
     const { ranges, parts, byService, services, scale } = request;
     if (ranges !== undefined) {
       return ranges.flatMap(({ service, minNs, maxNs }, range) => {
@@ -85,7 +85,7 @@ export function createStates(durations: Durations, { shard, shards }: Place): St
     return asked.flatMap(([service, values]) => counted(values, bucketOf, { service }));
   }
 
-  function values({ ranges }: ParsedShardRead<'durationValues'>): Row[] {
+  function durationValues({ ranges }: ParsedShardRead<'durationValues'>): Row[] {
     return ranges.flatMap(({ service, minNs, maxNs }, range) =>
       runs(within(of(service), minNs, maxNs), value => value).map(({ min, count }) => ({
         key: [nanosKey(BigInt(range)), nanosKey(BigInt(min))],
@@ -94,52 +94,55 @@ export function createStates(durations: Durations, { shard, shards }: Place): St
     );
   }
 
-  function groups({ of: what, by, status, groups: named, top }: AnyGroupCounts): Row[] {
-    const share = status === 'error' ? errorsAmong : (count: number) => count;
-    const wanted = named && new Set(named.map(group => group.join('\n')));
-    const services = Array.from(durations, ([service, { length }]) => [service, share(length)] as const);
-    const counts: readonly (readonly [readonly string[], number])[] = {
-      'spans service': () => services.map(([service, count]) => [[service], count] as const),
-      'spans service operation': () =>
-        services.flatMap(([service, count]) =>
-          Array.from(
-            { length: OPERATIONS_PER_SERVICE },
-            (_, index) =>
-              [[service, `GET ${service}/${index}`], Math.floor(count / OPERATIONS_PER_SERVICE)] as const,
-          ),
-        ),
-      'logs severity': () => ['error', 'info', 'warn'].map(severity => [[severity], 1000] as const),
-      'metrics name': () =>
-        Array.from({ length: METRICS }, (_, index) => [[`metric_${1000 + index}`], 1000] as const),
-    }[[what, ...by].join(' ') as 'spans service']();
-    return counts
-      .filter(([group, count]) => count > 0 && (wanted?.has(group.join('\n')) ?? true))
-      .toSorted(([, a], [, b]) => b - a)
+  function groupCounts({ of: what, by, groups, top, ...request }: ParsedShardRead<'groupCounts'>): Row[] {
+    const isOfErrors = 'status' in request && request.status === 'error';
+    const wanted = groups && new Set(groups.map(group => group.join('\n')));
+    return groupsOf([what, ...by].join(' '), isOfErrors)
+      .filter(({ group, count }) => count > 0 && (wanted?.has(group.join('\n')) ?? true))
+      .toSorted((a, b) => b.count - a.count)
       .slice(0, top)
-      .toSorted(([a], [b]) => (a.join('\n') < b.join('\n') ? -1 : 1))
-      .map(([group, count]) => ({ key: group, state: { group, count } }));
+      .toSorted((a, b) => (a.group.join('\n') < b.group.join('\n') ? -1 : 1))
+      .map(state => ({ key: state.group, state }));
   }
 
-  function rowsOf(name: ShardReadName, request: unknown): Row[] {
-    switch (name) {
-      case 'spanTotals':
-        return totals();
-      case 'spanSlots':
-        return spanSlots();
-      case 'durationBuckets':
-        return buckets(request as ParsedShardRead<'durationBuckets'>);
-      case 'durationValues':
-        return values(request as ParsedShardRead<'durationValues'>);
-      case 'groupCounts':
-        return groups(request as AnyGroupCounts);
+  function groupsOf(what: string, isOfErrors: boolean): GroupCount[] {
+    const services = Array.from(durations, ([service, { length }]) => ({
+      service,
+      count: isOfErrors ? errorsAmong(length) : length,
+    }));
+    switch (what) {
+      case 'spans service':
+        return services.map(({ service, count }) => ({ group: [service], count }));
+      case 'spans service operation':
+        return services.flatMap(({ service, count }) =>
+          numbered(OPERATIONS_PER_SERVICE, index => ({
+            group: [service, `GET ${service}/${index}`],
+            count: Math.floor(count / OPERATIONS_PER_SERVICE),
+          })),
+        );
+      case 'logs severity':
+        return ['error', 'info', 'warn'].map(severity => ({ group: [severity], count: 1000 }));
+      case 'metrics name':
+        return numbered(METRICS, index => ({ group: [`metric_${index}`], count: 1000 }));
       default:
-        throw new Error(`this shard has no ${name}`);
+        throw new Error(`this shard does not count ${what}`);
     }
   }
 
+  const reads: { readonly [N in ShardReadName]?: (request: ParsedShardRead<N>) => Row[] } = {
+    spanTotals,
+    spanSlots,
+    durationBuckets,
+    durationValues,
+    groupCounts,
+  };
+
   return {
-    lines: (name, request) =>
-      rowsOf(name, request).map(({ key, state }) => rowLine(key, JSON.stringify(state))),
+    lines(name, request) {
+      const rows = reads[name]?.(request);
+      if (rows === undefined) throw new Error(`this shard has no ${name}`);
+      return rows.map(({ key, state }) => rowLine(key, JSON.stringify(state)));
+    },
     summary: () => ({
       traces: {
         span_count: all.length,
@@ -161,7 +164,9 @@ export function createStates(durations: Durations, { shard, shards }: Place): St
   };
 }
 
-type AnyGroupCounts = ParsedShardRead<'groupCounts'> & { readonly status?: string | undefined };
+function numbered<T>(count: number, itemAt: (index: number) => T): T[] {
+  return Array.from({ length: count }, (_, index) => itemAt(index));
+}
 
 function errorsAmong(spans: number): number {
   return Math.floor(spans / 10);
