@@ -57,7 +57,7 @@ export function failed(): Json {
       trace: 0,
       span: 0,
       start: FAILED_NS,
-      durationNs: 42n * NANOS_PER_MS,
+      durationNs: 42_500_000n,
       name: 'POST /pay',
       status: 2,
     }),

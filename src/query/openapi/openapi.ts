@@ -76,7 +76,7 @@ export const TAGS = {
   process: 'The query proxy itself.',
 } as const;
 
-export type Tag = keyof typeof TAGS;
+type Tag = keyof typeof TAGS;
 
 export function parameter(name: string, rest: Omit<Parameter, 'name' | 'in'>): Parameter {
   return { name, in: 'query', ...rest };
