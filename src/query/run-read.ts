@@ -14,16 +14,15 @@ import { completenessOf } from './completeness.ts';
 import { shardTimeoutMs, waitingTimeMs } from './deadline.ts';
 import type { Gate } from './gate.ts';
 import type { HoldingShards } from './holdings.ts';
-import { BrokenPart } from './merge/row-part.ts';
 import { flag, parseParams, timeoutMs } from './params.ts';
 import { createReadFigures, type ReadFigures } from './read-figures.ts';
-import type { Combined, Read, ReadContext, ReadQuery, RowPlan, StatePlan } from './reads/read.ts';
-import { Refused } from './refused.ts';
-import { type Page, pageOf } from './rows/page.ts';
+import type { Combined, Read, ReadContext, ReadQuery, RefusedQuestion, RowPlan, StatePlan } from './reads/read.ts';
+import { commitsOf, type Page, pageOf } from './rows/page.ts';
+import { type PreparedRows, preparePage } from './rows/prepare-page.ts';
 import { MAX_HELD_BYTES, type RowsOutcome, runRows } from './rows/run-rows.ts';
 import type { ShardClient } from './shard-client.ts';
 import type { ShardLog } from './shard-log.ts';
-import { type AnswerLimits, createReadSession, type ReadSession, StartOver } from './shard-reads.ts';
+import { type AnswerLimits, createReadSession, runToEnd } from './shard-reads.ts';
 import type { SlowLog } from './slow-log.ts';
 import { windowError } from './window-limit.ts';
 
@@ -102,29 +101,20 @@ interface Asked extends AnswerOptions {
 async function answerStates(plan: StatePlan, asked: Asked): Promise<Answer> {
   const { client, limits, shardLog } = asked.deps;
   const session = createReadSession({ ...asked, client, limits });
-  const combined = await combine(plan, session);
+  const combined = await runToEnd(session, () => plan.answer(session));
   shardLog.record(session.slots());
   const answer = answerOf(combined, session.slots(), asked);
   asked.ended(answer.status);
   return answer;
 }
 
-/** A shard may prove broken only when its rows are looked at; it has then failed like any other. */
-async function combine(plan: StatePlan, session: ReadSession): Promise<Combined> {
-  for (;;) {
-    try {
-      return await plan.answer(session);
-    } catch (error) {
-      if (error instanceof Refused) return { kind: 'refused', status: error.status, error: error.message };
-      if (error instanceof BrokenPart) session.exclude(error.shardId, error.message);
-      else if (!(error instanceof StartOver)) throw error;
-    }
-  }
-}
-
 async function answerRows(page: Page, asked: Asked): Promise<Answer> {
-  const { client, shardLog } = asked.deps;
-  const outcome = await runRows({ ...asked, page, client, spentMs: performance.now() - asked.startMs });
+  const { shardLog } = asked.deps;
+  const outcome = await rowsOf(page, asked);
+  if (outcome.kind === 'refused') {
+    asked.ended(outcome.status);
+    return refusal(outcome.status, outcome.error);
+  }
   if (outcome.kind === 'streamed') {
     return streamedAnswerOf(watched(outcome, asked), outcome.slots, asked.tellCost);
   }
@@ -132,6 +122,17 @@ async function answerRows(page: Page, asked: Asked): Promise<Answer> {
   const answer = heldAnswer(page, outcome, asked);
   asked.ended(answer.status);
   return answer;
+}
+
+async function rowsOf(page: Page, asked: Asked): Promise<RowsOutcome | RefusedQuestion> {
+  const { client, limits } = asked.deps;
+  const run = (rows: PreparedRows) =>
+    runRows({ ...asked, ...rows, client, spentMs: performance.now() - asked.startMs });
+  // Of one shard alone nothing is on another.
+  if (page.plan.prepare === undefined || asked.shards.length < 2) return run({ page });
+  const session = createReadSession({ ...asked, client, limits, pinned: commitsOf(page) });
+  const prepared = await preparePage(page, session);
+  return prepared.kind === 'prepared' ? run(prepared.rows) : prepared;
 }
 
 function heldAnswer(

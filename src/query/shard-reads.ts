@@ -1,9 +1,9 @@
 import type { ShardSpec } from '../shared/topology/topology.ts';
 import { LAGGARD_SHARE } from './deadline.ts';
 import { fanOut, type Slot } from './fan-out.ts';
-import type { RowPart } from './merge/row-part.ts';
+import { BrokenPart, type RowPart } from './merge/row-part.ts';
 import type { ReadFigures } from './read-figures.ts';
-import type { ShardQuery, ShardReads } from './reads/read.ts';
+import type { RefusedQuestion, ShardQuery, ShardReads } from './reads/read.ts';
 import { Refused } from './refused.ts';
 import type { ShardClient, SnapshotRows } from './shard-client.ts';
 
@@ -19,6 +19,8 @@ export interface ShardReadsOptions {
   readonly isStrict: boolean;
   readonly figures: ReadFigures;
   readonly limits: AnswerLimits;
+  /** The commits that some shards must be read at: one that cannot be is `gone`. */
+  readonly pinned?: ReadonlyMap<string, string>;
 }
 
 /** What one read may take of all shards together. */
@@ -34,20 +36,41 @@ export interface ReadSession extends ShardReads {
   exclude(shardId: string, reason: string): void;
   /** What became of each shard over all rounds, in their order. */
   slots(): readonly Slot<unknown>[];
+  /** The commits that the shards are read at, those that are out left out. */
+  commits(): ReadonlyMap<string, string>;
 }
 
 /**
  * A round lost a shard that earlier rounds have rows of, or the answer is strict and has lost one: what was computed so
  * far must not be shown. Run the plan again; what the remaining shards gave is remembered.
  */
-export class StartOver extends Error {}
+class StartOver extends Error {}
+
+/**
+ * Runs what asks rounds, again when a shard is lost meanwhile. A shard may prove broken only when its rows are looked
+ * at; it has then failed like any other.
+ */
+export async function runToEnd<T>(
+  session: ReadSession,
+  work: () => Promise<T>,
+): Promise<T | RefusedQuestion> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof Refused) return { kind: 'refused', status: error.status, error: error.message };
+      if (error instanceof BrokenPart) session.exclude(error.shardId, error.message);
+      else if (!(error instanceof StartOver)) throw error;
+    }
+  }
+}
 
 /**
  * Pins the snapshot of each shard in its first round. A shard whose snapshot retention has deleted since is read anew
  * from the start, once. Asking throws {@link StartOver}, and {@link Refused} when the answers are over a limit.
  */
 export function createReadSession(options: ShardReadsOptions): ReadSession {
-  const { shards, client, timeoutMs, startMs, isStrict, figures, limits } = options;
+  const { shards, client, timeoutMs, startMs, isStrict, figures, limits, pinned = NONE } = options;
   const signal = AbortSignal.any([options.signal, figures.full]);
   const seen = new Map<string, Seen>();
   const remembered = new Map<string, Map<string, readonly RowPart[]>>();
@@ -70,7 +93,7 @@ export function createReadSession(options: ShardReadsOptions): ReadSession {
       fanOut({
         shards: asked,
         call: (shard, callSignal) => {
-          const asOf = seen.get(shard.id)?.asOf;
+          const asOf = seen.get(shard.id)?.asOf ?? pinned.get(shard.id);
           return client.snapshot(shard, { asOf, reads }, callSignal, figures.meterFor(shard.id, 'held'));
         },
         timeoutMs,
@@ -114,12 +137,13 @@ export function createReadSession(options: ShardReadsOptions): ReadSession {
       seen.set(shardId, { asOf, slot: now });
       return false;
     }
-    if (slot.kind === 'gone' && !startedAnew.has(shardId)) {
+    const mayMoveOn = slot.kind === 'gone' && !pinned.has(shardId);
+    if (mayMoveOn && !startedAnew.has(shardId)) {
       forget(shardId);
       startedAnew.add(shardId);
       return true;
     }
-    leaveOut({ ...slot, elapsedMs, kind: slot.kind === 'gone' ? 'failed' : slot.kind });
+    leaveOut({ ...slot, elapsedMs, kind: mayMoveOn ? 'failed' : slot.kind });
     return before !== undefined || isStrict;
   }
 
@@ -153,8 +177,12 @@ export function createReadSession(options: ShardReadsOptions): ReadSession {
         ({ id }) =>
           seen.get(id)?.slot ?? { shardId: id, elapsedMs: 0, kind: 'abandoned', reason: 'was not asked' },
       ),
+    commits: () =>
+      new Map([...seen].flatMap(([id, { asOf }]) => (asOf === undefined ? [] : [[id, asOf] as const]))),
   };
 }
+
+const NONE: ReadonlyMap<string, string> = new Map();
 
 interface Seen {
   /** Absent when the shard is out. */

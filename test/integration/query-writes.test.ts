@@ -304,7 +304,7 @@ describe('what the shard says', () => {
       503,
       '{"error":"the disk is full"}',
       503,
-      'comment not confirmed by its shard s0: answered 503: the disk is full',
+      'comment not confirmed by its shard s0: shard unavailable: the disk is full',
     ],
     [500, '', 503, 'comment not confirmed by its shard s0: answered 500'],
   ])('with %i is passed on as it should be', async (status, text, expected, error) => {

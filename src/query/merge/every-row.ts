@@ -12,8 +12,8 @@ export interface AllRows<N extends PagedRead, T> {
   readonly name: N;
   readonly request: Omit<ShardReadRequest<N>, 'asOf' | 'startAt' | 'limit'>;
   readonly order: KeyOrder;
-  /** Throws when a row is none of the read. */
-  readonly decode: (row: RowLine) => T;
+  /** Of the members that are wanted. */
+  readonly schema: z.ZodType<T>;
   /** Rows of equal identity are one row, of which the first in order stays. Without it all rows stay. */
   readonly identity?: (key: readonly string[]) => string;
   /** Of each shard. */
@@ -22,19 +22,14 @@ export interface AllRows<N extends PagedRead, T> {
 
 const PAGE_ROWS = 20_000;
 
-/** A row as the schema reads its JSON: of the members that are wanted. */
-export function readBy<T>(schema: z.ZodType<T>): (row: RowLine) => T {
-  return ({ rowJson }) => schema.parse(JSON.parse(rowJson));
-}
-
 /**
  * Every row of a read over all shards in one total order, ties by the row's text, for what is computed from rows. No
  * answer of a shard is larger than a page, and what is not asked for is not read. Throws {@link BrokenPart} for a part
  * that is malformed or out of order.
  */
 export async function* everyRow<N extends PagedRead, T>(
-  shards: Pick<ShardReads, 'ask'>,
-  { name, request, order, decode, identity, pageRows = PAGE_ROWS }: AllRows<N, T>,
+  shards: ShardReads,
+  { name, request, order, schema, identity, pageRows = PAGE_ROWS }: AllRows<N, T>,
 ): AsyncGenerator<T> {
   const seen = new Set<string>();
   let startAt: readonly string[] | undefined;
@@ -45,7 +40,7 @@ export async function* everyRow<N extends PagedRead, T>(
       const id = identity?.(row.key);
       if (id !== undefined && seen.has(id)) continue;
       if (id !== undefined) seen.add(id);
-      yield decoded(row, decode);
+      yield parse(row, schema);
     }
     if (page.next === undefined) return;
     // A page that is all of one key would come again and again.
@@ -90,10 +85,10 @@ function checkedRows(part: RowPart, order: KeyOrder): PageRow[] {
   });
 }
 
-function decoded<T>(row: PageRow, decode: (row: RowLine) => T): T {
+function parse<T>({ shardId, rowJson }: PageRow, schema: z.ZodType<T>): T {
   try {
-    return decode(row);
+    return schema.parse(JSON.parse(rowJson));
   } catch (error) {
-    throw new BrokenPart(row.shardId, MALFORMED_ROW, { cause: error });
+    throw new BrokenPart(shardId, MALFORMED_ROW, { cause: error });
   }
 }

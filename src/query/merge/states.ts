@@ -20,15 +20,25 @@ export function statesOf<T>(parts: readonly RowPart[], schema: z.ZodType<T>): T[
 }
 
 export function shardStatesOf<T>(parts: readonly RowPart[], schema: z.ZodType<T>): ShardState<T>[] {
-  return parts.flatMap(part =>
-    Array.from(rowsOf(part), ({ rowJson }) => {
-      try {
-        return { shardId: part.shardId, state: schema.parse(JSON.parse(rowJson)) };
-      } catch (error) {
-        throw new BrokenPart(part.shardId, 'sent a malformed state', { cause: error });
-      }
-    }),
-  );
+  return parts.flatMap(part => {
+    const { shardId } = part;
+    return Array.from(rowsOf(part), ({ rowJson }) => ({
+      shardId,
+      state: stateOf({ shardId, rowJson }, schema),
+    }));
+  });
+}
+
+/** The state of one row. Throws {@link BrokenPart} when it does not fit the schema. */
+export function stateOf<T>(
+  { shardId, rowJson }: { readonly shardId: string; readonly rowJson: string },
+  schema: z.ZodType<T>,
+): T {
+  try {
+    return schema.parse(JSON.parse(rowJson));
+  } catch (error) {
+    throw new BrokenPart(shardId, 'sent a malformed state', { cause: error });
+  }
 }
 
 const count = z.int().min(0);

@@ -13,7 +13,7 @@ export interface Element {
   readonly timeNs: bigint;
 }
 
-/** Elements ascending by their labels, then by metric: the result depends on the samples alone, not on their order. */
+/** Elements ascending by their labels, then by metric. */
 export function evaluate({ over, aggregations }: InstantQuery, series: readonly Series[]): Element[] {
   const vector = series.flatMap(each => elementOf(each, over)).sort(compareElements);
   return aggregations.reduce(aggregate, vector);
@@ -25,9 +25,9 @@ interface NamedElement extends Element {
 }
 
 function elementOf({ name, labels, samples }: Series, over: RangeFunction | undefined): NamedElement[] {
-  const sorted = (over === undefined ? samples : finiteOf(samples)).toSorted(compareSamples);
-  const newest = sorted.at(-1);
-  const value = over === undefined ? newest?.value : changeOf(sorted, over);
+  const usable = over === undefined ? samples : samples.filter(({ value }) => Number.isFinite(value));
+  const [newest] = usable;
+  const value = over === undefined ? newest?.value : changeOf(usable.toReversed(), over);
   if (value === undefined || newest === undefined) return [];
   const metric = over === undefined ? name : `${over.name}(${name})`;
   return [{ metric, labels, value, timeNs: newest.timeNs, name }];
@@ -37,7 +37,7 @@ const NANOS_PER_SECOND = 1e9;
 
 /**
  * How much a counter grew, of a rate per second, from the first sample to the last and no further; a counter that fell
- * has begun again at zero.
+ * has begun again at zero. The oldest sample comes first, and all are finite.
  */
 function changeOf(samples: readonly Sample[], over: RangeFunction): number | undefined {
   const [first, last] = [samples.at(0), samples.at(-1)];
@@ -50,17 +50,6 @@ function changeOf(samples: readonly Sample[], over: RangeFunction): number | und
   const increase = last.value - first.value + lostInResets;
   if (over.name === 'increase') return increase;
   return increase / (Number(last.timeNs - first.timeNs) / NANOS_PER_SECOND);
-}
-
-/** A growth cannot be told from values that are not finite. */
-function finiteOf(samples: readonly Sample[]): Sample[] {
-  return samples.filter(({ value }) => Number.isFinite(value));
-}
-
-/** Ascending by time; of one time, as points are ordered everywhere. */
-function compareSamples(a: Sample, b: Sample): number {
-  if (a.timeNs !== b.timeNs) return a.timeNs < b.timeNs ? -1 : 1;
-  return compareUtf8(a.tie, b.tie) || a.value - b.value;
 }
 
 function aggregate(vector: readonly NamedElement[], { name, by }: Aggregation): NamedElement[] {

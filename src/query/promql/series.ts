@@ -9,14 +9,12 @@ export type Labels = readonly (readonly [name: string, value: string])[];
 export interface Series {
   readonly name: string;
   readonly labels: Labels;
-  /** In no particular order. */
+  /** The newest first. */
   readonly samples: Sample[];
 }
 
 export interface Sample {
   readonly timeNs: bigint;
-  /** Orders samples of one time. */
-  readonly tie: string;
   readonly value: number;
 }
 
@@ -25,18 +23,18 @@ const SERVICE_LABEL = 'service';
 const OWN_LABELS: readonly string[] = [SERVICE_LABEL, NAME_LABEL];
 const EXPORTED = 'exported_';
 
-/** Collects points into the series that all matchers accept. */
+/** Collects points, which come newest first, into the series that all matchers accept. */
 export function createSeriesSet(matchers: readonly Matcher[]) {
   const known = new Map<string, Series | undefined>();
   return {
-    add({ name, service, attributes, timeNs, tie, value }: Point): void {
+    add({ name, service, attributes, timeNs, value }: Point): void {
       if (value === undefined) return;
       const labels = labelsOf(service, attributes);
       const key = identityOf(labels, name);
       // A series that is not accepted is remembered as well, for matching may be dear.
       if (!known.has(key))
         known.set(key, isAccepted(name, labels, matchers) ? { name, labels, samples: [] } : undefined);
-      known.get(key)?.samples.push({ timeNs, tie, value });
+      known.get(key)?.samples.push({ timeNs, value });
     },
     series: (): Series[] => [...known.values()].filter(series => series !== undefined),
   };

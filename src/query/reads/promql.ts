@@ -68,7 +68,7 @@ async function answerQuery(
   const set = createSeriesSet(query.matchers);
   let points = 0;
   for await (const point of everyPoint(shards, { ...pushedDown(query.matchers), fromNs })) {
-    points++;
+    points += 1;
     if (points > maxRows) {
       const error = `the query needs more than ${maxRows} points (query.maxRows): narrow it or its window`;
       return { kind: 'refused', status: 413, error };

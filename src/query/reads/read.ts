@@ -47,6 +47,11 @@ export interface RowPlan<N extends ShardReadName = ShardReadName> {
   readonly kind: 'rows';
   readonly shardRead: N;
   readonly request: ShardReadRequest<N>;
+  /**
+   * Makes the request complete with what all shards know, in rounds at the snapshots of the rows. Given the request as
+   * it stands, with the start of the first page's window. May be run again, as {@link StatePlan.answer} may.
+   */
+  prepare?(request: ShardReadRequest<N>, shards: ShardReads): Promise<Prepared<N>>;
   readonly order: KeyOrder;
   /** Rows of equal identity are one row, of which the first in order stays. Without it all rows stay. */
   readonly identity?: (key: readonly string[]) => string;
@@ -62,6 +67,10 @@ export interface RowPlan<N extends ShardReadName = ShardReadName> {
   /** What is not found when there is no row; without it no rows are an answer. */
   readonly missing?: string;
 }
+
+export type Prepared<N extends ShardReadName> =
+  | { readonly kind: 'request'; readonly request: ShardReadRequest<N> }
+  | RefusedQuestion;
 
 /** An answer computed from partial states or from whole rows, in one round or several. */
 export interface StatePlan {
@@ -92,8 +101,14 @@ export type Combined =
   | { readonly kind: 'found'; readonly members: string | Buffer }
   /** `what` names the thing that no asked shard has. */
   | { readonly kind: 'not-found'; readonly what: string }
-  /** The question cannot be answered as it is. */
-  | { readonly kind: 'refused'; readonly status: 400 | 413; readonly error: string };
+  | RefusedQuestion;
+
+/** The question cannot be answered as it is. */
+export interface RefusedQuestion {
+  readonly kind: 'refused';
+  readonly status: 400 | 413;
+  readonly error: string;
+}
 
 /** A list member out of rows that stay as the shards rendered them. */
 export function rowsMember(name: string, rows: readonly string[]): string {

@@ -1,6 +1,8 @@
 import { SPAN_STATUSES } from '../../shared/read/contract.ts';
 import { anyText, milliseconds, parseParams, rowLimit, windowStart, word } from '../params.ts';
 import type { Read, RowPlan } from './read.ts';
+import { runRounds } from './rounds.ts';
+import { completeText } from './split-text.ts';
 
 const DEFAULT_LIMIT = 100;
 
@@ -37,6 +39,9 @@ export const tracesRead: Read = {
         text,
         limit: rows,
       },
+      ...(text !== undefined && {
+        prepare: (request, shards) => runRounds(shards, completeText(request, text)),
+      }),
       order: ['descending', 'descending', 'descending'],
       identity: ([, traceId, spanId]) => `${traceId} ${spanId}`,
       limit: rows,

@@ -13,6 +13,8 @@ export interface Page {
   readonly fingerprint: string;
   /** Of the page before. */
   readonly cursor: Cursor | undefined;
+  /** The commits that the request was prepared at, by shard. */
+  readonly preparedAt?: ReadonlyMap<string, string>;
 }
 
 export interface PageRequest {
@@ -45,7 +47,9 @@ export function pageOf({
   }
   const fault = keyFault(plan.shardRead, cursor.key);
   if (fault !== undefined) return bad(fault);
-  return { ...first, cursor };
+  // The window does not move from page to page.
+  const request = { ...plan.request, fromNs: cursor.fromNs } as ShardReadRequest<ShardReadName>;
+  return { ...first, plan: { ...plan, request }, cursor };
 }
 
 const FINGERPRINT_CHARS = 16;
@@ -63,23 +67,27 @@ function keyFault(name: ShardReadName, key: readonly string[]): string | undefin
   return issue && `${['key', ...issue.path].join('.')}: ${issue.message}`;
 }
 
-/** Where a shard is to begin. One that the cursor does not know begins at its present commit. */
-export function placeOf({ cursor }: Page, shardId: string): RowPlace {
+/** Where a shard is to begin. One that neither the cursor nor its preparation knows begins at its present commit. */
+export function placeOf({ cursor, preparedAt }: Page, shardId: string): RowPlace {
   const shard = cursor?.shards.get(shardId);
-  if (cursor === undefined) return {};
-  return { asOf: shard?.asOf, after: { key: cursor.key, given: shard?.given ?? 0 } };
+  const asOf = shard?.asOf ?? preparedAt?.get(shardId);
+  return cursor === undefined ? { asOf } : { asOf, after: { key: cursor.key, given: shard?.given ?? 0 } };
 }
 
 const MAX_SHARD_LIMIT = 4_294_967_295;
 
+/** The commits that the page must be read at. */
+export function commitsOf({ cursor }: Page): ReadonlyMap<string, string> {
+  return new Map(Array.from(cursor?.shards ?? [], ([id, { asOf }]) => [id, asOf]));
+}
+
 /** What a shard is asked for that is to begin at a place. */
-export function shardQueryOf({ plan, cursor }: Page, { after }: RowPlace): ShardQuery {
+export function shardQueryOf({ plan }: Page, { after }: RowPlace): ShardQuery {
   if (!plan.isPaged) return { name: plan.shardRead, request: plan.request } as ShardQuery;
   // One row more shows whether there is a next page; one that another shard has given already may come first.
   const more = 1 + (after?.given ?? 0) + (after !== undefined && plan.identity !== undefined ? 1 : 0);
   const request = {
     ...plan.request,
-    ...(cursor !== undefined && { fromNs: cursor.fromNs }),
     limit: plan.limit === 0 ? 0 : Math.min(plan.limit + more, MAX_SHARD_LIMIT),
     startAt: after?.key,
   };
@@ -103,6 +111,6 @@ export function nextCursor(page: Page, end: PageEnd, asOf: ReadonlyMap<string, s
     const given = (isSame ? (before?.given ?? 0) : 0) + (end.given.get(id) ?? 0);
     return [id, { asOf: before?.asOf ?? (asOf.get(id) as string), given }] as const;
   });
-  const fromNs = cursor === undefined ? (plan.request as { fromNs?: string }).fromNs : cursor.fromNs;
+  const { fromNs } = plan.request as { readonly fromNs?: string };
   return encodeCursor({ read: readName, fingerprint, fromNs, key: end.key, shards: new Map(shards) });
 }

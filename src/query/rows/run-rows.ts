@@ -9,6 +9,8 @@ import { createShardRows, type RowPlace, type ShardRows, type SourceEnd } from '
 export interface RowsOptions {
   readonly page: Page;
   readonly shards: readonly ShardSpec[];
+  /** What became of the shards in rounds before; one that was lost is not asked. */
+  readonly earlier?: readonly Slot<unknown>[];
   readonly client: Pick<ShardClient, 'rows'>;
   /** How long each shard may be waited for. */
   readonly timeoutMs: number;
@@ -54,8 +56,15 @@ const PIECE_BYTES = 64 * 1024;
 export async function runRows(options: RowsOptions): Promise<RowsOutcome> {
   const { page, signal, isStrict, figures, maxHeldBytes = MAX_HELD_BYTES } = options;
   let isHolding = true;
-  const all: readonly ShardRows[] = options.shards.map(shard => rowsOf(shard, options, onEnd));
-  const slots = () => [...all.map(slotOf), ...leftSlots(options)];
+  const earlier = new Map(options.earlier?.map(slot => [slot.shardId, slot]));
+  const wasLost = ({ id }: ShardSpec) => earlier.has(id) && !('value' in (earlier.get(id) as Slot<unknown>));
+  const asked = options.shards.filter(shard => !wasLost(shard));
+  const all: readonly ShardRows[] = asked.map(shard => rowsOf(shard, options, onEnd));
+  const slots = () => {
+    const bySource = new Map(all.map(source => [source.shardId, slotOf(source)]));
+    const both = options.shards.map(({ id }) => bothSlots(earlier.get(id), bySource.get(id)));
+    return [...both, ...leftSlots(options)];
+  };
 
   figures?.beginRound();
 
@@ -195,6 +204,14 @@ function slotOf(source: ShardRows): Slot<unknown> {
     case 'abandoned':
       return { ...slot, ...end };
   }
+}
+
+/** What became of a shard in earlier rounds and then in that of the rows, which it has no part in when it was lost. */
+function bothSlots(earlier: Slot<unknown> | undefined, rows: Slot<unknown> | undefined): Slot<unknown> {
+  if (earlier === undefined || rows === undefined) return (rows ?? earlier) as Slot<unknown>;
+  const elapsedMs = earlier.elapsedMs + rows.elapsedMs;
+  const isCut = earlier.kind === 'cut' && rows.kind === 'answered';
+  return { ...rows, ...(isCut && { kind: 'cut', reason: earlier.reason }), elapsedMs } as Slot<unknown>;
 }
 
 /** The shards that earlier pages had rows of. */

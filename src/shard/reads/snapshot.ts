@@ -59,6 +59,7 @@ function tablesOf(call: ReadCall): readonly RetainedTable[] {
     case 'spanTotals':
     case 'spanSlots':
     case 'traceIds':
+    case 'traceTerms':
     case 'durationBuckets':
     case 'durationValues':
       return ['spans'];

@@ -4,7 +4,8 @@ import { inTraceWithWords } from '../search/word-tables.ts';
 import { hasAttributeKeys, hasAttributes } from './attributes.ts';
 import { inSlice, type TimeSlice } from './newest.ts';
 import type { ReadContext } from './read.ts';
-import type { KeySearch, RowKey, RowOrder } from './row-keys.ts';
+import type { KeySearch } from './row-keys.ts';
+import type { RowKey, RowOrder } from './row-order.ts';
 import type { FoundSpan } from './superseded.ts';
 import { fromKey, hexLiteral, type Parameters, timeWindow, when, within } from './where.ts';
 import type { RowPlace } from './wide-rows.ts';
@@ -26,8 +27,8 @@ export interface SpanSearch {
   readonly slice: TimeSlice;
   readonly rows: number;
   readonly after?: RowKey | undefined;
-  /** Only spans of traces that had all of its words. */
-  readonly narrowing?: TextQuery | undefined;
+  /** Only spans of traces that had all of its words, or are among the others. */
+  readonly narrowing?: { readonly text: TextQuery; readonly others: ReadonlySet<bigint> };
 }
 
 /** The newest spans as a search of their keys. */
@@ -43,7 +44,7 @@ export function newestSpans(
       `commit_no <= ${context.asOf}`,
       inSlice('start_ns', slice),
       ...filters(request, parameters),
-      when(narrowing, text => inTraceWithWords(context, text, parameters)),
+      when(narrowing, given => inTraceWithWords(context, given, parameters)),
     ],
   };
 }

@@ -8,6 +8,11 @@ export interface TextQuery {
   readonly phrases: readonly (readonly string[])[];
 }
 
+/** Words and then phrases; a term is known by its place among them. */
+export function termCount({ words, phrases }: TextQuery): number {
+  return words.length + phrases.length;
+}
+
 /** Words in any order; between two double quotes a phrase. There is no other syntax, and no bad one. */
 export function parseTextQuery(text: string): TextQuery {
   const parts = text.split('"');
@@ -25,6 +30,8 @@ export interface TextMatch {
   add(text: string): void;
   /** The texts together hold every word, and one of them each phrase. */
   readonly isFound: boolean;
+  /** Places of the terms that were found. */
+  found(): readonly number[];
 }
 
 export function createTextMatch({ words, phrases }: TextQuery): TextMatch {
@@ -34,6 +41,13 @@ export function createTextMatch({ words, phrases }: TextQuery): TextMatch {
   const match = {
     get isFound() {
       return words.length > 0 && missingWords.size === 0 && missingPhrases.size === 0;
+    },
+    found() {
+      const isThere = [
+        ...words.map(word => !missingWords.has(word)),
+        ...phrases.map(phrase => !missingPhrases.has(phrase)),
+      ];
+      return isThere.flatMap((isFound, place) => (isFound ? [place] : []));
     },
     add(text: string) {
       const latest: string[] = [];

@@ -28,16 +28,17 @@ export async function commitsWithWords(
   return Array.from(result.column(0), commitNo => commitNo as bigint);
 }
 
-/** Holds for the spans of traces whose prompts and completions held every word when they came. */
+/** Holds for the spans of traces whose prompts and completions held every word when they came, and of some others. */
 export function inTraceWithWords(
   { asOf }: Pick<ReadContext, 'asOf'>,
-  text: TextQuery,
+  { text, others }: { readonly text: TextQuery; readonly others: ReadonlySet<bigint> },
   parameters: Parameters,
 ): string {
   // One subquery for all words: one for each costs DuckDB minutes of planning from a hundred words on.
   return `trace_id IN (
     SELECT trace_id FROM store.span_words WHERE commit_no <= ${asOf} AND ${isWord(text, parameters)}
     GROUP BY trace_id HAVING ${haveAll(text)}
+    ${others.size === 0 ? '' : `UNION ALL ${parameters.hugeNumbers([...others])}`}
   )`;
 }
 

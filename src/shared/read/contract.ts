@@ -42,6 +42,7 @@ import { z } from 'zod';
  * | spanTotals      | (empty)                                     | one row    |
  * | spanSlots       | (empty)                                     | one row    |
  * | traceIds        | service (empty when not asked for), trace_id | ascending |
+ * | traceTerms      | trace_id                                    | ascending  |
  * | durationBuckets | service (empty when not asked for), range, bucket | ascending |
  * | durationValues  | range, value                                | ascending  |
  * | groupCounts     | the group's names                           | ascending  |
@@ -108,6 +109,8 @@ const slotRanges = z.array(z.tuple([slot, slot])).max(8192);
  * be most of a row, prompts above all.
  */
 const bare = z.boolean().optional();
+/** Most traces that `spans` can be told of: as many as its request has room for. */
+export const MOST_TRACES_WITH_TEXT = 20_000;
 /** Slots whose traces `trace_count` leaves out, because other shards have some of their spans: see `traceIds`. */
 const slotsElsewhere = slotRanges.default([]);
 
@@ -155,6 +158,8 @@ export const SHARD_READS = {
     attributeKeys: z.array(z.string()).default([]),
     /** What the prompts and completions of the span's trace must hold together. */
     text: searchText.optional(),
+    /** Traces that hold the text, whatever the shard has of them: the rest is on other shards. */
+    tracesWithText: z.array(hexKey(32)).max(MOST_TRACES_WITH_TEXT).default([]),
     bare,
     ...page(nanosKey, hexKey(32), hexKey(16)),
   }),
@@ -212,6 +217,11 @@ export const SHARD_READS = {
     slots: slotRanges,
     byService: z.boolean().default(false),
   }),
+  /**
+   * What the traces of some slots have of a text, one {@link TraceTerms} for each that ever had a word of it: a trace
+   * that lies on several shards holds what they have together.
+   */
+  traceTerms: z.strictObject({ ...snapshot, text: searchText, slots: slotRanges }),
   /**
    * Counts of durations by size ({@link DurationBucket}): bucket `floor(log2|v| · 2^scale)` with the sign of the value,
    * zero in a bucket of its own. Every duration is in exactly one bucket and no two buckets overlap; where between two
@@ -289,6 +299,13 @@ export interface SpanTotals extends SpanState {
 export interface SpanSlots {
   /** Ranges in order, both ends included. Some may be of traces that retention has deleted. */
   readonly slots: readonly (readonly [number, number])[];
+}
+
+export interface TraceTerms {
+  /** Places of the terms that the prompts and completions hold. A term is a distinct word of the text, or a phrase. */
+  readonly has: readonly number[];
+  /** How many terms the text has. */
+  readonly of: number;
 }
 
 export interface DurationBucket {

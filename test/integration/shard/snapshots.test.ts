@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ShardReadName, ShardReadRequest } from '../../../src/shared/read/contract.ts';
-import { logsOf, metricsOf, spanId, traceId, tracesOf } from '../../support/otlp-samples.ts';
+import { attribute, logsOf, metricsOf, spanId, traceId, tracesOf } from '../../support/otlp-samples.ts';
 import { openReaders, type ReadTestShard } from '../../support/read-shards.ts';
 import { postWrite } from '../../support/shard-writes.ts';
 import { postRead, postSnapshot, startTestShard, type TestShard } from '../../support/test-shard.ts';
@@ -19,6 +19,7 @@ const READS: { readonly [N in ShardReadName]: ShardReadRequest<N> } = {
   spanTotals: {},
   spanSlots: {},
   traceIds: { slots: SLOTS, byService: true },
+  traceTerms: { text: 'prompt', slots: SLOTS },
   durationBuckets: { byService: true },
   durationValues: { ranges },
   groupCounts: { of: 'spans', by: ['service', 'operation', 'status', 'kind'] },
@@ -26,11 +27,13 @@ const READS: { readonly [N in ShardReadName]: ShardReadRequest<N> } = {
 };
 const NAMES = Object.keys(READS) as (keyof typeof READS)[];
 
+const PROMPT = [attribute('gen_ai.system', 'x'), attribute('gen_ai.prompt', 'a prompt')];
+
 /** Spans that were there before, in part, and records that were not. */
 async function write(shard: TestShard, round: number): Promise<void> {
   const spans = [
     { trace: 'a', span: 1, start: 100 + round, durationNs: round },
-    { trace: round, span: 2, start: 200, durationNs: 3, status: 2 },
+    { trace: round, span: 2, start: 200, durationNs: 3, status: 2, attributes: PROMPT },
   ];
   const stored = [
     await shard.send('traces', tracesOf(round % 2 === 0 ? 'shop' : 'billing', spans)),
