@@ -16,7 +16,15 @@ import type { Gate } from './gate.ts';
 import type { HoldingShards } from './holdings.ts';
 import { flag, parseParams, timeoutMs } from './params.ts';
 import { createReadFigures, type ReadFigures } from './read-figures.ts';
-import type { Combined, Read, ReadContext, ReadQuery, RefusedQuestion, RowPlan, StatePlan } from './reads/read.ts';
+import type {
+  Combined,
+  Read,
+  ReadContext,
+  ReadQuery,
+  RefusedQuestion,
+  RowPlan,
+  StatePlan,
+} from './reads/read.ts';
 import { commitsOf, type Page, pageOf } from './rows/page.ts';
 import { type PreparedRows, preparePage } from './rows/prepare-page.ts';
 import { MAX_HELD_BYTES, type RowsOutcome, runRows } from './rows/run-rows.ts';

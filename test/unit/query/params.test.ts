@@ -33,7 +33,12 @@ describe('a flag', () => {
 
 describe('parameters of the reads', () => {
   it('have the defaults of the contract', () => {
-    expect(sent(tracesRead, '')).toEqual({ attributes: [], attributeKeys: [], limit: 100 });
+    expect(sent(tracesRead, '')).toEqual({
+      attributes: [],
+      attributeKeys: [],
+      tracesWithText: [],
+      limit: 100,
+    });
     expect(sent(logsRead, '')).toEqual({ limit: 100 });
     expect(sent(metricsRead, '')).toEqual({ attributes: [], oldestFirst: false, limit: 500 });
   });
@@ -50,6 +55,7 @@ describe('parameters of the reads', () => {
       fromNs: String(NOW_NS - 3_600_000_000_000n),
       attributes: [],
       text: 'Hello  World',
+      tracesWithText: [],
       attributeKeys: [],
       limit: 5,
     });
