@@ -3,10 +3,11 @@ import { benchDeliver } from './cases/deliver.ts';
 import { benchIngest } from './cases/ingest.ts';
 import { benchPartition } from './cases/partition.ts';
 import { benchPath } from './cases/path.ts';
+import { benchQuery } from './cases/query.ts';
 import { benchShard } from './cases/shard.ts';
 import { type Figures, writeFigures } from './figures.ts';
 
-const USAGE = `usage: npm run bench -- partition | ingest | deliver | path | shard [flags]
+const USAGE = `usage: npm run bench -- partition | ingest | deliver | path | shard | query [flags]
 
   --quick              under 40 s instead of some minutes
   --minutes N          deliver: watch memory at full speed with a shard down for so long (default 0)
@@ -42,6 +43,7 @@ const CASES: Readonly<Record<string, () => Promise<Figures>>> = {
   ingest: () => benchIngest({ quick, ...targetOf() }),
   deliver: () => benchDeliver({ quick, minutes: Number(values.minutes) }),
   path: () => benchPath({ quick }),
+  query: () => benchQuery({ quick }),
   shard: () =>
     benchShard({
       quick,

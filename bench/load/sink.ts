@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { obeyOrders } from './child.ts';
 import type { SinkCommand, SinkState } from './sinks.ts';
 
 /*
@@ -34,7 +35,7 @@ function open(sink: Sink): Promise<void> {
   });
 }
 
-async function obey(command: SinkCommand): Promise<void> {
+obeyOrders<SinkCommand>(async command => {
   switch (command.kind) {
     case 'start':
       for (let index = 0; index < command.count; index++) {
@@ -55,9 +56,5 @@ async function obey(command: SinkCommand): Promise<void> {
     default:
       command satisfies never;
   }
-  const answer: SinkState = { ...state, ports: sinks.map(sink => sink.port) };
-  process.send?.(answer);
-}
-
-process.on('message', command => void obey(command as SinkCommand));
-process.on('disconnect', () => process.exit());
+  return { ...state, ports: sinks.map(sink => sink.port) } satisfies SinkState;
+});

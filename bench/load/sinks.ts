@@ -1,6 +1,5 @@
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
 import { join } from 'node:path';
+import { forkChild } from './child.ts';
 
 export type SinkCommand =
   | { readonly kind: 'start'; readonly count: number }
@@ -24,20 +23,7 @@ export interface Sinks {
 }
 
 export async function startSinks(count: number): Promise<Sinks> {
-  const child = fork(join(import.meta.dirname, 'sink.ts'));
-  const tell = async (command: SinkCommand) => {
-    const answer = once(child, 'message') as Promise<[SinkState]>;
-    child.send(command);
-    return (await answer)[0];
-  };
+  const { tell, stop } = forkChild<SinkCommand, SinkState>(join(import.meta.dirname, 'sink.ts'));
   const { ports } = await tell({ kind: 'start', count });
-  return {
-    ports,
-    tell,
-    async stop() {
-      const ended = once(child, 'exit');
-      child.disconnect();
-      await ended;
-    },
-  };
+  return { ports, tell, stop };
 }

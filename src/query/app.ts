@@ -4,6 +4,7 @@ import type { LiveKind } from '../shared/read/live.ts';
 import { addClosedDoors } from './closed-doors.ts';
 import { answerLive } from './live/answer-live.ts';
 import type { LiveFeed } from './live/live-feed.ts';
+import { DOCUMENT } from './openapi/document.ts';
 import { readBlob } from './read-blob.ts';
 import { readSql } from './read-sql.ts';
 import type { Readiness } from './readiness.ts';
@@ -110,6 +111,10 @@ export function createApp(deps: AppDeps): Express {
   get('/metrics', async (_request, response) => {
     const { contentType, text } = await deps.metrics();
     response.type(contentType).send(text);
+  });
+  const openApi = JSON.stringify(DOCUMENT);
+  get('/openapi.json', (_request, response) => {
+    response.type('json').send(openApi);
   });
   for (const write of [commentWrite, scoreWrite, runnerSpanWrite, blobWrite]) postWrite(write);
   for (const [path, allowed] of methods) app.all(path, refuseMethod(allowed));

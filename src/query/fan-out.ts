@@ -9,6 +9,8 @@ export interface FanOutOptions<T> {
   readonly timeoutMs: number;
   /** When the time began to run, on the clock of `performance.now()`; absent for now. */
   readonly startMs?: number;
+  /** Of the time that is left when a first shard has answered, what the others have; absent for all of it. */
+  readonly laggardShare?: number;
   /** Aborted when nobody waits for the answer any more. */
   readonly signal: AbortSignal;
   /** Give up the other shards when one has failed: the answer cannot be used anyway. */
@@ -37,6 +39,7 @@ export async function fanOut<T>({
   call,
   timeoutMs,
   startMs = performance.now(),
+  laggardShare = 1,
   signal,
   failFast,
 }: FanOutOptions<T>): Promise<Slot<T>[]> {
@@ -48,10 +51,24 @@ export async function fanOut<T>({
     calls.abort(ending.kind === 'failed' ? deadlineReason(ending.reason) : undefined);
   };
   const abandon = () => end({ kind: 'abandoned', reason: 'the request was cancelled' });
-  const deadline = setTimeout(
-    () => end({ kind: 'failed', reason: `no answer within ${timeoutMs} ms` }),
-    Math.max(0, startMs + timeoutMs - performance.now()),
-  );
+  let deadline: NodeJS.Timeout | undefined;
+  /** @param ms - since the time began to run */
+  const endAt = (ms: number) => {
+    clearTimeout(deadline);
+    const reason = `no answer within ${Math.round(ms)} ms`;
+    deadline = setTimeout(
+      () => end({ kind: 'failed', reason }),
+      Math.max(0, startMs + ms - performance.now()),
+    );
+  };
+  let hasAnswer = false;
+  const hurry = () => {
+    if (hasAnswer) return;
+    hasAnswer = true;
+    const spentMs = performance.now() - startMs;
+    endAt(spentMs + laggardShare * (timeoutMs - spentMs));
+  };
+  endAt(timeoutMs);
   signal.addEventListener('abort', abandon, { once: true });
   if (signal.aborted) abandon();
 
@@ -59,6 +76,7 @@ export async function fanOut<T>({
     const askedMs = performance.now();
     const outcome = await Promise.race([callTwice(shard, call, calls.signal), ended.promise]);
     const slot = { shardId: shard.id, elapsedMs: Math.round(performance.now() - askedMs) };
+    if (laggardShare < 1 && 'value' in outcome) hurry();
     // Of a question that is at fault every shard says so at once, and is to be heard.
     if (failFast && outcome.kind !== 'answered' && outcome.kind !== 'refused') {
       end({ kind: 'abandoned', reason: `not waited for: ${shard.id} had failed` });

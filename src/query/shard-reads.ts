@@ -1,4 +1,5 @@
 import type { ShardSpec } from '../shared/topology/topology.ts';
+import { LAGGARD_SHARE } from './deadline.ts';
 import { fanOut, type Slot } from './fan-out.ts';
 import { BrokenPart, type RowPart } from './merge/row-part.ts';
 import type { ReadFigures } from './read-figures.ts';
@@ -96,6 +97,7 @@ export function createReadSession(options: ShardReadsOptions): ReadSession {
         },
         timeoutMs,
         startMs,
+        laggardShare: LAGGARD_SHARE,
         signal,
         failFast: isStrict,
       }),

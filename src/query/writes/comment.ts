@@ -12,7 +12,7 @@ const commentedSpan: Param<string> = {
 
 const NOBODY = 'anonymous';
 
-const BODY = member.object({
+export const COMMENT_BODY = member.object({
   body: member.text,
   author: member.optionalText,
   span_id: decoded(commentedSpan),
@@ -30,7 +30,7 @@ export const commentWrite: Write = {
     const text = request.path.traceId ?? '';
     const traceId = commentedTraceParam.decode(text);
     if (traceId === undefined) return refused(badValue('trace id', text, commentedTraceParam.accepts));
-    const parsed = parseJsonBody(request, BODY);
+    const parsed = parseJsonBody(request, COMMENT_BODY);
     if (parsed.kind === 'refused') return parsed;
     const { body, author = NOBODY, span_id: spanId } = parsed.value;
     const createdNs = nowNs.toString();

@@ -18,7 +18,7 @@ function otlpId(digits: 16 | 32): Param<string> {
   };
 }
 
-const BODY = member.object({
+export const RUNNER_SPAN_BODY = member.object({
   suite_id: member.nonBlank,
   run_id: member.nonBlank,
   case_id: member.nonBlank,
@@ -43,7 +43,7 @@ export const runnerSpanWrite: Write = {
   path: '/api/v1/evals/runner-spans',
 
   plan(request, { nowNs, newId }) {
-    const parsed = parseJsonBody(request, BODY);
+    const parsed = parseJsonBody(request, RUNNER_SPAN_BODY);
     if (parsed.kind === 'refused') return parsed;
     const span = parsed.value;
     const startNs = span.start_time ?? nowNs;

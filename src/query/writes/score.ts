@@ -6,7 +6,7 @@ import { scoreOf } from '../evals/score.ts';
 import { member, parseJsonBody } from './json-body.ts';
 import { postJson, type Write } from './write.ts';
 
-const BODY = member.object({
+export const SCORE_BODY = member.object({
   run_id: member.nonBlank,
   case_id: member.nonBlank,
   metric: member.nonBlank,
@@ -26,7 +26,7 @@ export const scoreWrite: Write = {
   path: '/api/v1/evals/scores',
 
   plan(request, { nowNs, newId }) {
-    const parsed = parseJsonBody(request, BODY);
+    const parsed = parseJsonBody(request, SCORE_BODY);
     if (parsed.kind === 'refused') return parsed;
     const { value, ...attributes } = parsed.value;
     return {

@@ -3,7 +3,8 @@ import { nanosKey, rowLine } from '../../shared/read/ndjson.ts';
 import { commentRowJson } from '../rows/comment-row.ts';
 import { linesOf } from './query.ts';
 import type { ReadContext } from './read.ts';
-import { type KeySearch, keyPages, placesIn, type RowOrder } from './row-keys.ts';
+import { type KeySearch, keyPages, placesIn } from './row-keys.ts';
+import type { RowOrder } from './row-order.ts';
 import { when } from './where.ts';
 import { firstRows, type Selection } from './wide-rows.ts';
 
@@ -31,7 +32,7 @@ export async function readComments(
   request: ParsedShardRead<'comments'>,
 ): Promise<Iterable<string>> {
   const limit = Math.min(request.limit, context.mostRows);
-  const pages = placesIn(keyPages(context.connection, search(context, request, limit)));
+  const pages = placesIn(keyPages(context, search(context, request, limit)));
   const result = await firstRows(context, COMMENTS, { pages, limit });
   return linesOf(result, row => {
     const [id, traceId, spanId, author, body, createdNs] = row as Columns;

@@ -4,7 +4,8 @@ import { renderLines } from '../rows/row-kind.ts';
 import { hasAttributes } from './attributes.ts';
 import { newestSlices, slicedKeys } from './newest.ts';
 import type { ReadContext } from './read.ts';
-import { type KeySearch, keyPages, placesIn, type RowOrder } from './row-keys.ts';
+import { type KeySearch, keyPages, placesIn } from './row-keys.ts';
+import type { RowOrder } from './row-order.ts';
 import { fromKey, hexLiteral, timeWindow, when } from './where.ts';
 import { firstRows } from './wide-rows.ts';
 
@@ -30,7 +31,7 @@ export async function readMetrics(
   const search = searchFor(context, request, limit);
   const wanted = { table: 'metrics', limit, fromNs, toNs: startAt?.[0] ?? toNs } as const;
   const keys = request.oldestFirst
-    ? keyPages(context.connection, search)
+    ? keyPages(context, search)
     : slicedKeys(context, newestSlices(context, wanted), search);
   const kind = request.bare ? BARE_METRIC_ROWS : METRIC_ROWS;
   const rows = await firstRows(context, kind, { pages: placesIn(keys), limit });

@@ -1,6 +1,7 @@
 import { query } from './query.ts';
 import type { ReadContext } from './read.ts';
-import { type Conditions, type KeySearch, keyPages, type RowKey } from './row-keys.ts';
+import { type Conditions, type KeySearch, keyPages } from './row-keys.ts';
+import type { RowKey } from './row-order.ts';
 
 /** The first slice has about so many rows: at least, and for each one that is wanted. */
 const LEAST_ROWS = 20_000;
@@ -54,14 +55,14 @@ export function inSlice(column: string, { afterNs, untilNs }: TimeSlice): string
 
 /** The keys of the rows in slices, page by page. */
 export async function* slicedKeys(
-  { connection }: ReadContext,
+  context: ReadContext,
   slices: AsyncIterable<TimeSlice>,
   search: KeySearch,
 ): AsyncGenerator<readonly RowKey[]> {
   const [[time]] = search.order.columns;
   for await (const slice of slices) {
     const conditions: Conditions = parameters => [inSlice(time, slice), ...search.conditions(parameters)];
-    yield* keyPages(connection, { ...search, conditions });
+    yield* keyPages(context, { ...search, conditions });
   }
 }
 

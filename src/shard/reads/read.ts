@@ -2,6 +2,7 @@ import type { DuckDBConnection } from '@duckdb/node-api';
 import type { ParsedShardRead, ShardReadName } from '../../shared/read/contract.ts';
 import type { Hash } from '../../shared/topology/hash.ts';
 import type { AnswerRoom } from './answer-room.ts';
+import type { Landmarks } from './landmarks.ts';
 import type { ServiceTotals } from './service-totals.ts';
 import type { SlotsHeld } from './slots-held.ts';
 
@@ -15,6 +16,8 @@ export interface ReadContext {
   readonly mostRows: number;
   /** For rows that can be long. Of this read alone. */
   readonly room: AnswerRoom;
+  /** Of rows whose numbers are used in another query than the one that found them. Of this read alone. */
+  readonly landmarks: Landmarks;
   readonly hash: Hash;
   readonly serviceTotals: ServiceTotals;
   readonly slotsHeld: SlotsHeld;

@@ -1,3 +1,4 @@
+import { aborted } from 'node:util';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { type ParsedShardRead, SHARD_READS, type ShardReadName } from '../../shared/read/contract.ts';
 import type { Hash } from '../../shared/topology/hash.ts';
@@ -11,6 +12,7 @@ import { readDurationBuckets } from './duration-buckets.ts';
 import { readDurationValues } from './duration-values.ts';
 import { readGroupCounts } from './group-counts.ts';
 import { readHoldings } from './holdings.ts';
+import { createLandmarks, RowsMovedError } from './landmarks.ts';
 import { readLogs } from './logs.ts';
 import { readMetrics } from './metrics.ts';
 import type { ReadContext, ShardRead } from './read.ts';
@@ -64,7 +66,7 @@ export interface ReaderDeps {
 export function createReader(deps: ReaderDeps): Reader {
   const kept = { serviceTotals: createServiceTotals(), slotsHeld: createSlotsHeld() };
   let warming: Promise<unknown> = Promise.resolve();
-  const read: Reader['read'] = async (call, signal) => {
+  const readOnce: Reader['read'] = async (call, signal) => {
     const connection = await deps.database.connect();
     try {
       return await interruptible(connection, signal, () => readAll(connection, call, { ...deps, ...kept }));
@@ -72,9 +74,21 @@ export function createReader(deps: ReaderDeps): Reader {
       connection.closeSync();
     }
   };
+  const read: Reader['read'] = async (call, signal) => {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await readOnce(call, signal);
+      } catch (error) {
+        if (!(error instanceof RowsMovedError) || attempt === MOST_ATTEMPTS) throw error;
+      }
+    }
+  };
   return {
     async read(call, signal) {
-      if (call.calls.some(({ name }) => name === 'services')) await warming;
+      if (call.calls.some(({ name }) => name === 'services')) {
+        await Promise.race([warming, aborted(signal, call)]);
+        signal.throwIfAborted();
+      }
       return read(call, signal);
     },
     async warmUp(signal) {
@@ -84,6 +98,9 @@ export function createReader(deps: ReaderDeps): Reader {
     },
   };
 }
+
+/** Of a read that rows move under: what has been dropped once is not there to be dropped again. */
+const MOST_ATTEMPTS = 5;
 
 const SERVICES: SnapshotCall = {
   asOf: undefined,
@@ -102,8 +119,11 @@ async function readAll(
   const answers: Iterable<string>[] = [];
   for (const each of call.calls) {
     const room = createAnswerRoom(caps.maxBytes);
-    const context = { connection, hash, serviceTotals, slotsHeld, asOf, mostRows: caps.maxRows + 1, room };
+    const landmarks = createLandmarks();
+    const mostRows = caps.maxRows + 1;
+    const context = { connection, hash, serviceTotals, slotsHeld, asOf, mostRows, room, landmarks };
     const lines = await dispatch(context, each);
+    await landmarks.check(connection);
     answers.push(capped(lines, { asOf, caps, isCut: room.isCut() }));
   }
   return { kind: 'read', asOf, lines: chained(answers) };

@@ -1,19 +1,8 @@
-import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api';
 import { query } from './query.ts';
+import type { ReadContext } from './read.ts';
+import { columnNames, keyValues, type RowKey, type RowOrder, rowsIn } from './row-order.ts';
 import { allOf, createParameters, type Parameters } from './where.ts';
 import type { RowPlace } from './wide-rows.ts';
-
-/** A total order of a table's rows: their time or start first and `row_id`, which is DuckDB's, last. */
-export interface RowOrder {
-  readonly table: 'spans' | 'logs' | 'metrics' | 'comments';
-  readonly columns: readonly [Column, ...Column[]];
-  readonly direction: 'ASC' | 'DESC';
-}
-
-type Column = readonly [name: string, type: 'UBIGINT' | 'UHUGEINT' | 'BIGINT' | 'VARCHAR'];
-
-/** Where a row is in its order: the values of the order's columns. */
-export type RowKey = readonly DuckDBValue[];
 
 /** Makes conditions for a statement with these parameters. */
 export type Conditions = (parameters: Parameters) => readonly (string | undefined)[];
@@ -29,6 +18,8 @@ export interface KeySearch {
   readonly rows: number;
 }
 
+type KeyContext = Pick<ReadContext, 'connection' | 'landmarks'>;
+
 /** Keys are some hundred bytes each in JavaScript. */
 const MOST_KEYS_AT_ONCE = 100_000;
 
@@ -37,8 +28,12 @@ const MOST_KEYS_AT_ONCE = 100_000;
  * take more memory than there is, and read the texts of rows that the limit leaves out. {@link wideRows} reads the
  * rest of those that are wanted.
  */
-export async function readKeys(connection: DuckDBConnection, search: KeySearch): Promise<readonly RowKey[]> {
-  const { columns, direction } = search.order;
+export async function readKeys(
+  { connection, landmarks }: KeyContext,
+  search: KeySearch,
+): Promise<readonly RowKey[]> {
+  const { direction } = search.order;
+  const names = columnNames(search.order);
   const parameters = createParameters();
   const conditions = allOf([
     ...search.conditions(parameters),
@@ -46,22 +41,21 @@ export async function readKeys(connection: DuckDBConnection, search: KeySearch):
   ]);
   const result = await query(
     connection,
-    `SELECT ${columns.map(([name]) => name).join(', ')} FROM (${rowsOf(search)}) WHERE ${conditions}
-     ORDER BY ${columns.map(([name]) => `${name} ${direction}`).join(', ')} LIMIT ${search.rows}`,
+    `SELECT ${names.join(', ')} FROM (${rowsOf(search)}) WHERE ${conditions}
+     ORDER BY ${names.map(name => `${name} ${direction}`).join(', ')} LIMIT ${search.rows}`,
     parameters,
   );
-  return [...result.rows()];
+  const keys = [...result.rows()];
+  landmarks.add(search.order, keys);
+  return keys;
 }
 
 /** All of them, page by page; pages double, so that a search which finds little costs few queries. */
-export async function* keyPages(
-  connection: DuckDBConnection,
-  search: KeySearch,
-): AsyncGenerator<readonly RowKey[]> {
+export async function* keyPages(context: KeyContext, search: KeySearch): AsyncGenerator<readonly RowKey[]> {
   let { after } = search;
   for (let rows = search.rows; ; rows *= 2) {
     rows = Math.min(rows, MOST_KEYS_AT_ONCE);
-    const keys = await readKeys(connection, { ...search, after, rows });
+    const keys = await readKeys(context, { ...search, after, rows });
     yield keys;
     if (keys.length < rows || rows === 0) return;
     after = keys.at(-1);
@@ -79,7 +73,7 @@ export function placeOf(key: RowKey): RowPlace {
 }
 
 function rowsOf({ order, commits }: KeySearch): string {
-  const rows = `SELECT *, rowid AS row_id FROM store.${order.table}`;
+  const rows = rowsIn(order);
   if (commits === undefined) return rows;
   if (commits.length === 0) return `${rows} WHERE false`;
   // One after the other DuckDB finds them at once; for a list of them it goes through all texts.
@@ -87,11 +81,9 @@ function rowsOf({ order, commits }: KeySearch): string {
 }
 
 /** The first half follows from the second; it lets DuckDB skip whole row groups by their time range. */
-function behind({ columns, direction }: RowOrder, key: RowKey, parameters: Parameters): string {
-  const beyond = direction === 'ASC' ? '>' : '<';
-  const values = columns.map(([, type], index) =>
-    type === 'VARCHAR' ? parameters.text(key[index] as string) : `${String(key[index])}::${type}`,
-  );
-  const names = columns.map(([name]) => name);
+function behind(order: RowOrder, key: RowKey, parameters: Parameters): string {
+  const beyond = order.direction === 'ASC' ? '>' : '<';
+  const values = keyValues(order, key, parameters);
+  const names = columnNames(order);
   return `${names[0]} ${beyond}= ${values[0]} AND (${names.join(', ')}) ${beyond} (${values.join(', ')})`;
 }

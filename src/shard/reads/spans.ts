@@ -5,7 +5,8 @@ import { matchingTraces } from '../search/matching-traces.ts';
 import { parseTextQuery, type TextQuery } from '../search/text-query.ts';
 import { ALL_TIME, newestSlices, type Wanted } from './newest.ts';
 import type { ReadContext } from './read.ts';
-import { keyPages, type RowKey, readKeys } from './row-keys.ts';
+import { keyPages, readKeys } from './row-keys.ts';
+import type { RowKey } from './row-order.ts';
 import { foundSpan, newestSpans, type SpanSearch } from './span-keys.ts';
 import { supersededOf } from './superseded.ts';
 import { firstRows, type RowPlace } from './wide-rows.ts';
@@ -55,7 +56,7 @@ async function* withText(context: ReadContext, search: Search): AsyncGenerator<r
     const slices = newestSlices(context, { ...wanted, limit: FIRST_LOOK_ROWS });
     const slice = (await slices.next()).value ?? ALL_TIME;
     const look = newestSpans(context, { request, slice, rows: FIRST_LOOK_ROWS });
-    const keys = await readKeys(context.connection, look);
+    const keys = await readKeys(context, look);
     yield await shown(context, search, keys);
     if (keys.length === FIRST_LOOK_ROWS) rest = { slice: ALL_TIME, after: keys.at(-1) };
     else if (slice.afterNs === undefined) return;
@@ -71,7 +72,7 @@ async function* pagesFrom(
   place: Place,
 ): AsyncGenerator<readonly RowPlace[]> {
   const spans = newestSpans(context, { ...place, request: search.request });
-  for await (const keys of keyPages(context.connection, spans)) yield await shown(context, search, keys);
+  for await (const keys of keyPages(context, spans)) yield await shown(context, search, keys);
 }
 
 /** Which rows of a page an answer shows: none that was stored again later, nor one whose trace lacks the text. */

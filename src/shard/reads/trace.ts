@@ -6,6 +6,7 @@ import { SPAN_ROWS } from '../rows/span-row.ts';
 import { linesOf, pickRows, type QueryRows, query } from './query.ts';
 import type { ReadContext } from './read.ts';
 import { placeOf } from './row-keys.ts';
+import { columnNames, type RowOrder } from './row-order.ts';
 import { traceIdOf } from './where.ts';
 import { answerRows, isComplete, MOST_ROWS_AT_ONCE, smallColumns, textBytes } from './wide-rows.ts';
 
@@ -57,14 +58,28 @@ function lastOfEach(rows: QueryRows): ReadonlyMap<bigint, number> {
   return last;
 }
 
+const KEYS: RowOrder = {
+  table: 'spans',
+  columns: [
+    ['start_ns', 'UBIGINT'],
+    ['span_id', 'UBIGINT'],
+    ['commit_no', 'UBIGINT'],
+    ['row_id', 'BIGINT'],
+  ],
+  direction: 'ASC',
+};
+
 /** By their keys first, as {@link readKeys} does. */
 async function manySpans(context: ReadContext, spans: string): Promise<QueryRows> {
-  const keys = await query(
+  const found = await query(
     context.connection,
-    `SELECT start_ns, rowid FROM ${spans} QUALIFY row_number() OVER (PARTITION BY span_id ORDER BY rowid DESC) = 1
+    `SELECT ${columnNames(KEYS).join(', ')} FROM (SELECT *, rowid AS row_id FROM ${spans})
+     QUALIFY row_number() OVER (PARTITION BY span_id ORDER BY row_id DESC) = 1
      ${OLDEST_FIRST} LIMIT ${context.mostRows}`,
   );
-  return answerRows(context, SPAN_ROWS, Array.from(keys.rows(), placeOf));
+  const keys = [...found.rows()];
+  context.landmarks.add(KEYS, keys);
+  return answerRows(context, SPAN_ROWS, keys.map(placeOf));
 }
 
 /** The commits that stored spans of a trace, and perhaps some of another trace with the same hash. */

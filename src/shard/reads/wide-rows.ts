@@ -1,4 +1,5 @@
 import { BIGINT, type DuckDBConnection, LIST, listValue } from '@duckdb/node-api';
+import { RowsMovedError } from './landmarks.ts';
 import { columnSum, joinRows, type QueryRows, query } from './query.ts';
 import type { ReadContext } from './read.ts';
 
@@ -29,9 +30,10 @@ const MOST_BYTES_AT_ONCE = MOST_ROWS_AT_ONCE * SMALL_BYTES;
 const ROW_BYTES = 200;
 
 /**
- * Rows by where they are, in that order, which is one of their times; after the selected columns comes the size of the texts. In pieces:
- * DuckDB does not count the result of a query against its memory limit, so no result may be large because rows are
- * many or long.
+ * Rows by where they are, in that order, which is one of their times; after the selected columns comes the size of the
+ * texts. In pieces: DuckDB does not count the result of a query against its memory limit, so no result may be large
+ * because rows are many or long.
+ * @throws RowsMovedError when some are not there; that those which are there are the right ones, {@link Landmarks} tell
  */
 export async function* wideRows(
   connection: DuckDBConnection,
@@ -126,13 +128,13 @@ interface Rows {
  * Joined, because DuckDB then skips what is not among them; a list in the SQL text takes a hundred times as long. The
  * times let it skip whole row groups.
  */
-function readRows(
+async function readRows(
   connection: DuckDBConnection,
   selection: Selection,
   { places, columns }: Rows,
 ): Promise<QueryRows> {
   const times = [places[0]?.timeNs ?? 0n, places.at(-1)?.timeNs ?? 0n].sort((a, b) => (a < b ? -1 : 1));
-  return query(
+  const rows = await query(
     connection,
     `SELECT ${columns}, text_bytes FROM (
        SELECT ${selection.columns.join(', ')}, ${textBytes(selection)} AS text_bytes, place
@@ -142,6 +144,8 @@ function readRows(
      ) ORDER BY place`,
     { values: [listValue(places.map(({ rowId }) => rowId))], types: [LIST(BIGINT)] },
   );
+  if (rows.count < places.length) throw new RowsMovedError('rows are no longer where they were found');
+  return rows;
 }
 
 function* groupsOf(places: readonly RowPlace[], sizes: readonly number[]): Generator<readonly RowPlace[]> {

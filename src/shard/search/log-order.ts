@@ -1,4 +1,4 @@
-import type { RowOrder } from '../reads/row-keys.ts';
+import type { RowOrder } from '../reads/row-order.ts';
 
 export const NEWEST_LOGS_FIRST: RowOrder = {
   table: 'logs',

@@ -1,6 +1,7 @@
 import { inSlice, newestSlices, type TimeSlice, type Wanted } from '../reads/newest.ts';
 import type { ReadContext } from '../reads/read.ts';
-import { type Conditions, type KeySearch, keyPages, placeOf, type RowKey } from '../reads/row-keys.ts';
+import { type Conditions, type KeySearch, keyPages, placeOf } from '../reads/row-keys.ts';
+import type { RowKey } from '../reads/row-order.ts';
 import { type RowPlace, type Selection, wideRows } from '../reads/wide-rows.ts';
 import { type Body, type BodySearch, bodyCondition, matchingBodies } from './body-filter.ts';
 import { NEWEST_LOGS_FIRST } from './log-order.ts';
@@ -58,7 +59,7 @@ async function* matchingPages(
   search: LogSearch,
   place: Place,
 ): AsyncGenerator<readonly RowPlace[]> {
-  const keys = keyPages(context.connection, candidates(search, place));
+  const keys = keyPages(context, candidates(search, place));
   for await (const page of keys) yield await matching(context, page, search.body);
 }
 

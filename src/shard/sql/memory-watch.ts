@@ -3,7 +3,7 @@ import type { Database } from '../store/database.ts';
 import { nativeGrowth } from './process-growth.ts';
 
 export interface MemoryWatchOptions {
-  readonly database: Pick<Database, 'connect'>;
+  readonly database: Pick<Database, 'connectAtOnce'>;
   /** What the query may use. */
   readonly limitBytes: number;
   /** What the whole instance may use. */
@@ -38,7 +38,8 @@ const NOT_OF_QUERIES = [
  */
 export async function watchMemory(options: MemoryWatchOptions): Promise<MemoryWatch> {
   const { limitBytes, instanceBytes, onLimit, onRunaway } = options;
-  const connection = await options.database.connect();
+  // Never held: what holds further reads waits for the connection that the query has open.
+  const connection = await options.database.connectAtOnce();
   const heldAtStart = await heldBytes(connection).catch((error: unknown) => {
     connection.closeSync();
     throw error;

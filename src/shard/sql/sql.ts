@@ -36,7 +36,7 @@ export interface SqlLimits {
 }
 
 export interface SqlOptions {
-  readonly database: Pick<Database, 'connect'>;
+  readonly database: Pick<Database, 'connect' | 'connectAtOnce'>;
   readonly limits: SqlLimits;
   /** Memory limit of the whole DuckDB instance. */
   readonly instanceBytes: number;

@@ -7,11 +7,16 @@ export class Arena {
     this.bytes = Buffer.allocUnsafeSlow(expectedBytes);
   }
 
-  /** Makes room for so many bytes behind the last one; `bytes` may be another buffer afterwards. */
+  /**
+   * Makes room for so many bytes behind the last one; `bytes` may be another buffer afterwards.
+   * @throws RangeError beyond 2 GiB
+   */
   reserve(moreBytes: number): void {
     const neededBytes = this.sizeBytes + moreBytes;
     if (neededBytes <= this.bytes.length) return;
-    const larger = Buffer.allocUnsafeSlow(Math.max(2 * this.bytes.length, neededBytes));
+    if (neededBytes > MOST_BYTES)
+      throw new RangeError(`texts of ${neededBytes} bytes do not fit into ${MOST_BYTES}`);
+    const larger = Buffer.allocUnsafeSlow(Math.max(Math.min(2 * this.bytes.length, MOST_BYTES), neededBytes));
     this.bytes.copy(larger, 0, 0, this.sizeBytes);
     this.bytes = larger;
   }
@@ -42,5 +47,7 @@ export class Arena {
   }
 }
 
+/** Where texts begin and end is kept in 32 bits, signed. */
+const MOST_BYTES = 2 ** 31 - 1;
 /** Of UTF-8 for one unit of UTF-16. */
 const MOST_BYTES_PER_UNIT = 3;

@@ -37,7 +37,7 @@ export interface Database extends Component {
    * @throws DatabaseDownError while the file could not be opened again
    */
   connect(): Promise<DuckDBConnection>;
-  /** For the writer: as `connect`, but never waits. */
+  /** For the writer, and for whoever reads already: as `connect`, but never waits. */
   connectAtOnce(): Promise<DuckDBConnection>;
   /** See {@link OpenConnections}. */
   readonly betweenReads: OpenConnections['betweenReads'];

@@ -91,10 +91,16 @@ export async function forgetIds(
 
 const UUID_OR_HEX = /^[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}$/;
 
-/** UUIDs and 32 hex digits are the number that they are, in their order; anything else is hashed to one. */
+/** Digits of 112 bits: as a UUIDv7 such a number would be of 1970. */
+const HASH_DIGITS = 28;
+
+/**
+ * UUIDs and 32 hex digits are the number that they are, in their order. Anything else (a part of a batch, a write) is
+ * hashed to one that comes before them, as those that come last are known without asking.
+ */
 function numberOf(id: string): bigint {
   const hex = UUID_OR_HEX.test(id)
     ? id.replaceAll('-', '')
-    : createHash('sha256').update(id).digest('hex').slice(0, 32);
+    : createHash('sha256').update(id).digest('hex').slice(0, HASH_DIGITS);
   return BigInt(`0x${hex}`);
 }

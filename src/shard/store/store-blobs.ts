@@ -18,10 +18,26 @@ export async function storeBlobs(
   const known = await knownKeys(connection, distinct);
   const isKnown = ({ sha256 }: Blob) => known.has(hashKey(sha256));
   await nameAgain(connection, distinct.filter(isKnown), commitNo);
-  await appender.append(
-    blobsTable(commitNo),
-    distinct.filter(blob => !isKnown(blob)),
-  );
+  for (const some of groupsOf(distinct.filter(blob => !isKnown(blob)))) {
+    await appender.append(blobsTable(commitNo), some);
+  }
+}
+
+/** What is appended at once, unless one alone is larger: several copies of it are made on the way. */
+const MAX_BYTES_AT_ONCE = 8 * 1024 * 1024;
+
+function* groupsOf(blobs: readonly Blob[]): Generator<readonly Blob[]> {
+  let start = 0;
+  let groupBytes = 0;
+  for (const [index, { content }] of blobs.entries()) {
+    if (index > start && groupBytes + content.length > MAX_BYTES_AT_ONCE) {
+      yield blobs.slice(start, index);
+      start = index;
+      groupBytes = 0;
+    }
+    groupBytes += content.length;
+  }
+  yield blobs.slice(start);
 }
 
 function blobsTable(commitNo: bigint): AppendedTable<Blob> {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { LogRecord, SpanRecord } from '../../../src/shard/store/tables.ts';
 import { emptyRecords } from '../../../src/shard/store/tables.ts';
-import { logRecord, openTestStore, spanRecord, type TestStore } from '../../support/shard-store.ts';
+import { blobOf, logRecord, openTestStore, spanRecord, type TestStore } from '../../support/shard-store.ts';
 
 let store: TestStore;
 
@@ -119,5 +119,24 @@ describe('rows over the border of a chunk', () => {
         log.bodySha256,
       ]),
     );
+  });
+});
+
+describe('blobs of more bytes than are appended at once', () => {
+  it('are all stored, each once', async () => {
+    const sizes = [
+      0,
+      1,
+      12,
+      13,
+      3_000_000,
+      9_000_000,
+      10,
+      ...Array.from({ length: 20 }, (_, i) => 1_000_000 + i),
+    ];
+    const blobs = sizes.map((sizeBytes, index) => blobOf(Buffer.alloc(sizeBytes, index)));
+    await store.store({ blobs: [...blobs, ...blobs.slice(3, 9)] });
+    const rows = await rowsOf('sha256, sha256(content), size_bytes', 'blobs');
+    expect(rows).toEqual(blobs.map(({ sha256, content }) => [sha256, sha256, content.length]));
   });
 });

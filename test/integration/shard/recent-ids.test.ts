@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createAppender } from '../../../src/shard/store/append.ts';
 import { loadRecentIds, type RecentIds } from '../../../src/shard/store/recent-ids.ts';
+import { loadSeenIds } from '../../../src/shard/store/seen-ids.ts';
 import { openTestStore, type TestStore } from '../../support/shard-store.ts';
 
 let store: TestStore;
@@ -109,5 +111,36 @@ describe('the memory', () => {
     );
     expect([9n, 4n, 1n].map(id => recent.knows(id, 50))).toEqual(['unsure', 'unsure', 'seen']);
     expect([9n, 4n, 1n].map(id => recent.knows(id, 100))).toEqual(['new', 'new', 'seen']);
+  });
+});
+
+describe('batch ids', () => {
+  it('that are no UUIDs do not make UUIDs unsure when they are let go of', async () => {
+    const connection = await store.database.connect();
+    const appender = createAppender(connection);
+    const seen = await loadSeenIds(connection, 'batch_ids', 4);
+    const runAndReadAll = connection.runAndReadAll.bind(connection);
+    let asked = 0;
+    connection.runAndReadAll = sql => {
+      asked++;
+      return runAndReadAll(sql);
+    };
+    const remember = async (id: string) => {
+      const remembered = await seen.remember(appender, { ids: [id], nowMs: 1000, expiredMs: 0 });
+      remembered.commit();
+      return remembered.fresh.has(id);
+    };
+    const uuid = (index: number) => `0197c0de-${String(index).padStart(4, '0')}-7000-8000-000000000000`;
+    try {
+      for (let index = 0; index < 20; index++) expect(await remember(`comment/${index}`)).toBe(true);
+      for (let index = 0; index < 20; index++) expect(await remember(uuid(index))).toBe(true);
+      asked = 0;
+      expect(await remember(uuid(20))).toBe(true);
+      expect(asked).toBe(0);
+      expect(await remember('comment/7')).toBe(false);
+      expect(await remember(uuid(3))).toBe(false);
+    } finally {
+      connection.closeSync();
+    }
   });
 });

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { SqlOutcome } from '../../../src/shard/sql/sql.ts';
+import { createSql, type SqlOutcome } from '../../../src/shard/sql/sql.ts';
 import { emptyRecords } from '../../../src/shard/store/tables.ts';
 import { createWriter } from '../../../src/shard/store/writer.ts';
 import { spanRecord } from '../../support/shard-store.ts';
@@ -43,6 +43,28 @@ describe('D23: an SQL query stays within its limits', () => {
     expect(await site.refusal(query)).toMatch(/shard\.sql\.(?:timeout|memoryLimit)|Out of Memory/);
     expect(await site.rows('SELECT count(*) AS n FROM spans')).toEqual([{ n: 99 }]);
     expect(stuck.filter(reason => reason.includes('ignores'))).toEqual([]);
+  });
+
+  it('does not wait for reads that are held until it has ended', async () => {
+    site = await openSqlSite();
+    const { database } = site;
+    let between: Promise<string | undefined> | undefined;
+    const sql = createSql({
+      database: {
+        ...database,
+        async connect() {
+          const connection = await database.connect();
+          between = database.betweenReads(60_000, () => Promise.resolve('done'));
+          return connection;
+        },
+      },
+      limits: { timeoutMs: 10_000, maxRows: 10, maxAnswerBytes: 1000, memoryLimitBytes: 64 * 1024 * 1024 },
+      instanceBytes: 256 * 1024 * 1024,
+      onStuck: () => undefined,
+      logger: pino({ level: 'silent' }),
+    });
+    expect((await sql.run('SELECT 1 AS n', never)).kind).toBe('answer');
+    expect(await between).toBe('done');
   });
 
   it('names the setting whose limit ended a query, and its value', async () => {

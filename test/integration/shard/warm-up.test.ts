@@ -1,6 +1,7 @@
 import { Writable } from 'node:stream';
 import { pino } from 'pino';
 import { afterEach, describe, expect, it } from 'vitest';
+import { SHARD_READS } from '../../../src/shared/read/contract.ts';
 import { tracesOf } from '../../support/otlp-samples.ts';
 import { openTestStore, spanRecord, type TestStore } from '../../support/shard-store.ts';
 import { startTestShard, type TestShard } from '../../support/test-shard.ts';
@@ -38,6 +39,24 @@ describe('what services have', () => {
     expect((await read('services', {}))[0]).toContain('"span_count":1');
     await warming;
     expect(counts(asked)).toBe(1);
+  });
+
+  it('is not waited for by a read whose caller is gone', async () => {
+    store = await openTestStore();
+    const { database } = store;
+    const { promise: answer, resolve: goOn } = Promise.withResolvers<void>();
+    const connect = () => answer.then(() => database.connect());
+    const { reader } = await watchedReader({ database: { ...database, connect } });
+    const warming = reader.warmUp(NEVER);
+    const gone = new AbortController();
+    const read = reader.read(
+      { asOf: undefined, calls: [{ name: 'services', request: SHARD_READS.services.parse({}) }] },
+      gone.signal,
+    );
+    gone.abort(new Error('gone'));
+    await expect(read).rejects.toThrow('gone');
+    goOn();
+    await warming;
   });
 
   it('is counted by the first read when counting before was ended', async () => {

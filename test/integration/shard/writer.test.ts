@@ -321,7 +321,7 @@ describe('the writer', () => {
     isInvalid = true;
     await writer.write(badBatch('bad'));
     expect(await writer.write(batchOf('known', [SPAN]))).toEqual({ kind: 'stored', commitNo: undefined });
-    expect(writer.fatalFailure()).toContain('uint64');
+    expect(writer.fatalFailure()).toContain('does not fit into 64 bits');
     expect(await writer.write(batchOf('new', [SPAN]))).toMatchObject({ kind: 'stored' });
     expect(writer.fatalFailure()).toBeUndefined();
   });

@@ -51,6 +51,16 @@ describe('fanOut', () => {
     expect(signals.every(signal => signal.aborted)).toBe(true);
   });
 
+  it('gives up laggards before the deadline once a shard has answered, when more rounds may follow', async () => {
+    const call: FanOutOptions<string>['call'] = ({ id }) =>
+      id === 's1' ? never() : Promise.resolve(answered(id));
+    const slots = await run({ timeoutMs: 600, laggardShare: 0.1, call });
+    expect(slots.map(slot => slot.kind)).toEqual(['answered', 'failed', 'answered']);
+    expect(slots[1]).not.toMatchObject({ reason: 'no answer within 600 ms' });
+    const none = await run({ timeoutMs: 60, laggardShare: 0.1, call: never });
+    expect(none[0]).toMatchObject({ reason: 'no answer within 60 ms' });
+  });
+
   it('repeats a call that found no connection, once', async () => {
     const calls: string[] = [];
     const slots = await run({

@@ -1,0 +1,108 @@
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { parseRead } from '../../../src/shard/reads/call.ts';
+import { createReader } from '../../../src/shard/reads/reader.ts';
+import { retentionStep } from '../../../src/shard/store/retention.ts';
+import type { ShardReadName } from '../../../src/shared/read/contract.ts';
+import { createHash } from '../../../src/shared/topology/hash.ts';
+import { DAY_MS, openTestStore, type TestStore } from '../../support/shard-store.ts';
+import { parseAnswer, type ReadAnswer } from '../../support/test-shard.ts';
+
+const hash = await createHash();
+/** Several of DuckDB's row groups. */
+const COMMITS = 400;
+const ROWS_EACH = 1000;
+const ROWS = COMMITS * ROWS_EACH;
+/** All that stays is of one time, so that no time tells rows apart. */
+const TIME = 7;
+const TRACE = 'ab'.padStart(32, '0');
+const KEY = hash.hash64(Buffer.from(TRACE, 'hex'));
+
+let store: TestStore | undefined;
+
+/** A store whose retention has deleted most rows, which a checkpoint has yet to drop. */
+beforeEach(async () => {
+  await store?.remove();
+  store = await openTestStore();
+  await store.maintenance.stop();
+  const nowMs = store.nowMs();
+  const age = `CASE WHEN i < 300 THEN ${nowMs - 40 * DAY_MS} ELSE ${nowMs} END`;
+  await store.writer.exclusively(async connection => {
+    await connection.run(`
+      INSERT INTO store.sources VALUES (1, '{}', '{}');
+      INSERT INTO store.trace_commits SELECT ${KEY}, 1 + i, false FROM range(${COMMITS}) t(i);
+      INSERT INTO store.commits
+      SELECT 1 + i, ${age}, ${ROWS_EACH}, ${ROWS_EACH}, ${ROWS_EACH}, ${TIME}, ${TIME}, ${TIME} FROM range(${COMMITS}) t(i);
+      INSERT INTO store.spans
+      SELECT ${BigInt(`0x${TRACE}`)}, 0, i + 1, 0, 'shop', 'op' || i, ${TIME}, 1, 'unset', 'internal', '{}', NULL, NULL, NULL, 1,
+        1 + i // ${ROWS_EACH}, NULL FROM range(${ROWS}) t(i);
+      INSERT INTO store.logs
+      SELECT ${TIME}, 0, 0, 0, 'info', '', 'body ' || i, NULL, 'shop', '{}', NULL, 1, hash(i), 1 + i // ${ROWS_EACH}
+      FROM range(${ROWS}) t(i);
+      INSERT INTO store.metrics
+      SELECT ${TIME}, 'shop', 'm' || i, 'gauge', i, '', '{}', NULL, 1, hash(i), 1 + i // ${ROWS_EACH} FROM range(${ROWS}) t(i);
+      CHECKPOINT`);
+    for (let deleted = 0; deleted < 300; ) {
+      const limits = { maxAgeMs: 30 * DAY_MS, maxBytes: 2 ** 40, evalAgeMs: 365 * DAY_MS };
+      deleted += (await retentionStep(connection, limits, nowMs)).commits;
+    }
+    return { result: undefined };
+  });
+}, 60_000);
+
+afterAll(() => store?.remove());
+
+/** The answer when a checkpoint comes before the first statement with some text; and the answer that is right. */
+async function answers(
+  name: ShardReadName,
+  request: object,
+  before: string,
+): Promise<{ readonly shaken: ReadAnswer; readonly right: ReadAnswer; readonly checkpoints: number }> {
+  const { database, writer } = store as TestStore;
+  let checkpoints = 0;
+  const checkpoint = async () => {
+    checkpoints++;
+    await writer.exclusively(async connection => {
+      await connection.run('CHECKPOINT');
+      return { result: undefined };
+    });
+  };
+  const connect = async () => {
+    const connection = await database.connect();
+    const prepare = connection.prepare.bind(connection);
+    connection.prepare = async sql => {
+      if (checkpoints === 0 && sql.includes(before)) await checkpoint();
+      return prepare(sql);
+    };
+    return connection;
+  };
+  const caps = { maxRows: 1_000_000, maxBytes: 1024 ** 3 };
+  const call = parseRead(name, request);
+  if (call.kind === 'refused') throw new Error(call.message);
+  const read = async (from: typeof database) => {
+    const answer = await createReader({ database: from, hash, caps }).read(
+      call.value,
+      new AbortController().signal,
+    );
+    if (answer.kind === 'gone') throw new Error(answer.reason);
+    return parseAnswer([...answer.lines].join(''));
+  };
+  const shaken = await read({ ...database, connect });
+  return { shaken, right: await read(database), checkpoints };
+}
+
+const ROW_READ = 'generate_subscripts';
+
+describe('a read that a checkpoint comes into, after which DuckDB numbers rows anew, shows the right rows:', () => {
+  it.each<[ShardReadName, object, string]>([
+    ['spans', { limit: 1500 }, ROW_READ],
+    ['logs', { limit: 10 }, ROW_READ],
+    ['logs', { limit: 10, bodyContains: '399' }, ROW_READ],
+    ['metrics', { limit: 5000, oldestFirst: true }, ROW_READ],
+    ['trace', { traceId: TRACE }, ROW_READ],
+  ])('%s %o', async (name, request, before) => {
+    const { shaken, right, checkpoints } = await answers(name, request, before);
+    expect(checkpoints).toBe(1);
+    expect(shaken).toEqual(right);
+    expect(right.rows.length).toBeGreaterThan(0);
+  });
+});
