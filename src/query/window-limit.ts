@@ -6,13 +6,23 @@ const NANOS_PER_MS = 1_000_000n;
 
 /** What is wrong with a window that is longer than the limit; 0 is no limit. The forms are for the read to check. */
 export function windowError(search: URLSearchParams, maxWindowMs: number): string | undefined {
-  if (maxWindowMs === 0) return undefined;
   for (const name of WINDOWS) {
     const text = search.get(name);
     const windowNs = text === null ? undefined : parseWindowNanos(text);
-    if (windowNs !== undefined && windowNs > BigInt(maxWindowMs) * NANOS_PER_MS) {
-      return `bad ${name} "${text}": expected at most ${maxWindowMs / 1000}s (query.maxWindow)`;
-    }
+    if (text === null || windowNs === undefined) continue;
+    const error = windowFault({ name, text, windowNs }, maxWindowMs);
+    if (error !== undefined) return error;
   }
   return undefined;
+}
+
+interface NamedWindow {
+  readonly name: string;
+  readonly text: string;
+  readonly windowNs: bigint;
+}
+
+export function windowFault({ name, text, windowNs }: NamedWindow, maxWindowMs: number): string | undefined {
+  if (maxWindowMs === 0 || windowNs <= BigInt(maxWindowMs) * NANOS_PER_MS) return undefined;
+  return `bad ${name} "${text}": expected at most ${maxWindowMs / 1000}s (query.maxWindow)`;
 }
