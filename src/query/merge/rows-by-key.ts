@@ -13,7 +13,9 @@ export function* rowsByKey(parts: readonly RowPart[], keyLength: number): Genera
   const order = new Array<'ascending'>(keyLength).fill('ascending');
   let heads = parts.flatMap(part => next({ part, rest: rowsOf(part) }, order));
   while (heads[0] !== undefined) {
-    const { key } = heads.map(({ row }) => row).reduce((a, b) => (compareKeys(a.key, b.key, order) <= 0 ? a : b));
+    const { key } = heads
+      .map(({ row }) => row)
+      .reduce((a, b) => (compareKeys(a.key, b.key, order) <= 0 ? a : b));
     const same = heads.filter(({ row }) => compareKeys(row.key, key, order) === 0);
     yield { key, rows: same.map(({ part, row }) => ({ shardId: part.shardId, rowJson: row.rowJson })) };
     heads = heads.flatMap(head => (same.includes(head) ? next(head, order) : head));

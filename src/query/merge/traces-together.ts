@@ -22,7 +22,8 @@ export function* tracesTogether(
     const states = rows.map(row => ({ ...row, ...stateOf(row, traceTerms) }));
     const together = new Set(states.flatMap(({ has }) => has));
     if (states.some(({ of }) => together.size < of)) continue;
-    const isWhole = (id: string) => states.some(({ shardId, has, of }) => shardId === id && has.length === of);
+    const isWhole = (id: string) =>
+      states.some(({ shardId, has, of }) => shardId === id && has.length === of);
     if (showing === undefined || showing(traceId).some(id => !isWhole(id))) yield traceId;
   }
 }

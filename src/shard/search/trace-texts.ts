@@ -17,7 +17,10 @@ export interface Traces {
 /** A longer list of commits is no help to DuckDB; the range they are in is. */
 const MAX_LISTED_COMMITS = 500;
 
-export async function locate({ connection, hash, asOf }: ReadContext, ids: readonly bigint[]): Promise<Traces> {
+export async function locate(
+  { connection, hash, asOf }: ReadContext,
+  ids: readonly bigint[],
+): Promise<Traces> {
   const parameters = createParameters();
   const keys = ids.map(id => hash.hash64(Buffer.from(traceIdText(id), 'hex')));
   const result = await query(
