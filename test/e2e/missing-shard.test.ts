@@ -70,11 +70,12 @@ describe('with one of three shards down', () => {
   it('a shard that hangs costs the reader the deadline at most, and nothing else', async () => {
     system.shard('s2').pause();
     const startMs = performance.now();
-    const { status, body } = await get(system.api, 'services?timeout=1s');
+    const { status, body } = await get(system.api, 'traces?timeout=1s');
     const elapsedMs = performance.now() - startMs;
     system.shard('s2').resume();
     expect(status).toBe(200);
     expect(body.shards.failed.map(shard => shard.id)).toEqual(['s2']);
-    expect(elapsedMs).toBeGreaterThan(900);
+    // The proxy keeps a tenth of the time to answer in.
+    expect(elapsedMs).toBeGreaterThan(850);
   });
 });
