@@ -25,7 +25,12 @@ function sent(read: Read, query: string, path?: Record<string, string>): unknown
 
 describe('parameters of the reads', () => {
   it('have the defaults of the contract', () => {
-    expect(sent(tracesRead, '')).toEqual({ attributes: [], attributeKeys: [], limit: 100 });
+    expect(sent(tracesRead, '')).toEqual({
+      attributes: [],
+      attributeKeys: [],
+      tracesWithText: [],
+      limit: 100,
+    });
     expect(sent(logsRead, '')).toEqual({ limit: 100 });
     expect(sent(metricsRead, '')).toEqual({ attributes: [], oldestFirst: false, limit: 500 });
   });
@@ -43,6 +48,7 @@ describe('parameters of the reads', () => {
       attributes: [],
       text: 'Hello  World',
       attributeKeys: [],
+      tracesWithText: [],
       limit: 5,
     });
     const logs = `service=s&severity=WARN&body_contains=X&text=a+b&trace_id=${TRACE_ID.toUpperCase()}&last=60&limit=0`;
