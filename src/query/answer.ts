@@ -1,4 +1,10 @@
-import { type Completeness, completenessHeaders, completenessOf, nameMissing } from './completeness.ts';
+import {
+  type Completeness,
+  completenessHeaders,
+  completenessOf,
+  nameMissing,
+  PARTIAL_HEADER,
+} from './completeness.ts';
 import { explained } from './explain.ts';
 import type { Slot } from './fan-out.ts';
 import { RETRY_LATER } from './gate.ts';
@@ -9,8 +15,10 @@ export interface WholeAnswer {
   readonly kind: 'whole';
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  /** JSON text. */
+  /** JSON text, but for a blob. */
   readonly body: Buffer;
+  /** Absent for JSON. */
+  readonly contentType?: string;
 }
 
 /** An answer that is too large to be held until its end is known. Its status is 200. */
@@ -23,6 +31,11 @@ export interface StreamedAnswer {
 }
 
 export type Answer = WholeAnswer | StreamedAnswer;
+
+/** Whether a shard is missing from an answer, of which the client has all by now. */
+export function isPartial(answer: Answer): boolean {
+  return PARTIAL_HEADER in (answer.kind === 'whole' ? answer.headers : answer.trailers());
+}
 
 /** What the read cost, when the client wants to know. */
 export type TellCost = () => ReadCost | undefined;

@@ -1,6 +1,7 @@
 import express, { type ErrorRequestHandler, type Express, type Request, type Response } from 'express';
 import type { Logger } from 'pino';
 import type { LiveKind } from '../shared/read/live.ts';
+import { type Answer, isPartial } from './answer.ts';
 import { addClosedDoors } from './closed-doors.ts';
 import { answerLive } from './live/answer-live.ts';
 import type { LiveFeed } from './live/live-feed.ts';
@@ -19,7 +20,7 @@ import { evalScoresRead } from './reads/eval-scores.ts';
 import { logsRead } from './reads/logs.ts';
 import { metricsRead } from './reads/metrics.ts';
 import { promqlRead } from './reads/promql.ts';
-import type { Read } from './reads/read.ts';
+import type { Read, ReadQuery } from './reads/read.ts';
 import { servicesRead } from './reads/services.ts';
 import { summaryRead } from './reads/summary.ts';
 import { traceRead } from './reads/trace.ts';
@@ -67,11 +68,13 @@ export function createApp(deps: AppDeps): Express {
     );
     allow(write.path, 'POST');
   };
+  const getAnswer = (name: string, path: string, answer: Ask) => {
+    get(path, (request, response) => answerCounted(name, answer, deps, { request, response }));
+  };
   const getRead = (read: Read) => {
-    get(read.path, (request, response) => {
-      countAnswer(read.name, response, deps);
-      return answerRead(read, deps, { request, response });
-    });
+    getAnswer(read.name, read.path, ({ path, search }, signal) =>
+      runRead(read, deps, { query: { path, search }, signal }),
+    );
   };
   const getLive = (path: string, kind: LiveKind) => {
     get(path, (request, response) => beginLive(deps.live, { kind, request, response }));
@@ -90,14 +93,10 @@ export function createApp(deps: AppDeps): Express {
   getRead(traceCommentsRead);
   getRead(commentsRead);
   getRead(promqlRead);
-  get('/api/v1/sql', (request, response) => {
-    countAnswer('sql', response, deps);
-    return answerSql(deps, { request, response });
-  });
-  get('/api/v1/blobs/:sha256', (request, response) => {
-    countAnswer('blob', response, deps);
-    return answerBlob(deps, { request, response });
-  });
+  getAnswer('sql', '/api/v1/sql', ({ search }, signal) => readSql(deps, { search, signal }));
+  getAnswer('blob', '/api/v1/blobs/:sha256', ({ path: { sha256 = '' }, search }, signal) =>
+    readBlob(deps, { sha256, search, signal }),
+  );
   for (const read of [evalRunsRead, evalRunRead, evalCasesRead, evalScoresRead, evalCompareRead])
     getRead(read);
   get('/healthz', (_request, response) => {
@@ -126,55 +125,33 @@ export function createApp(deps: AppDeps): Express {
   return app;
 }
 
-/** Tells the metrics of a read how its request ended. */
-function countAnswer(read: string, response: Response, { requestEnded }: AppDeps): void {
+/** Answers a question; the signal is aborted when the client has the answer or is gone. */
+type Ask = (question: ReadQuery, signal: AbortSignal) => Promise<Answer>;
+
+/** Sends an answer, and tells the metrics of its read how the request ended. */
+async function answerCounted(
+  read: string,
+  ask: Ask,
+  { requestEnded, stallMs }: AppDeps,
+  { request, response }: { readonly request: Request; readonly response: Response },
+): Promise<void> {
   const startMs = performance.now();
+  const gone = new AbortController();
+  let answer: Answer | undefined;
   response.once('close', () => {
+    gone.abort();
+    const isWhole = response.writableFinished;
     requestEnded({
       read,
-      status: response.writableFinished ? response.statusCode : undefined,
-      isPartial: response.hasHeader('Otelfan-Partial'),
+      status: isWhole ? response.statusCode : undefined,
+      isPartial: isWhole && answer !== undefined && isPartial(answer),
       durationMs: performance.now() - startMs,
     });
   });
-}
-
-async function answerRead(
-  read: Read,
-  deps: AppDeps,
-  { request, response }: { readonly request: Request; readonly response: Response },
-): Promise<void> {
-  const gone = new AbortController();
-  response.once('close', () => gone.abort());
-  const query = { path: request.params as Record<string, string>, search: searchOf(request.url) };
-  const answer = await runRead(read, deps, { query, signal: gone.signal });
+  const path = request.params as Record<string, string>;
+  answer = await ask({ path, search: searchOf(request.url) }, gone.signal);
   if (gone.signal.aborted) return;
-  await sendAnswer(answer, response, deps.stallMs);
-}
-
-async function answerSql(
-  deps: AppDeps,
-  { request, response }: { readonly request: Request; readonly response: Response },
-): Promise<void> {
-  const gone = new AbortController();
-  response.once('close', () => gone.abort());
-  const answer = await readSql(deps, { search: searchOf(request.url), signal: gone.signal });
-  if (gone.signal.aborted) return;
-  await sendAnswer(answer, response, deps.stallMs);
-}
-
-async function answerBlob(
-  deps: ReadDeps,
-  { request, response }: { readonly request: Request; readonly response: Response },
-): Promise<void> {
-  const gone = new AbortController();
-  response.once('close', () => gone.abort());
-  const sha256 = String(request.params.sha256);
-  const { status, headers, body } = await readBlob(deps, { sha256, signal: gone.signal });
-  if (gone.signal.aborted) return;
-  response.status(status).set(headers);
-  if (Buffer.isBuffer(body)) response.type('application/octet-stream').send(body);
-  else response.json(body);
+  await sendAnswer(answer, response, stallMs);
 }
 
 async function answerWrite(

@@ -20,10 +20,13 @@ export function completenessOf(slots: readonly Slot<unknown>[]): Completeness {
   return { total: slots.length, ok: slots.length - failed.length, failed };
 }
 
+export const PARTIAL_HEADER = 'Otelfan-Partial';
+export const MISSING_HEADER = 'Otelfan-Missing-Shards';
+
 /** For clients that do not look into the body. */
 export function completenessHeaders({ failed }: Completeness): Record<string, string> {
   if (failed.length === 0) return {};
-  return { 'Otelfan-Partial': 'true', 'Otelfan-Missing-Shards': failed.map(shard => shard.id).join(',') };
+  return { [PARTIAL_HEADER]: 'true', [MISSING_HEADER]: failed.map(shard => shard.id).join(',') };
 }
 
 /** `s1 (no answer within 8000 ms), s2 (…)` */

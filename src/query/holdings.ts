@@ -8,9 +8,10 @@ import type { ShardClient } from './shard-client.ts';
 export interface HoldingShards {
   /**
    * The shards without those removed ones that said a moment ago that they hold nothing. Whatever is not known to be
-   * empty is asked: one that cannot be reached may hold something, and is then missing from the answer.
+   * empty is asked: one that cannot be reached may hold something, and is then missing from the answer. So are those that
+   * are named as asked before, as the next page is of the same shards.
    */
-  among(shards: readonly ShardSpec[]): readonly ShardSpec[];
+  among(shards: readonly ShardSpec[], askedBefore?: ReadonlySet<string>): readonly ShardSpec[];
 }
 
 export interface HoldingShardsOptions {
@@ -37,9 +38,9 @@ export function createHoldingShards({ client, clock }: HoldingShardsOptions): Ho
   }
 
   return {
-    among(shards) {
+    among(shards, askedBefore) {
       return shards.filter(shard => {
-        if (shard.state !== 'removed') return true;
+        if (shard.state !== 'removed' || askedBefore?.has(shard.id)) return true;
         const nowMs = clock.now();
         const isWithin = (atMs: number | undefined, ms: number) => atMs !== undefined && nowMs - atMs < ms;
         const key = keyOf(shard);

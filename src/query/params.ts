@@ -55,9 +55,16 @@ export function word<const W extends string>(words: readonly W[]): Param<W> {
   };
 }
 
+const FLAGS: ReadonlyMap<string, boolean> = new Map([
+  ['true', true],
+  ['false', false],
+  ['1', true],
+  ['0', false],
+]);
+
 export const flag: Param<boolean> = {
   accepts: 'true or false, or 1 or 0',
-  decode: text => ({ true: true, false: false, '1': true, '0': false })[text.toLowerCase()],
+  decode: text => FLAGS.get(text.toLowerCase()),
 };
 
 /** Trace ids come in any case and are stored in lower case. */

@@ -16,7 +16,15 @@ import type { Gate } from './gate.ts';
 import type { HoldingShards } from './holdings.ts';
 import { flag, parseParams, timeoutMs } from './params.ts';
 import { createReadFigures, type ReadFigures } from './read-figures.ts';
-import type { Combined, Read, ReadQuery, RefusedQuestion, RowPlan, StatePlan } from './reads/read.ts';
+import type {
+  Combined,
+  Read,
+  ReadContext,
+  ReadQuery,
+  RefusedQuestion,
+  RowPlan,
+  StatePlan,
+} from './reads/read.ts';
 import { commitsOf, type Page, pageOf } from './rows/page.ts';
 import { type PreparedRows, preparePage } from './rows/prepare-page.ts';
 import { MAX_HELD_BYTES, type RowsOutcome, runRows } from './rows/run-rows.ts';
@@ -39,14 +47,8 @@ export interface ReadDeps {
   readonly limits: ReadLimits;
 }
 
-export interface ReadLimits extends AnswerLimits {
-  /** Largest `limit`. */
-  readonly maxRows: number;
-  /** Most spans, scores and comments that an answer about evals is computed from. */
-  readonly maxEvalRows: number;
-  /** Longest window that a request may name; 0 for any. */
-  readonly maxWindowMs: number;
-}
+/** What the plans of reads heed, and what their session does. */
+export type ReadLimits = AnswerLimits & Omit<ReadContext, 'nowNs'>;
 
 /** Parameters of every read: how long to wait, whether an incomplete answer will do, and whether to tell its cost. */
 const ANSWER_PARAMS = { timeout: timeoutMs, partial: flag, explain: flag };
@@ -80,7 +82,7 @@ export async function runRead(
   figures.begin();
   const asked: Asked = {
     deps,
-    shards: deps.holding.among(deps.topology().shards),
+    shards: deps.holding.among(deps.topology().shards, new Set(page?.cursor?.shards.keys())),
     startMs,
     timeoutMs: shardTimeoutMs(limitMs),
     signal,

@@ -1,16 +1,18 @@
 import type { Response } from 'express';
 import { dropWhenStalled } from '../shared/drop-when-stalled.ts';
 import type { Answer, StreamedAnswer } from './answer.ts';
+import { MISSING_HEADER, PARTIAL_HEADER } from './completeness.ts';
 
 /** Sends an answer no faster than its client takes it; one that takes nothing for too long is dropped. */
 export async function sendAnswer(answer: Answer, response: Response, stallMs?: number): Promise<void> {
   response.type('json');
   if (answer.kind === 'streamed') return sendPieces(answer, response, stallMs);
+  if (answer.contentType !== undefined) response.type(answer.contentType);
   response.status(answer.status).set(answer.headers).send(answer.body);
   dropWhenStalled(response, stallMs);
 }
 
-const TRAILER = 'Otelfan-Partial, Otelfan-Missing-Shards';
+const TRAILER = `${PARTIAL_HEADER}, ${MISSING_HEADER}`;
 
 async function sendPieces(
   { pieces, trailers }: StreamedAnswer,

@@ -180,22 +180,23 @@ export function createShardClient({ maxAnswerBytes, onCall, ...options }: ShardC
         maxBytes: undefined,
       } as const;
       const begun = Promise.withResolvers<CallOutcome<RowStream>>();
-      const ended = send<RowStream>(shard, post, async ({ headers, body: pieces }) => {
+      const sent = send<RowStream>(shard, post, async ({ headers, body: pieces }) => {
         const answeredAt = headers[AS_OF_HEADER];
         if (typeof answeredAt !== 'string') {
           return { kind: 'failed', reason: `answered without the header ${AS_OF_HEADER}` };
         }
         const body = Readable.from(pieces, { objectMode: false });
+        const ended = endOfStream(body);
         const outcome = { kind: 'answered', value: { asOf: answeredAt, body } } as const;
         begun.resolve(outcome);
         // An error comes to whoever reads; without a listener it would end the process when nobody does.
         body.on('error', () => {});
-        await new Promise(resolve => body.once('close', resolve));
+        await ended;
         // A stream that was let go before its end is no failure.
         if (body.errored !== null) throw body.errored;
         return outcome;
       });
-      void ended.then(begun.resolve);
+      void sent.then(begun.resolve);
       return begun.promise;
     },
     blob(shard, sha256, signal) {
@@ -240,6 +241,20 @@ export function createShardClient({ maxAnswerBytes, onCall, ...options }: ShardC
     breakerState: http.breakerState,
     stop: http.stop,
   };
+}
+
+/**
+ * When a stream has ended or is destroyed. One of `Readable.from` closes only after the piece that is on its way, which
+ * may never come.
+ */
+function endOfStream(stream: Readable): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const destroy = stream._destroy.bind(stream);
+  stream._destroy = (error, done) => {
+    resolve();
+    destroy(error, done);
+  };
+  return promise;
 }
 
 function sqlMembers(json: string): string | undefined {

@@ -76,7 +76,7 @@ export function createReadSession(options: ShardReadsOptions): ReadSession {
   const remembered = new Map<string, Map<string, readonly RowPart[]>>();
   const startedAnew = new Set<string>();
 
-  const isOut = ({ id }: ShardSpec) => seen.has(id) && seen.get(id)?.asOf === undefined;
+  const isOut = (id: string) => seen.has(id) && seen.get(id)?.asOf === undefined;
 
   function forget(shardId: string): void {
     seen.delete(shardId);
@@ -87,10 +87,11 @@ export function createReadSession(options: ShardReadsOptions): ReadSession {
     const key = JSON.stringify(reads);
     const round = remembered.get(key) ?? new Map<string, readonly RowPart[]>();
     remembered.set(key, round);
-    figures.beginRound();
+    const asked = shards.filter(({ id }) => !isOut(id) && !round.has(id));
+    if (asked.length > 0) figures.beginRound();
     const slots = await figures.whileAsking(() =>
       fanOut({
-        shards: shards.filter(shard => !isOut(shard) && !round.has(shard.id)),
+        shards: asked,
         call: (shard, callSignal) => {
           const asOf = seen.get(shard.id)?.asOf ?? pinned.get(shard.id);
           return client.snapshot(shard, { asOf, reads }, callSignal, figures.meterFor(shard.id, 'held'));
@@ -105,6 +106,8 @@ export function createReadSession(options: ShardReadsOptions): ReadSession {
     if (figures.full.aborted) throw tooLarge(limits.maxAnswerBytes);
     let isBroken = false;
     for (const slot of slots) isBroken = take(slot, round, reads) || isBroken;
+    const failed = slots.find(({ shardId }) => seen.get(shardId)?.slot.kind === 'failed');
+    if (isStrict && failed !== undefined) abandonOthers(failed.shardId);
     if (isBroken) throw new StartOver();
     const parts = shards.flatMap(({ id }) => {
       const given = round.get(id);
@@ -134,14 +137,28 @@ export function createReadSession(options: ShardReadsOptions): ReadSession {
       seen.set(shardId, { asOf, slot: now });
       return false;
     }
-    forget(shardId);
     const mayMoveOn = slot.kind === 'gone' && !pinned.has(shardId);
     if (mayMoveOn && !startedAnew.has(shardId)) {
+      forget(shardId);
       startedAnew.add(shardId);
       return true;
     }
-    seen.set(shardId, { slot: { ...slot, elapsedMs, kind: mayMoveOn ? 'failed' : slot.kind } });
+    leaveOut({ ...slot, elapsedMs, kind: mayMoveOn ? 'failed' : slot.kind });
     return before !== undefined || isStrict;
+  }
+
+  function leaveOut(slot: Slot<unknown>): void {
+    forget(slot.shardId);
+    seen.set(slot.shardId, { slot });
+  }
+
+  /** A strict answer that has lost a shard is of no use, so that no further round is worth asking. */
+  function abandonOthers(failedId: string): void {
+    for (const { asOf, slot } of [...seen.values()]) {
+      if (asOf === undefined || slot.kind !== 'answered') continue;
+      const { shardId, elapsedMs } = slot;
+      leaveOut({ shardId, elapsedMs, kind: 'abandoned', reason: `not waited for: ${failedId} had failed` });
+    }
   }
 
   return {
@@ -152,8 +169,8 @@ export function createReadSession(options: ShardReadsOptions): ReadSession {
     },
     exclude(shardId, reason) {
       const elapsedMs = seen.get(shardId)?.slot.elapsedMs ?? 0;
-      forget(shardId);
-      seen.set(shardId, { slot: { shardId, elapsedMs, kind: 'failed', reason } });
+      leaveOut({ shardId, elapsedMs, kind: 'failed', reason });
+      if (isStrict) abandonOthers(shardId);
     },
     slots: () =>
       shards.map(

@@ -10,9 +10,20 @@ export function windowError(search: URLSearchParams, maxWindowMs: number): strin
   for (const name of WINDOWS) {
     const text = search.get(name);
     const windowNs = text === null ? undefined : parseWindowNanos(text);
-    if (windowNs !== undefined && windowNs > BigInt(maxWindowMs) * NANOS_PER_MS) {
-      return `bad ${name} "${text}": expected at most ${maxWindowMs / 1000}s (query.maxWindow)`;
-    }
+    if (text === null || windowNs === undefined) continue;
+    const error = windowFault({ name, text, windowNs }, maxWindowMs);
+    if (error !== undefined) return error;
   }
   return undefined;
+}
+
+interface NamedWindow {
+  readonly name: string;
+  readonly text: string;
+  readonly windowNs: bigint;
+}
+
+export function windowFault({ name, text, windowNs }: NamedWindow, maxWindowMs: number): string | undefined {
+  if (maxWindowMs === 0 || windowNs <= BigInt(maxWindowMs) * NANOS_PER_MS) return undefined;
+  return `bad ${name} "${text}": expected at most ${maxWindowMs / 1000}s (query.maxWindow)`;
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { blobPath } from '../../src/shared/read/writes.ts';
 import { type QueryHarness, startQuery } from '../support/query-harness.ts';
@@ -35,12 +35,19 @@ it('G3: a blob is found on whichever shard has it', async () => {
 
 it('a blob that no shard has is 404, and 503 while one that may have it is missing', async () => {
   const missing = await ask(SHA256);
-  expect([missing.status, await missing.json()]).toEqual([404, { error: 'blob not found' }]);
+  expect([missing.status, await missing.json()]).toEqual([
+    404,
+    { error: 'blob not found', partial: false, shards: { total: 2, ok: 2, failed: [] } },
+  ]);
   await shards.pop()?.remove();
   const unsure = await ask(SHA256);
   expect(unsure.status).toBe(503);
   expect(unsure.headers.get('otelfan-missing-shards')).toBe('s1');
-  expect(((await unsure.json()) as { error: string }).error).toMatch(/not every shard answered: s1/);
+  expect(await unsure.json()).toMatchObject({
+    error: expect.stringMatching(/^blob not found, but not every shard answered: s1/),
+    partial: true,
+    shards: { total: 2, ok: 1, failed: [{ id: 's1' }] },
+  });
 });
 
 it('a 404 that is not about the blob is no answer', async () => {
@@ -54,6 +61,27 @@ it('a 404 that is not about the blob is no answer', async () => {
   const response = await fetch(`${other.origin}/api/v1/blobs/${SHA256}`);
   expect([response.status, response.headers.get('otelfan-missing-shards')]).toEqual([503, 's0']);
   await other.stop();
+  server.close();
+});
+
+it('a client that takes nothing of a large blob is dropped, and does not keep its turn', async () => {
+  const bytes = Buffer.alloc(32 * 1024 * 1024, 'x');
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  const server = createServer((_request, response) => response.end(bytes));
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+  const holder = await startQuery([shardSpec('s0', (server.address() as AddressInfo).port)], {
+    timeoutMs: 10_000,
+    stallMs: 300,
+    limits: { maxConcurrent: 1 },
+  });
+  const socket = connect(holder.proxy.port, '127.0.0.1').pause();
+  socket.write(`GET /api/v1/blobs/${sha256} HTTP/1.1\r\nhost: x\r\n\r\n`);
+  const inFlight = async () =>
+    /^otelfan_query_in_flight (\d+)$/m.exec((await holder.get('/metrics')).text)?.[1];
+  await expect.poll(inFlight).toBe('1');
+  await expect.poll(inFlight, { timeout: 5_000 }).toBe('0');
+  socket.destroy();
+  await holder.stop();
   server.close();
 });
 

@@ -1,5 +1,10 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { createLiveFeed } from '../../src/query/live/live-feed.ts';
 import type { ShardSpec, Topology } from '../../src/shared/topology/topology.ts';
+import { fixedTopology } from '../../src/shared/topology/topology-source.ts';
 import { type LiveClient, listenLive } from '../support/live-client.ts';
 import { attribute, logsOf, spanId, traceId, tracesOf } from '../support/otlp-samples.ts';
 import { type QueryHarness, startQuery } from '../support/query-harness.ts';
@@ -247,6 +252,40 @@ describe('the live feed of the query proxy', () => {
       .reduce((sum, rows) => sum + rows, 0);
     expect(slow.events().flat().length + dropped).toBe(2 * events + 1 + 1_000_000);
     expect(slow.events().length).toBeLessThan(events / 2);
+  });
+
+  it('drops a client that takes nothing for too long, and keeps one that has nothing to take', async () => {
+    const filler = 'x'.repeat(100_000);
+    const feed = await startStubFeed('s0', async response => {
+      response.writeHead(200).flushHeaders();
+      while (!response.destroyed && response.req.url?.includes('service=busy')) {
+        response.write(`data: [{"filler":"${filler}"}]\n\n`);
+        await new Promise(resolve => setTimeout(resolve, 1));
+      }
+    });
+    endings.push(() => feed.stop());
+    const topology = fixedTopology(topologyOf([feed.spec]));
+    const live = createLiveFeed({ topology, random: () => 0, heartbeatMs: 100, stallMs: 500 });
+    const dropped: string[] = [];
+    const server = createServer((request, response) => {
+      response.once('close', () => dropped.push(request.url ?? ''));
+      live.subscribe({ kind: 'spans', filter: { service: request.url?.slice(1) }, response });
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    endings.push(
+      () => live.stop(),
+      () => server.close(),
+    );
+    const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const idle = await listenLive(`${origin}/idle`);
+    const stalled = await listenLive(`${origin}/busy`);
+    endings.push(
+      () => idle.close(),
+      () => stalled.close(),
+    );
+    stalled.pause();
+    await expect.poll(() => dropped, { timeout: 20_000 }).toEqual(['/busy']);
+    expect(idle.comments().length).toBeGreaterThan(5);
   });
 
   it('takes what a shard says that is not an event for the end of its stream', async () => {

@@ -121,6 +121,23 @@ describe('F17: a shard that left the topology', () => {
     expect(await total()).toBe(2);
   });
 
+  it('is not missing from the next page when it said meanwhile that it holds nothing', async () => {
+    const [stays, empty] = (await startShards(2)) as [TestShard, TestShard];
+    const logRecords = ['5', '6', '7'].map(timeUnixNano => ({ timeUnixNano }));
+    await stays.send('logs', { resourceLogs: [{ scopeLogs: [{ logRecords }] }] });
+    const shards = [specOf('s0', stays), specOf('s1', empty, 'removed')];
+    const previous = [{ version: 1, shards: ['s0', 's1'] }];
+    const query = await startFollowing(createTopology({ version: 2, shards, previous }, hash));
+    const first = (await query.get('/api/v1/logs?limit=1')).body;
+    await eventually(
+      async () => (await query.get('/api/v1/logs')).body.shards as { total: number },
+      ({ total }) => total === 1,
+    );
+    const next = await query.get(`/api/v1/logs?limit=1&partial=false&cursor=${first.next_cursor}`);
+    expect(next.status).toBe(200);
+    expect(next.body).toMatchObject({ count: 1, partial: false, shards: { failed: [] } });
+  });
+
   it('is named as missing when it cannot be reached: it may hold something', async () => {
     const [stays] = (await startShards(1)) as [TestShard];
     const shards = [specOf('s0', stays), { ...shardSpec('s1', 1), state: 'removed' as const }];

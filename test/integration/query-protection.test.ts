@@ -130,6 +130,27 @@ describe('what a read may take', () => {
   });
 });
 
+it('a range of PromQL is bounded in time, too', async () => {
+  await start({ limits: { maxWindowMs: 3_600_000 } }, answers([]));
+  const rate = (range: string) => query.get(`/api/v1/metrics/query?query=sum(rate(x[${range}]))`);
+  expect((await rate('1h')).status).toBe(200);
+  const { status, body } = await rate('61m');
+  expect(status).toBe(400);
+  expect(body.error).toBe('bad range "3660s": expected at most 3600s (query.maxWindow)');
+});
+
+describe('a blob', () => {
+  const path = `/api/v1/blobs/${'0'.repeat(64)}`;
+
+  it('is waited for no longer than the request says', async () => {
+    await start({}, () => {});
+    const { status, body } = await query.get(`${path}?timeout=100ms`);
+    expect(status).toBe(503);
+    expect(body.error).toContain('s0 (no answer within 90 ms)');
+    expect((await query.get(`${path}?timeout=soon`)).status).toBe(400);
+  });
+});
+
 describe('D10: a duration that no date can be taken from', () => {
   const BAD = [
     '99999999d',

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { traceId, tracesOf } from '../support/otlp-samples.ts';
 import { type QueryHarness, startQuery, startShards } from '../support/query-harness.ts';
-import { shardSpec } from '../support/stub-shard.ts';
+import { answers, shardSpec } from '../support/stub-shard.ts';
 import { startTestShard } from '../support/test-shard.ts';
 
 const stopped: (() => Promise<void>)[] = [];
@@ -21,6 +21,36 @@ async function startBesideHung(): Promise<QueryHarness> {
   stopped.push(() => query.stop());
   return query;
 }
+
+describe('partial=false', () => {
+  it('asks no further rounds when a shard has failed', async () => {
+    const first = Promise.withResolvers<void>();
+    const shards = await startShards(
+      (response, request, read) => {
+        answers([])(response, request, read);
+        response.once('close', () => first.resolve());
+      },
+      async response => {
+        await first.promise;
+        response.writeHead(500).end();
+      },
+    );
+    stopped.push(async () => void (await Promise.all(shards.map(shard => shard.stop()))));
+    const query = await startQuery(shards.map(({ spec }) => spec));
+    stopped.push(() => query.stop());
+    const { status, body } = await query.get('/api/v1/evals/runs?partial=false');
+    expect(status).toBe(503);
+    expect(body).toMatchObject({
+      shards: {
+        failed: [
+          { id: 's0', reason: 'not waited for: s1 had failed' },
+          { id: 's1', reason: 'answered 500' },
+        ],
+      },
+    });
+    expect(shards[0]?.reads).toHaveLength(1);
+  });
+});
 
 describe('H1: a shard that hangs', () => {
   it.each([

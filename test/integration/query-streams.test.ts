@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { rowLine, trailerLine } from '../../src/shared/read/ndjson.ts';
+import { parseMetrics, sumOf } from '../support/metrics.ts';
 import { type QueryHarness, type StubBehaviour, startQuery, startShards } from '../support/query-harness.ts';
 import { answers, type StubShard } from '../support/stub-shard.ts';
 
@@ -103,7 +104,12 @@ describe('an answer that is larger than what is held', () => {
   });
 
   it.each<[string, (response: ServerResponse) => void, RegExp]>([
-    ['breaks off', response => void response.destroy(), /^answer was cut off \(\w+\)$/],
+    // Not before the rows that it wrote are on their way.
+    [
+      'breaks off',
+      response => void setTimeout(() => response.destroy(), 200),
+      /^answer was cut off \(\w+\)$/,
+    ],
     ['stalls', () => {}, /^no answer within 2700 ms$/],
     ['sends garbage', response => void response.end('garbage\n'), /^sent a malformed row$/],
     ['forgets its trailer', response => void response.end(), /^answer ended without its trailer$/],
@@ -118,6 +124,8 @@ describe('an answer that is larger than what is held', () => {
     });
     expect(response.headers['otelfan-partial']).toBeUndefined();
     expect(response.trailers).toEqual({ 'otelfan-partial': 'true', 'otelfan-missing-shards': 's0' });
+    const series = parseMetrics((await query.get('/metrics')).text);
+    expect(sumOf(series, 'otelfan_query_partial_answers_total', { read: 'logs' })).toBe(1);
   });
 
   it('leaves out a shard that failed before it began', async () => {
@@ -197,6 +205,16 @@ describe('a client that', () => {
 });
 
 describe('the limit', () => {
+  it('lets a shard go at once that has nothing more to say and does not end', async () => {
+    await start([bigRows(3, 's0', () => {}), small]);
+    const { body } = await query.get('/api/v1/logs?limit=2');
+    expect(body).toMatchObject({ count: 2, partial: false });
+    const sinceMs = performance.now();
+    await shards[0]?.cancelled;
+    // The pause that a shard may make in an answer is ten seconds here.
+    expect(performance.now() - sinceMs).toBeLessThan(5_000);
+  });
+
   it('ends the answer though a shard has more to say, and lets the shard go', async () => {
     const endless = bigRows(Number.POSITIVE_INFINITY, 's0');
     await start([endless, small]);

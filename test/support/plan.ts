@@ -6,6 +6,7 @@ const CONTEXT: ReadContext = {
   maxRows: 1000,
   maxGroups: 1000,
   maxEvalRows: 1000,
+  maxWindowMs: 0,
 };
 
 /** What a read computes from the parts that `give` returns for each of its questions. */

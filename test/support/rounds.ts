@@ -8,6 +8,7 @@ export const CONTEXT: ReadContext = {
   maxRows: 1000,
   maxGroups: 1000,
   maxEvalRows: 1000,
+  maxWindowMs: 0,
 };
 
 /** Answers to a question: one part for each shard. */

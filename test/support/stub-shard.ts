@@ -40,7 +40,8 @@ export async function startStubShard(id: string, behave: Behaviour, ready = true
       if (!response.writableFinished) cancelled.resolve();
     });
     response.setHeader(AS_OF_HEADER, '1');
-    const read = { path: request.url ?? '', body: JSON.parse(await text(request)) };
+    const asked = await text(request);
+    const read = { path: request.url ?? '', body: asked === '' ? undefined : JSON.parse(asked) };
     reads.push(read);
     behave(response, request, read);
   });

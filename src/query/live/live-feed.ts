@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { Agent } from 'undici';
+import { dropWhenStalled } from '../../shared/drop-when-stalled.ts';
 import { type Component, once } from '../../shared/lifecycle.ts';
 import { createSubscriber } from '../../shared/live/subscriber.ts';
 import type { LiveFilter, LiveKind } from '../../shared/read/live.ts';
@@ -24,6 +25,8 @@ export interface LiveFeedOptions {
   readonly random: () => number;
   readonly maxSubscribers?: number;
   readonly heartbeatMs?: number;
+  /** How long a subscriber may take nothing of what there is; longer than the pause between heartbeats. */
+  readonly stallMs?: number;
 }
 
 /** As many as a shard takes, and each subscriber is one of every shard's. */
@@ -58,6 +61,8 @@ export function createLiveFeed(options: LiveFeedOptions): LiveFeed {
       if (subscriptions.size >= maxSubscribers) {
         return { refusal: `there are ${maxSubscribers} live subscribers already` };
       }
+      // What is not taken has an end in the queue, but a subscriber that is gone keeps a place here and on every shard.
+      dropWhenStalled(response, options.stallMs);
       response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
       const subscriber = createSubscriber(response, {
         maxQueuedBytes: MAX_QUEUED_BYTES,

@@ -1,4 +1,5 @@
 import type { RawRow } from '../../shared/read/ndjson.ts';
+import { Refused } from '../refused.ts';
 import { compareKeys, type KeyOrder } from './key-order.ts';
 import { type RowPart, sortedRowsOf } from './row-part.ts';
 
@@ -112,18 +113,9 @@ export interface MergeRowsOptions {
 /** Far below the longest string of V8, which is 512 Mi characters. */
 const MAX_ANSWER_BYTES = 128 * 1024 * 1024;
 
-/** The rows that were asked for do not fit one answer. The status is what Express tells the client. */
-class AnswerTooLarge extends Error {
-  readonly status = 413;
-
-  constructor() {
-    super(`the answer is larger than ${MAX_ANSWER_BYTES} bytes: lower the limit or narrow the window`);
-  }
-}
-
 /**
  * The JSON texts of the first `limit` rows of all parts. Throws {@link BrokenPart} for a part that is malformed or out
- * of order, as far as it was read, and {@link AnswerTooLarge}.
+ * of order, as far as it was read, and {@link Refused} when they do not fit one answer.
  */
 export function mergeRows({ parts, order, limit, identity }: MergeRowsOptions): string[] {
   const sources = parts.map(part => sortedRowsOf(part, order));
@@ -134,8 +126,15 @@ export function mergeRows({ parts, order, limit, identity }: MergeRowsOptions): 
     const row = merge.next();
     if (row === undefined) break;
     sizeBytes += row.json.length;
-    if (sizeBytes > MAX_ANSWER_BYTES) throw new AnswerTooLarge();
+    if (sizeBytes > MAX_ANSWER_BYTES) throw tooLarge();
     merged.push(row.json.toString());
   }
   return merged;
+}
+
+function tooLarge(): Refused {
+  return new Refused(
+    413,
+    `the answer is larger than ${MAX_ANSWER_BYTES} bytes: lower the limit or narrow the window`,
+  );
 }

@@ -32,7 +32,7 @@ export const blobs: Area = {
         operationId: 'getBlob',
         tags: ['blobs'],
         summary: 'The bytes that a row names by their hash',
-        parameters: shared('sha256'),
+        parameters: shared('sha256', 'timeout'),
         responses: {
           '200': { description: 'The bytes themselves.', content: { [BYTES]: {} } },
           ...errors('BadRequest', 'NotFound', 'Unavailable'),

@@ -1,11 +1,12 @@
 import { valueJson } from '../../shared/read/metric-value.ts';
 import { formatNanos } from '../../shared/time.ts';
-import { anyText, parseParams, windowStart } from '../params.ts';
+import { anyText, parseParams, startOf, windowStart } from '../params.ts';
 import { type Element, evaluate } from '../promql/evaluate.ts';
-import type { InstantQuery } from '../promql/instant-query.ts';
+import type { InstantQuery, RangeFunction } from '../promql/instant-query.ts';
 import { parsePromql } from '../promql/parse.ts';
 import { everyPoint } from '../promql/points.ts';
 import { createSeriesSet, pushedDown } from '../promql/series.ts';
+import { windowFault } from '../window-limit.ts';
 import {
   type Combined,
   membersOf,
@@ -15,6 +16,7 @@ import {
   type ShardReads,
 } from './read.ts';
 
+const NANOS_PER_SECOND = 1e9;
 const DEFAULT_LOOKBACK_NS = 300_000_000_000n;
 /** Bounds how long parsing takes. */
 const MAX_QUERY_CHARS = 8192;
@@ -25,17 +27,20 @@ export const promqlRead: Read = {
   path: '/api/v1/metrics/query',
 
   plan({ search }, context) {
-    const { nowNs } = context;
+    const { nowNs, maxWindowMs } = context;
     const parsed = parseParams(search, { query: anyText, last: windowStart(nowNs) });
     if (parsed.kind === 'bad') return parsed;
-    const { query: text, last = startOf(nowNs, DEFAULT_LOOKBACK_NS) } = parsed.values;
+    const { query: text, last = startOf(DEFAULT_LOOKBACK_NS, nowNs) } = parsed.values;
     if (text === undefined)
       return bad('query is missing: expected PromQL such as rate({"http.requests"}[5m])');
     if (text.length > MAX_QUERY_CHARS) return bad(`query is longer than ${MAX_QUERY_CHARS} characters`);
     const promql = parsePromql(text);
     if (promql.kind === 'bad') return promql;
     const { query } = promql;
-    const fromNs = query.over === undefined ? last : startOf(nowNs, query.over.rangeNs);
+    const { over } = query;
+    const tooLong = over && rangeFault(over, maxWindowMs);
+    if (tooLong !== undefined) return bad(tooLong);
+    const fromNs = over === undefined ? last : startOf(over.rangeNs, nowNs);
     return { kind: 'states', answer: shards => answerQuery(shards, { text, query, fromNs, context }) };
   },
 };
@@ -44,8 +49,9 @@ function bad(error: string) {
   return { kind: 'bad', error } as const;
 }
 
-function startOf(nowNs: bigint, windowNs: bigint): string {
-  return (windowNs < nowNs ? nowNs - windowNs : 0n).toString();
+function rangeFault({ rangeNs }: RangeFunction, maxWindowMs: number): string | undefined {
+  const text = `${Number(rangeNs) / NANOS_PER_SECOND}s`;
+  return windowFault({ name: 'range', text, windowNs: rangeNs }, maxWindowMs);
 }
 
 interface Question {

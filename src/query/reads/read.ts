@@ -24,11 +24,14 @@ export interface ReadQuery {
 /** Pinned once per request, before the shards are asked. */
 export interface ReadContext {
   readonly nowNs: bigint;
+  /** Largest `limit`. */
   readonly maxRows: number;
   /** Groups of one shard that an aggregate may look at. */
   readonly maxGroups: number;
-  /** Most rows that an answer about evals is computed from. */
+  /** Most spans, scores and comments that an answer about evals is computed from. */
   readonly maxEvalRows: number;
+  /** Longest window that a request may name; 0 for any. */
+  readonly maxWindowMs: number;
 }
 
 /** The error names the parameter, its value and what is accepted; it becomes a 400. */

@@ -195,7 +195,7 @@ export const configSchema = z.strictObject({
         'Most services, failing operations or metric names of one shard that a read may have to look at.',
       ),
       maxWindow: durationOrZero('0').describe(
-        'Longest window that a request may ask for with `last` or `baseline`; 0 for any.',
+        'Longest window that a request may ask for with `last`, `baseline` or a PromQL range; 0 for any.',
       ),
       maxShardAnswerBytes: size('64MiB').describe(
         'Largest answer of one shard to one call; a shard that has more is reported missing.',

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { flag } from '../../../src/query/params.ts';
 import { logsRead } from '../../../src/query/reads/logs.ts';
 import { metricsRead } from '../../../src/query/reads/metrics.ts';
 import type { Read } from '../../../src/query/reads/read.ts';
@@ -12,7 +13,7 @@ const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
 function parse(read: Read, query: string, path: Record<string, string> = {}) {
   return read.plan(
     { path, search: new URLSearchParams(query) },
-    { nowNs: NOW_NS, maxRows: 1000, maxGroups: 1000, maxEvalRows: 1000 },
+    { nowNs: NOW_NS, maxRows: 1000, maxGroups: 1000, maxEvalRows: 1000, maxWindowMs: 0 },
   );
 }
 
@@ -22,6 +23,13 @@ function sent(read: Read, query: string, path?: Record<string, string>): unknown
   if (plan.kind !== 'rows') throw new Error(JSON.stringify(plan));
   return SHARD_READS[plan.shardRead].parse(JSON.parse(JSON.stringify(plan.request)));
 }
+
+describe('a flag', () => {
+  it('is one of four words, and no word that every object knows', () => {
+    expect(['true', 'FALSE', '1', '0'].map(flag.decode)).toEqual([true, false, true, false]);
+    expect(['yes', '', 'constructor', '__proto__'].map(flag.decode)).toEqual(Array(4).fill(undefined));
+  });
+});
 
 describe('parameters of the reads', () => {
   it('have the defaults of the contract', () => {
@@ -47,6 +55,7 @@ describe('parameters of the reads', () => {
       fromNs: String(NOW_NS - 3_600_000_000_000n),
       attributes: [],
       text: 'Hello  World',
+      tracesWithText: [],
       attributeKeys: [],
       tracesWithText: [],
       limit: 5,
