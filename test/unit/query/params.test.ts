@@ -57,7 +57,6 @@ describe('parameters of the reads', () => {
       text: 'Hello  World',
       tracesWithText: [],
       attributeKeys: [],
-      tracesWithText: [],
       limit: 5,
     });
     const logs = `service=s&severity=WARN&body_contains=X&text=a+b&trace_id=${TRACE_ID.toUpperCase()}&last=60&limit=0`;
