@@ -1,5 +1,5 @@
 import { badValue, type Param } from '../params.ts';
-import type { ReadQuery } from '../reads/read.ts';
+import type { Combined, ReadQuery, ShardReads, StatePlan } from '../reads/read.ts';
 
 /** Run ids are texts that people and build systems make up; spans and scores have them as attributes. */
 export const runIdParam: Param<string> = {
@@ -8,9 +8,12 @@ export const runIdParam: Param<string> = {
     /^\P{Cc}{1,512}$/u.test(text) && text.isWellFormed() && text.trim() !== '' ? text : undefined,
 };
 
-type PathRun =
-  | { readonly kind: 'run'; readonly runId: string }
-  | { readonly kind: 'bad'; readonly error: string };
+interface BadRun {
+  readonly kind: 'bad';
+  readonly error: string;
+}
+
+type PathRun = { readonly kind: 'run'; readonly runId: string } | BadRun;
 
 /** The run that the path names. */
 export function runOfPath({ path }: ReadQuery): PathRun {
@@ -18,4 +21,14 @@ export function runOfPath({ path }: ReadQuery): PathRun {
   const runId = runIdParam.decode(text);
   if (runId === undefined) return { kind: 'bad', error: badValue('run id', text, runIdParam.accepts) };
   return { kind: 'run', runId };
+}
+
+/** Plans a read about the run that the path names. */
+export function planOfRun(
+  query: ReadQuery,
+  answer: (shards: ShardReads, runId: string) => Promise<Combined>,
+): StatePlan | BadRun {
+  const named = runOfPath(query);
+  if (named.kind === 'bad') return named;
+  return { kind: 'states', answer: shards => answer(shards, named.runId) };
 }

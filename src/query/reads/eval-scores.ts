@@ -1,6 +1,6 @@
 import { createRowBudget } from '../evals/load.ts';
 import { scorePoints } from '../evals/rows.ts';
-import { runOfPath } from '../evals/run-id.ts';
+import { planOfRun } from '../evals/run-id.ts';
 import { type Score, scoreOf } from '../evals/score.ts';
 import { membersOf, type Read } from './read.ts';
 
@@ -13,22 +13,16 @@ export const evalScoresRead: Read = {
   path: '/api/v1/evals/runs/:runId/scores',
 
   plan(query, { maxEvalRows }) {
-    const named = runOfPath(query);
-    if (named.kind === 'bad') return named;
-    const { runId } = named;
-    return {
-      kind: 'states',
-      async answer(shards) {
-        const budget = createRowBudget(maxEvalRows);
-        const scores: Score[] = [];
-        for await (const point of budget.within(scorePoints(shards, runId))) {
-          const score = scoreOf(point);
-          if (score !== undefined) scores.push(score);
-        }
-        const refusal = budget.refusal();
-        if (refusal !== undefined) return refusal;
-        return { kind: 'found', members: membersOf({ run_id: runId, scores, count: scores.length }) };
-      },
-    };
+    return planOfRun(query, async (shards, runId) => {
+      const budget = createRowBudget(maxEvalRows);
+      const scores: Score[] = [];
+      for await (const point of budget.within(scorePoints(shards, runId))) {
+        const score = scoreOf(point);
+        if (score !== undefined) scores.push(score);
+      }
+      const refusal = budget.refusal();
+      if (refusal !== undefined) return refusal;
+      return { kind: 'found', members: membersOf({ run_id: runId, scores, count: scores.length }) };
+    });
   },
 };
