@@ -67,17 +67,22 @@ export async function createQuery(options: QueryOptions): Promise<QueryProxy> {
   topology.onChange(({ all }) => client.keepOnly(all));
   const gate = createGate(limits);
   const live = createLiveFeed({ topology, random });
+  const holding = createHoldingShards({ client, clock });
   const app = createApp({
     ...options,
     topology: topology.current,
     client,
     live,
     gate,
-    holding: createHoldingShards({ client, clock }),
+    holding,
     hash: await createHash(),
     shardLog: createShardLog(logger),
     slowLog: createSlowLog(logger, options.slowQueryMs),
-    readiness: createReadiness({ client, topology: topology.current, quorum: options.readyQuorum }),
+    readiness: createReadiness({
+      client,
+      shards: () => holding.sureAmong(topology.current().shards),
+      quorum: options.readyQuorum,
+    }),
     requestEnded: telemetry.requestEnded,
     metrics: () =>
       telemetry.scrape({ gate, shards: topology.current().shards, breakerState: client.breakerState }),
