@@ -66,7 +66,10 @@ export async function runRead(
   const startMs = performance.now();
   const answerParams = parseParams(query.search, ANSWER_PARAMS);
   if (answerParams.kind === 'bad') return refusal(400, answerParams.error);
-  const badWindow = windowError(query.search, deps.limits.maxWindowMs);
+  const badWindow = windowError(query.search, {
+    windows: read.windows ?? [],
+    maxWindowMs: deps.limits.maxWindowMs,
+  });
   if (badWindow !== undefined) return refusal(400, badWindow);
   const nowNs = BigInt(deps.clock.now()) * NANOS_PER_MS;
   const plan = read.plan(query, { ...deps.limits, nowNs });

@@ -128,6 +128,23 @@ describe('what a read may take', () => {
     expect(body.error).toBe('bad last "61m": expected at most 3600s (query.maxWindow)');
     expect((await query.get(path)).status).toBe(200);
   });
+
+  it.each(['/api/v1/services', '/api/v1/comments', '/api/v1/evals/runs'])(
+    'is not bounded in time where there is no window to name: %s',
+    async path => {
+      await start({ limits: { maxWindowMs: 3_600_000 } }, answers([]));
+      expect((await query.get(`${path}?last=61m&baseline=7h`)).status).toBe(200);
+    },
+  );
+
+  it('is bounded in time when no window is named where there is one', async () => {
+    await start({ limits: { maxWindowMs: 1_800_000 } }, answers([]));
+    expect((await query.get('/api/v1/summary')).body).toMatchObject({ window_seconds: 1800 });
+    expect((await query.get('/api/v1/anomalies?last=10m')).body).toMatchObject({
+      current_seconds: 600,
+      baseline_seconds: 1800,
+    });
+  });
 });
 
 it('a range of PromQL is bounded in time, too', async () => {

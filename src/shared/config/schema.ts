@@ -195,7 +195,7 @@ export const configSchema = z.strictObject({
         'Most services, failing operations or metric names of one shard that a read may have to look at.',
       ),
       maxWindow: durationOrZero('0').describe(
-        'Longest window that a request may ask for with `last`, `baseline` or a PromQL range; 0 for any.',
+        'Longest window that a request may ask for with `last`, `baseline` or a PromQL range, and of those that have one by default; 0 for any. Rows without `last` are of any time.',
       ),
       maxShardAnswerBytes: size('64MiB').describe(
         'Largest answer of one shard to one call; a shard that has more is reported missing.',
@@ -208,7 +208,7 @@ export const configSchema = z.strictObject({
         'Most spans, scores and comments that an answer about evals is computed from; each takes about 500 bytes of memory meanwhile.',
       ),
       readyQuorum: wholeNumber({ min: 1, max: 10_000, fallback: 1 }).describe(
-        'Shards that must be ready for `/readyz` to be 200.',
+        'Shards that must be ready for `/readyz` to be 200. A removed one counts while it says that it holds something.',
       ),
     })
     .prefault({}),
