@@ -27,7 +27,7 @@ import type {
 } from './reads/read.ts';
 import { commitsOf, type Page, pageOf } from './rows/page.ts';
 import { type PreparedRows, preparePage } from './rows/prepare-page.ts';
-import { MAX_HELD_BYTES, type RowsOutcome, runRows } from './rows/run-rows.ts';
+import { MAX_HELD_BYTES, type RowsOptions, type RowsOutcome, runRows } from './rows/run-rows.ts';
 import type { ShardClient } from './shard-client.ts';
 import type { ShardLog } from './shard-log.ts';
 import { type AnswerLimits, createReadSession, runToEnd } from './shard-reads.ts';
@@ -135,7 +135,17 @@ async function answerRows(page: Page, asked: Asked): Promise<Answer> {
   return answer;
 }
 
+/** Begins again, once, when retention has taken what was being read; a cursor shows that snapshot and no other. */
 async function rowsOf(page: Page, asked: Asked): Promise<RowsOutcome | RefusedQuestion> {
+  if (page.cursor !== undefined) return tryRows(page, asked);
+  const first = await tryRows(page, { ...asked, mayBeginAgain: true });
+  return first.kind === 'gone' ? tryRows(page, asked) : first;
+}
+
+async function tryRows(
+  page: Page,
+  asked: Asked & Pick<RowsOptions, 'mayBeginAgain'>,
+): Promise<RowsOutcome | RefusedQuestion> {
   const { client, limits } = asked.deps;
   const run = (rows: PreparedRows) =>
     runRows({ ...asked, ...rows, client, spentMs: performance.now() - asked.startMs });

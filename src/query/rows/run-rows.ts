@@ -21,6 +21,8 @@ export interface RowsOptions {
   readonly signal: AbortSignal;
   /** Whether one missing shard makes the answer useless. */
   readonly isStrict: boolean;
+  /** Whether a snapshot that is gone ends the attempt, for a new one, and not its shard's part alone. */
+  readonly mayBeginAgain?: boolean;
   readonly maxHeldBytes?: number;
 }
 
@@ -34,7 +36,7 @@ interface RowsResult {
 
 export type RowsOutcome =
   | ({ readonly kind: 'held' } & RowsResult)
-  /** What a cursor shows cannot be read any more. */
+  /** What a cursor shows, or the rest of what was begun, cannot be read any more. Nothing was passed on. */
   | { readonly kind: 'gone'; readonly reason: string; readonly slots: readonly Slot<unknown>[] }
   | { readonly kind: 'too-large'; readonly slots: readonly Slot<unknown>[] }
   /** More than is held. The pieces are the members of the answer; the slots are known when the last one is taken. */
@@ -54,7 +56,8 @@ const PIECE_BYTES = 64 * 1024;
  * last row of the page.
  */
 export async function runRows(options: RowsOptions): Promise<RowsOutcome> {
-  const { page, signal, isStrict, figures, maxHeldBytes = MAX_HELD_BYTES } = options;
+  const { page, signal, isStrict, mayBeginAgain = false, figures, maxHeldBytes = MAX_HELD_BYTES } = options;
+  const goneEndsAll = page.cursor !== undefined || mayBeginAgain;
   let isHolding = true;
   const earlier = new Map(options.earlier?.map(slot => [slot.shardId, slot]));
   const wasLost = ({ id }: ShardSpec) => earlier.has(id) && !('value' in (earlier.get(id) as Slot<unknown>));
@@ -69,7 +72,7 @@ export async function runRows(options: RowsOptions): Promise<RowsOutcome> {
   figures?.beginRound();
 
   function onEnd(shardId: string, end: SourceEnd): void {
-    const isUseless = isStrict || (isHolding && page.cursor !== undefined && end.kind === 'gone');
+    const isUseless = isStrict || (isHolding && goneEndsAll && end.kind === 'gone');
     // Of a question that is at fault every shard says so at once, and is to be heard.
     const isLost = end.kind === 'failed' || end.kind === 'gone' || end.kind === 'cut';
     if (isUseless && isLost) abandon(`not waited for: ${shardId} had failed`);
@@ -94,7 +97,7 @@ export async function runRows(options: RowsOptions): Promise<RowsOutcome> {
   for (const source of all) source.finish();
   tellRows();
   const gone = all.map(source => source.end()).find(end => end?.kind === 'gone');
-  if (page.cursor !== undefined && gone?.kind === 'gone') {
+  if (goneEndsAll && gone?.kind === 'gone') {
     return { kind: 'gone', reason: gone.reason, slots: slots() };
   }
   if (state === 'full') return { kind: 'too-large', slots: slots() };
