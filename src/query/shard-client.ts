@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import type { BreakerState } from '../shared/breaker.ts';
 import type { Component } from '../shared/lifecycle.ts';
-import { AS_OF_HEADER, readPath, SNAPSHOT_PATH } from '../shared/read/contract.ts';
+import { AS_OF_HEADER, readPath, SNAPSHOT_PATH, type Trailer } from '../shared/read/contract.ts';
 import { SQL_PATH, type SqlAnswer } from '../shared/read/sql.ts';
 import { BLOB_NOT_FOUND, blobPath } from '../shared/read/writes.ts';
 import type { ShardSpec } from '../shared/topology/topology.ts';
@@ -32,7 +32,7 @@ export type CallOutcome<T> =
   | { readonly kind: 'refused'; readonly reason: string }
   | { readonly kind: 'failed'; readonly reason: string };
 
-interface SnapshotReads {
+export interface SnapshotReads {
   /** The commit to read at; absent for the last one. */
   readonly asOf?: string | undefined;
   readonly reads: readonly ShardQuery[];
@@ -45,6 +45,8 @@ export interface SnapshotRows {
   readonly parts: readonly RowPart[];
   /** How many rows each of them has. */
   readonly rows: readonly number[];
+  /** For each that the shard ended at a bound of its own, the setting. */
+  readonly cuts: readonly (Pick<Trailer, 'truncatedBy'> | undefined)[];
 }
 
 /** The rows of one read, which are still on their way. */
@@ -162,7 +164,9 @@ export function createShardClient({ maxAnswerBytes, onCall, ...options }: ShardC
         const body = await readRowBodies(response.body, reads.length);
         if (body.kind === 'broken') return { kind: 'failed', reason: body.reason };
         const parts = body.bodies.map(({ lines }) => ({ shardId: shard.id, lines }));
-        const value = { asOf: body.asOf, parts, rows: body.bodies.map(({ rows }) => rows) };
+        const rows = body.bodies.map(each => each.rows);
+        const cuts = body.bodies.map(each => (each.truncated ? each : undefined));
+        const value = { asOf: body.asOf, parts, rows, cuts };
         const cut = body.bodies.find(({ truncated }) => truncated);
         return cut === undefined
           ? { kind: 'answered', value }

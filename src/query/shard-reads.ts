@@ -6,6 +6,7 @@ import type { ReadFigures } from './read-figures.ts';
 import type { RefusedQuestion, ShardQuery, ShardReads } from './reads/read.ts';
 import { Refused } from './refused.ts';
 import type { ShardClient, SnapshotRows } from './shard-client.ts';
+import { askToEnd } from './whole-rows.ts';
 
 export interface ShardReadsOptions {
   readonly shards: readonly ShardSpec[];
@@ -94,7 +95,10 @@ export function createReadSession(options: ShardReadsOptions): ReadSession {
         shards: asked,
         call: (shard, callSignal) => {
           const asOf = seen.get(shard.id)?.asOf ?? pinned.get(shard.id);
-          return client.snapshot(shard, { asOf, reads }, callSignal, figures.meterFor(shard.id, 'held'));
+          return askToEnd(
+            some => client.snapshot(shard, some, callSignal, figures.meterFor(shard.id, 'held')),
+            { asOf, reads },
+          );
         },
         timeoutMs,
         startMs,
