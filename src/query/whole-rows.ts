@@ -36,9 +36,18 @@ export async function askToEnd(ask: Ask, reads: SnapshotReads): Promise<CallOutc
   return { kind: 'cut', value, reason: cutReason({ ...cuts[cutAt], rows: rows[cutAt] as number }) };
 }
 
-type PagedRead = Extract<ShardQuery, { readonly name: 'spans' | 'logs' | 'metrics' | 'comments' }>;
+type PagedRead = Extract<
+  ShardQuery,
+  { readonly name: 'spans' | 'logs' | 'metrics' | 'comments' | 'traceIds' }
+>;
 
-const PAGED: ReadonlySet<string> = new Set<PagedRead['name']>(['spans', 'logs', 'metrics', 'comments']);
+const PAGED: ReadonlySet<string> = new Set<PagedRead['name']>([
+  'spans',
+  'logs',
+  'metrics',
+  'comments',
+  'traceIds',
+]);
 
 function canBeginInTheMiddle(read: ShardQuery): read is PagedRead {
   return PAGED.has(read.name);

@@ -138,7 +138,7 @@ function repeatsIn(keys: readonly (readonly string[])[]): number {
 
 async function checkTotals(counted: readonly StoredSpan[], window: Window): Promise<void> {
   const totals = await ask<'spanTotals', SpanTotals>('spanTotals', window);
-  const moved = await keysOf('traceIds', { ...window, slots: MOVED });
+  const moved = await keysOf('traceIds', { ...window, slots: MOVED, limit: 1000 });
   expect({
     spans: sum(totals.map(({ span_count }) => span_count)),
     errors: sum(totals.map(({ error_count }) => error_count)),
@@ -151,7 +151,7 @@ async function checkTotals(counted: readonly StoredSpan[], window: Window): Prom
 
 async function checkServices(counted: readonly StoredSpan[], window: Window): Promise<void> {
   const states = await ask<'services', ServiceState>('services', window);
-  const moved = await keysOf('traceIds', { ...window, slots: MOVED, byService: true });
+  const moved = await keysOf('traceIds', { ...window, slots: MOVED, byService: true, limit: 1000 });
   const merged = [...Map.groupBy(states, ({ service }) => service)].map(([service, ofService]) => ({
     service,
     spans: sum(ofService.map(({ span_count }) => span_count)),

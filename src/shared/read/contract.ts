@@ -206,6 +206,7 @@ export const SHARD_READS = {
     service: z.string().optional(),
     slots: slotRanges,
     byService: z.boolean().default(false),
+    ...page(z.string(), hexKey(32)),
   }),
   /**
    * What the traces of some slots have of a text, one {@link TraceTerms} for each that ever had a word of it: a trace

@@ -85,7 +85,8 @@ describe('D17: services', () => {
 });
 
 describe('trace ids', () => {
-  const keys = async (request: ShardReadRequest<'traceIds'>) => (await shard.read('traceIds', request)).keys;
+  const keys = async (request: Omit<ShardReadRequest<'traceIds'>, 'limit'> & { limit?: number }) =>
+    (await shard.read('traceIds', { limit: 100, ...request })).keys;
   const everywhere: [number, number][] = [[0, 16_383]];
 
   it('are the distinct traces of the slots, in order', async () => {
@@ -102,6 +103,16 @@ describe('trace ids', () => {
       ['billing', traceId('b')],
       ['shop', traceId('b')],
     ]);
+  });
+
+  it('come in pages, each of which begins with the key that it is asked to', async () => {
+    const all = await keys({ slots: everywhere, byService: true });
+    expect(all).toHaveLength(3);
+    for (const [index, startAt] of (all as [string, string][]).entries()) {
+      const page = await keys({ slots: everywhere, byService: true, startAt, limit: 2 });
+      expect(page).toEqual(all.slice(index, index + 2));
+    }
+    expect(await keys({ slots: everywhere, startAt: ['', traceId('b')] })).toEqual([['', traceId('b')]]);
   });
 });
 
