@@ -6,7 +6,8 @@ import type { Clock } from '../shared/time.ts';
 import { createHash } from '../shared/topology/hash.ts';
 import type { TopologySource } from '../shared/topology/topology-source.ts';
 import { createApp } from './app.ts';
-import { createGate, type GateOptions } from './gate.ts';
+import { createGate, type GateLimits } from './gate.ts';
+import { createHeldBytes, type HeldBytesOptions } from './held-bytes.ts';
 import { createHoldingShards } from './holdings.ts';
 import { createLiveFeed } from './live/live-feed.ts';
 import { createReadiness } from './readiness.ts';
@@ -25,7 +26,7 @@ export interface QueryOptions {
   /** Deadline of a read; shards that miss their share of it are reported missing. */
   readonly timeoutMs: number;
   readonly calls: CallLimits;
-  readonly limits: ReadLimits & GateOptions;
+  readonly limits: ReadLimits & GateLimits & Pick<HeldBytesOptions, 'maxHeldBytes'>;
   /** Queries that take at least so long are logged; 0 logs none. */
   readonly slowQueryMs: number;
   /** Shards that must be ready for `/readyz` to be 200. */
@@ -65,7 +66,8 @@ export async function createQuery(options: QueryOptions): Promise<QueryProxy> {
   const silentMs = timeoutMs * SILENT_SHARE;
   const client = createShardClient({ ...calls, silentMs, clock, random, onCall: telemetry.called });
   topology.onChange(({ all }) => client.keepOnly(all));
-  const gate = createGate(limits);
+  const gate = createGate({ ...limits, onRefused: telemetry.refused });
+  const held = createHeldBytes({ ...limits, onRefused: telemetry.refused });
   const live = createLiveFeed({ topology, random });
   const holding = createHoldingShards({ client, clock });
   const app = createApp({
@@ -74,6 +76,7 @@ export async function createQuery(options: QueryOptions): Promise<QueryProxy> {
     client,
     live,
     gate,
+    held,
     holding,
     hash: await createHash(),
     shardLog: createShardLog(logger),
@@ -85,7 +88,12 @@ export async function createQuery(options: QueryOptions): Promise<QueryProxy> {
     }),
     requestEnded: telemetry.requestEnded,
     metrics: () =>
-      telemetry.scrape({ gate, shards: topology.current().shards, breakerState: client.breakerState }),
+      telemetry.scrape({
+        gate,
+        held,
+        shards: topology.current().shards,
+        breakerState: client.breakerState,
+      }),
   });
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, app);
   const stopGraceMs = timeoutMs + STOP_GRACE_MS;

@@ -13,18 +13,11 @@ import {
 import { completenessOf } from './completeness.ts';
 import { shardTimeoutMs, waitingTimeMs } from './deadline.ts';
 import type { Gate } from './gate.ts';
+import type { HeldBytes } from './held-bytes.ts';
 import type { HoldingShards } from './holdings.ts';
 import { flag, parseParams, timeoutMs } from './params.ts';
 import { createReadFigures, type ReadFigures } from './read-figures.ts';
-import type {
-  Combined,
-  Read,
-  ReadContext,
-  ReadQuery,
-  RefusedQuestion,
-  RowPlan,
-  StatePlan,
-} from './reads/read.ts';
+import type { Combined, Read, ReadContext, ReadQuery, RowPlan, StatePlan } from './reads/read.ts';
 import { commitsOf, type Page, pageOf } from './rows/page.ts';
 import { type PreparedRows, preparePage } from './rows/prepare-page.ts';
 import { MAX_HELD_BYTES, type RowsOptions, type RowsOutcome, runRows } from './rows/run-rows.ts';
@@ -40,6 +33,7 @@ export interface ReadDeps {
   readonly holding: HoldingShards;
   readonly clock: Clock;
   readonly gate: Gate;
+  readonly held: HeldBytes;
   readonly shardLog: ShardLog;
   readonly slowLog: SlowLog;
   /** Deadline of a read; a request can only lower it. */
@@ -79,7 +73,8 @@ export async function runRead(
 
   const { timeout = deps.timeoutMs, partial = true, explain = false } = answerParams.values;
   const limitMs = Math.min(timeout, deps.timeoutMs);
-  const figures = createReadFigures({ startMs, maxBytes: deps.limits.maxAnswerBytes });
+  const held = deps.held.open(signal);
+  const figures = createReadFigures({ startMs, maxBytes: deps.limits.maxAnswerBytes, held });
   const turn = await deps.gate.enter({ signal, waitMs: waitingTimeMs(limitMs) });
   if (turn.kind === 'refused') return busy(turn.reason);
   figures.begin();
@@ -136,16 +131,13 @@ async function answerRows(page: Page, asked: Asked): Promise<Answer> {
 }
 
 /** Begins again, once, when retention has taken what was being read; a cursor shows that snapshot and no other. */
-async function rowsOf(page: Page, asked: Asked): Promise<RowsOutcome | RefusedQuestion> {
+async function rowsOf(page: Page, asked: Asked): Promise<RowsOutcome> {
   if (page.cursor !== undefined) return tryRows(page, asked);
   const first = await tryRows(page, { ...asked, mayBeginAgain: true });
   return first.kind === 'gone' ? tryRows(page, asked) : first;
 }
 
-async function tryRows(
-  page: Page,
-  asked: Asked & Pick<RowsOptions, 'mayBeginAgain'>,
-): Promise<RowsOutcome | RefusedQuestion> {
+async function tryRows(page: Page, asked: Asked & Pick<RowsOptions, 'mayBeginAgain'>): Promise<RowsOutcome> {
   const { client, limits } = asked.deps;
   const run = (rows: PreparedRows) =>
     runRows({ ...asked, ...rows, client, spentMs: performance.now() - asked.startMs });
@@ -158,7 +150,7 @@ async function tryRows(
 
 function heldAnswer(
   { plan }: Page,
-  outcome: Exclude<RowsOutcome, { kind: 'streamed' }>,
+  outcome: Exclude<RowsOutcome, { kind: 'streamed' | 'refused' }>,
   asked: Asked,
 ): Extract<Answer, { kind: 'whole' }> {
   const { slots } = outcome;

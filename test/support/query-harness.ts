@@ -55,6 +55,7 @@ export async function startQuery(
       maxWindowMs: 0,
       maxGroups: 1000,
       maxAnswerBytes: 256 * 1024 * 1024,
+      maxHeldBytes: 1024 * 1024 * 1024,
       maxConcurrent: 100,
       maxWaiting: 100,
       ...limits,

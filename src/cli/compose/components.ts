@@ -40,6 +40,7 @@ export async function startQuery(
         maxEvalRows: query.maxEvalRows,
         maxWindowMs: query.maxWindow,
         maxAnswerBytes: query.maxAnswerBytes,
+        maxHeldBytes: query.maxHeldBytes,
       },
       slowQueryMs: query.slowQuery,
       readyQuorum: query.readyQuorum,

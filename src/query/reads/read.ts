@@ -106,10 +106,10 @@ export type Combined =
   | { readonly kind: 'not-found'; readonly what: string }
   | RefusedQuestion;
 
-/** The question cannot be answered as it is. */
+/** The question cannot be answered as it is, or with 503 not now. */
 export interface RefusedQuestion {
   readonly kind: 'refused';
-  readonly status: 400 | 413;
+  readonly status: 400 | 413 | 503;
   readonly error: string;
 }
 

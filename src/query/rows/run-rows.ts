@@ -1,6 +1,8 @@
 import type { ShardSpec } from '../../shared/topology/topology.ts';
 import { callTwice, type Slot } from '../fan-out.ts';
 import type { ReadFigures } from '../read-figures.ts';
+import type { RefusedQuestion } from '../reads/read.ts';
+import type { Refused } from '../refused.ts';
 import type { ShardClient } from '../shard-client.ts';
 import { createGatherer, type Gatherer } from './gatherer.ts';
 import { nextCursor, type Page, placeOf, shardQueryOf } from './page.ts';
@@ -39,6 +41,8 @@ export type RowsOutcome =
   /** What a cursor shows, or the rest of what was begun, cannot be read any more. Nothing was passed on. */
   | { readonly kind: 'gone'; readonly reason: string; readonly slots: readonly Slot<unknown>[] }
   | { readonly kind: 'too-large'; readonly slots: readonly Slot<unknown>[] }
+  /** All queries together would hold too much. */
+  | RefusedQuestion
   /** More than is held. The pieces are the members of the answer; the slots are known when the last one is taken. */
   | {
       readonly kind: 'streamed';
@@ -82,15 +86,18 @@ export async function runRows(options: RowsOptions): Promise<RowsOutcome> {
   }
   const cancel = () => abandon('the request was cancelled');
   signal.addEventListener('abort', cancel, { once: true });
+  figures?.full.addEventListener('abort', cancel, { once: true });
   if (signal.aborted) cancel();
 
   const { state, gathered } = await hold(options, all, maxHeldBytes);
   isHolding = false;
+  if (figures?.full.aborted) return (figures.full.reason as Refused).question();
   const tellRows = () => {
     for (const source of all) figures?.addRows(source.shardId, source.rowCount());
   };
   if (state === 'full' && !isStrict) {
     for (const source of all) source.forget();
+    figures?.stopHolding();
     return { kind: 'streamed', pieces: piecesOf(options, { all, gathered, tellRows }), slots };
   }
   if (state === 'full') abandon('not waited for: the answer is too large');
@@ -173,7 +180,7 @@ function rowsOf(
   const open = (place: RowPlace, signal: AbortSignal) => {
     const query = { ...shardQueryOf(page, place), asOf: place.asOf };
     const call = (asked: ShardSpec, callSignal: AbortSignal) =>
-      client.rows(asked, query, callSignal, figures?.meterFor(shard.id, 'streamed'));
+      client.rows(asked, query, callSignal, figures?.meterFor(shard.id, 'rows'));
     return callTwice(shard, call, signal);
   };
   return createShardRows({

@@ -23,6 +23,18 @@ export const QUERY_METRICS = {
   otelfan_query_waiting: gauge([], 'queries', 'Queries that wait for their turn.', {
     alert: 'it nears `query.maxWaiting`: add replicas, or raise `query.maxConcurrent`',
   }),
+  otelfan_query_held_bytes: gauge(
+    [],
+    'bytes',
+    'Bytes of the answers of shards that queries hold; what is computed from them comes on top.',
+    { alert: 'it nears `query.maxHeldBytes`' },
+  ),
+  otelfan_query_refusals_total: counter(
+    ['setting'],
+    'requests',
+    'Requests that were answered 503 because too much was asked at once, by the setting that bounds it.',
+    { alert: 'its rate is above zero: add replicas, or raise the setting' },
+  ),
   otelfan_query_shard_calls_total: counter(
     ['shard', 'outcome'],
     'calls',

@@ -4,6 +4,7 @@ import { registerMetrics } from '../../shared/telemetry/metric-spec.ts';
 import { createProcessRegistry } from '../../shared/telemetry/process-registry.ts';
 import type { ShardSpec } from '../../shared/topology/topology.ts';
 import type { Gate } from '../gate.ts';
+import type { HeldBytes } from '../held-bytes.ts';
 import type { EndedCall } from '../shard-client.ts';
 import { QUERY_METRICS } from './metrics.ts';
 
@@ -11,6 +12,8 @@ import { QUERY_METRICS } from './metrics.ts';
 export interface QueryTelemetry {
   called(call: EndedCall): void;
   requestEnded(request: EndedRequest): void;
+  /** A request was refused because of a setting. */
+  refused(setting: string): void;
   /** Everything in the Prometheus text format, with what is looked up at that moment. */
   scrape(now: LookedUp): Promise<{ readonly contentType: string; readonly text: string }>;
 }
@@ -25,6 +28,7 @@ interface EndedRequest {
 
 interface LookedUp {
   readonly gate: Pick<Gate, 'inHand' | 'waiting'>;
+  readonly held: Pick<HeldBytes, 'sizeBytes'>;
   readonly shards: readonly ShardSpec[];
   readonly breakerState: (shard: ShardSpec) => BreakerState;
 }
@@ -52,9 +56,13 @@ export function createQueryTelemetry(): QueryTelemetry {
       metrics.otelfan_query_request_duration_seconds.observe({ read }, durationMs / MS_PER_SECOND);
       if (isPartial) metrics.otelfan_query_partial_answers_total.inc({ read });
     },
-    async scrape({ gate, shards, breakerState }) {
+    refused(setting) {
+      metrics.otelfan_query_refusals_total.inc({ setting });
+    },
+    async scrape({ gate, held, shards, breakerState }) {
       metrics.otelfan_query_in_flight.set(gate.inHand());
       metrics.otelfan_query_waiting.set(gate.waiting());
+      metrics.otelfan_query_held_bytes.set(held.sizeBytes());
       metrics.otelfan_query_shard_breaker_state.reset();
       for (const shard of shards) {
         const current = breakerState(shard);

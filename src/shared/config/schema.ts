@@ -203,6 +203,9 @@ export const configSchema = z.strictObject({
       maxAnswerBytes: size('256MiB').describe(
         'Most bytes of the answers of all shards to one read; above it the read is answered 413.',
       ),
+      maxHeldBytes: size('512MiB').describe(
+        'Most bytes of the answers of shards that all queries together hold; a query that would hold more is answered 503. What is computed from them comes on top.',
+      ),
       slowQuery: durationOrZero('2s').describe('Queries that take at least so long are logged; 0 for none.'),
       maxEvalRows: wholeNumber({ min: 1, max: 10_000_000, fallback: 500_000 }).describe(
         'Most spans, scores and comments that an answer about evals is computed from; each takes about 500 bytes of memory meanwhile.',

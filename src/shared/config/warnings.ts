@@ -76,6 +76,11 @@ function sizeWarnings({ ingest, queue, query, shard }: Config): string[] {
       'query.maxAnswerBytes is below query.maxShardAnswerBytes: one shard with a large answer has the whole read refused',
     );
   }
+  if (query.maxHeldBytes < query.maxAnswerBytes) {
+    warnings.push(
+      'query.maxHeldBytes is below query.maxAnswerBytes: reads whose answers are between the two are answered 503 for ever',
+    );
+  }
   if (shard.sql.memoryLimit >= shard.memoryLimit) {
     warnings.push(
       'shard.sql.memoryLimit is not below shard.memoryLimit: an SQL query may take all the memory that storing needs',
