@@ -16,6 +16,7 @@ import { createShardClient } from './shard-client.ts';
 import { createShardLog } from './shard-log.ts';
 import { createSlowLog } from './slow-log.ts';
 import { createQueryTelemetry } from './telemetry/telemetry.ts';
+import { createUploads, type UploadLimits } from './writes/uploads.ts';
 
 export interface QueryOptions {
   readonly host: string;
@@ -27,6 +28,7 @@ export interface QueryOptions {
   readonly timeoutMs: number;
   readonly calls: CallLimits;
   readonly limits: ReadLimits & GateLimits & Pick<HeldBytesOptions, 'maxHeldBytes'>;
+  readonly writes: GateLimits & UploadLimits;
   /** Queries that take at least so long are logged; 0 logs none. */
   readonly slowQueryMs: number;
   /** Shards that must be ready for `/readyz` to be 200. */
@@ -54,6 +56,7 @@ export interface QueryProxy extends Component {
   readonly port: number;
 }
 
+const WRITES = { what: 'writes', settings: 'query.writes' };
 /** On top of the read deadline, for answers that are still being sent. */
 const STOP_GRACE_MS = 2_000;
 /** Of the deadline: a call that was silent for so long counts against its shard, a shorter one against its caller. */
@@ -68,6 +71,8 @@ export async function createQuery(options: QueryOptions): Promise<QueryProxy> {
   topology.onChange(({ all }) => client.keepOnly(all));
   const gate = createGate({ ...limits, onRefused: telemetry.refused });
   const held = createHeldBytes({ ...limits, onRefused: telemetry.refused });
+  const writeGate = createGate({ ...options.writes, of: WRITES, onRefused: telemetry.refused });
+  const uploads = createUploads({ ...options.writes, onRefused: telemetry.refused });
   const live = createLiveFeed({ topology, random });
   const holding = createHoldingShards({ client, clock });
   const app = createApp({
@@ -77,6 +82,8 @@ export async function createQuery(options: QueryOptions): Promise<QueryProxy> {
     live,
     gate,
     held,
+    writeGate,
+    uploads,
     holding,
     hash: await createHash(),
     shardLog: createShardLog(logger),
@@ -87,10 +94,13 @@ export async function createQuery(options: QueryOptions): Promise<QueryProxy> {
       quorum: options.readyQuorum,
     }),
     requestEnded: telemetry.requestEnded,
+    writeEnded: telemetry.writeEnded,
     metrics: () =>
       telemetry.scrape({
         gate,
         held,
+        writeGate,
+        uploads,
         shards: topology.current().shards,
         breakerState: client.breakerState,
       }),

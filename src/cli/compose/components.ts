@@ -42,6 +42,12 @@ export async function startQuery(
         maxAnswerBytes: query.maxAnswerBytes,
         maxHeldBytes: query.maxHeldBytes,
       },
+      writes: {
+        maxConcurrent: query.writes.maxConcurrent,
+        maxWaiting: query.writes.maxWaiting,
+        maxBytes: query.writes.maxBytes,
+        uploadTimeoutMs: query.writes.uploadTimeout,
+      },
       slowQueryMs: query.slowQuery,
       readyQuorum: query.readyQuorum,
       logger,

@@ -29,6 +29,29 @@ export const QUERY_METRICS = {
     'Bytes of the answers of shards that queries hold; what is computed from them comes on top.',
     { alert: 'it nears `query.maxHeldBytes`' },
   ),
+  otelfan_query_writes_total: counter(
+    ['write', 'status'],
+    'requests',
+    'Writes through the read API (`comment`, `score`, `runner span`, `blob`) by the status of their answer; `cancelled` when the client did not wait for it.',
+    {
+      alert:
+        'the share of `503` stays above a few per cent: the owner does not answer, or the writes are too many; any `500`',
+    },
+  ),
+  otelfan_query_write_duration_seconds: seconds(
+    ['write'],
+    'From the head of a write to the end of its answer, the upload and waiting for its turn included.',
+  ),
+  otelfan_query_writes_in_flight: gauge([], 'writes', 'Writes that are with their shards.'),
+  otelfan_query_writes_waiting: gauge([], 'writes', 'Writes that wait for their turn.', {
+    alert: 'it nears `query.writes.maxWaiting`: raise `query.writes.maxConcurrent`',
+  }),
+  otelfan_query_upload_bytes: gauge(
+    [],
+    'bytes',
+    'Bytes of the bodies of writes that have arrived and are not stored yet.',
+    { alert: 'it nears `query.writes.maxBytes`' },
+  ),
   otelfan_query_refusals_total: counter(
     ['setting'],
     'requests',

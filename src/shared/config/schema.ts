@@ -210,6 +210,20 @@ export const configSchema = z.strictObject({
       maxEvalRows: wholeNumber({ min: 1, max: 10_000_000, fallback: 500_000 }).describe(
         'Most spans, scores and comments that an answer about evals is computed from; each takes about 500 bytes of memory meanwhile.',
       ),
+      writes: z
+        .strictObject({
+          maxConcurrent: wholeNumber({ min: 1, max: 10_000, fallback: 16 }).describe(
+            'Comments, scores, runner spans and blobs that are with their shards at once; the others wait their turn, for half of `query.timeout` at most.',
+          ),
+          maxWaiting: wholeNumber({ min: 0, max: 100_000, fallback: 64 }).describe(
+            'Writes that may wait; one more is answered 503.',
+          ),
+          maxBytes: size('64MiB').describe(
+            'Most bytes of the bodies of all writes in hand; above it they are answered 503.',
+          ),
+          uploadTimeout: timer('10s').describe('How long the body of a write may take to arrive.'),
+        })
+        .prefault({}),
       readyQuorum: wholeNumber({ min: 1, max: 10_000, fallback: 1 }).describe(
         'Shards that must be ready for `/readyz` to be 200. A removed one counts while it says that it holds something.',
       ),
