@@ -61,6 +61,7 @@ export const ERROR_RESPONSES = {
   BadRequest: errorResponse('A parameter, an id or the body is not in an accepted form.'),
   NotFound: errorResponse('Every shard answered, and none has it.'),
   Gone: errorResponse('The rows that the cursor shows cannot be read any more.', COMPLETENESS_HEADERS),
+  TimedOut: errorResponse('The body did not arrive in time.'),
   TooLarge: errorResponse(
     'The answer, what it is computed from, or the body is larger than the bound it names.',
   ),
@@ -76,6 +77,7 @@ export const ERROR_RESPONSES = {
 const STATUSES = {
   BadRequest: '400',
   NotFound: '404',
+  TimedOut: '408',
   Gone: '410',
   TooLarge: '413',
   UnsupportedMediaType: '415',
@@ -109,7 +111,7 @@ export function created(description: string, members: Members): Response {
   return { description, content: json(object(members)) };
 }
 
-export const OF_EVERY_WRITE = ['BadRequest', 'TooLarge', 'UnsupportedMediaType', 'Unavailable'] as const;
+export const OF_EVERY_WRITE = ['BadRequest', 'TimedOut', 'TooLarge', 'UnsupportedMediaType', 'Unavailable'] as const;
 
 export function json(schema: Schema): Content {
   return { 'application/json': { schema } };

@@ -1,7 +1,9 @@
 import type { Clock } from '../../shared/time.ts';
 import type { Hash } from '../../shared/topology/hash.ts';
 import { ownerOf, type ShardSpec, type Topology } from '../../shared/topology/topology.ts';
+import { waitingTimeMs } from '../deadline.ts';
 import { fanOut, type Slot } from '../fan-out.ts';
+import { type Gate, RETRY_LATER } from '../gate.ts';
 import type { CallOutcome, ShardClient } from '../shard-client.ts';
 import type { ShardReply, ShardWriteRequest } from './shard-write.ts';
 import type { Write, WriteRequest } from './write.ts';
@@ -12,6 +14,8 @@ export interface WriteDeps {
   readonly hash: Pick<Hash, 'slot'>;
   readonly clock: Clock;
   readonly newId: () => string;
+  /** Bounds how many writes are with shards at once. */
+  readonly writeGate: Gate;
   /** Deadline of a write, its repeat included. */
   readonly timeoutMs: number;
 }
@@ -24,27 +28,57 @@ export interface WriteAnswer {
 }
 
 const NANOS_PER_MS = 1_000_000n;
-const RETRY_AFTER_S = '1';
+
+interface WriteCall extends WriteRequest {
+  /** Aborted when the client is gone. */
+  readonly gone: AbortSignal;
+}
 
 /**
  * Sends a write to the one shard that owns it and answers when it is durable there. Never to another shard, where a
  * repeat would not be recognised. A shard's no is passed on; without an answer it is a 503 that names the shard, and
  * whether the write is stored is not known.
  */
-export async function runWrite(write: Write, deps: WriteDeps, request: WriteRequest): Promise<WriteAnswer> {
-  const { topology, hash, clock, newId, timeoutMs, client } = deps;
+export async function runWrite(
+  write: Write,
+  deps: WriteDeps,
+  { gone, ...request }: WriteCall,
+): Promise<WriteAnswer> {
+  const startMs = performance.now();
+  const { topology, hash, clock, newId, timeoutMs, client, writeGate } = deps;
   const plan = write.plan(request, { nowNs: BigInt(clock.now()) * NANOS_PER_MS, newId });
   if (plan.kind === 'refused') return refusal(plan.status, plan.error);
+  const turn = await takeTurn(writeGate, { gone, waitMs: waitingTimeMs(timeoutMs) });
+  if (turn.kind === 'refused') return refusal(503, turn.reason);
   const owner = ownerOf(topology(), hash.slot(plan.key));
   const [slot] = await fanOut({
     shards: [owner],
     call: (shard, signal) => callOwner(client, { shard, request: plan[shard.kind], signal }),
     timeoutMs,
+    startMs,
     // Not ended when the client leaves: what is on its way may be stored, and then is.
     signal: new AbortController().signal,
     failFast: false,
-  });
+  }).finally(turn.end);
   return answerOf(slot as Slot<ShardReply>, { write, answer: plan.answer, owner });
+}
+
+type Turn =
+  | { readonly kind: 'entered'; readonly end: () => void }
+  | { readonly kind: 'refused'; readonly reason: string };
+
+/** Who leaves while waiting has no turn; a write that has one keeps it to its end. */
+async function takeTurn(
+  gate: Gate,
+  { gone, waitMs }: { readonly gone: AbortSignal; readonly waitMs: number },
+): Promise<Turn> {
+  const turn = new AbortController();
+  const end = () => turn.abort();
+  gone.addEventListener('abort', end, { once: true });
+  if (gone.aborted) end();
+  const entered = await gate.enter({ signal: turn.signal, waitMs });
+  gone.removeEventListener('abort', end);
+  return entered.kind === 'entered' ? { kind: 'entered', end } : entered;
 }
 
 /** A tael-server does not recognise a repeat: there a write whose answer was lost must not be sent once more. */
@@ -70,7 +104,7 @@ interface Asked {
 function answerOf(slot: Slot<ShardReply>, { write, answer, owner }: Asked): WriteAnswer {
   if (slot.kind !== 'answered') {
     const error = `${write.name} not confirmed by its shard ${slot.shardId}: ${slot.reason}`;
-    return { ...refusal(503, error), headers: { 'Retry-After': RETRY_AFTER_S } };
+    return refusal(503, error);
   }
   const reply = slot.value;
   if (reply.kind === 'refused') return refusal(reply.status, reply.error);
@@ -79,5 +113,5 @@ function answerOf(slot: Slot<ShardReply>, { write, answer, owner }: Asked): Writ
 }
 
 function refusal(status: WriteAnswer['status'], error: string): WriteAnswer {
-  return { status, headers: {}, body: JSON.stringify({ error }) };
+  return { status, headers: status === 503 ? RETRY_LATER : {}, body: JSON.stringify({ error }) };
 }
