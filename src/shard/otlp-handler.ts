@@ -16,7 +16,7 @@ export function createShardExportHandler({
   writer,
 }: {
   decode: Decode;
-  writer: Writer;
+  writer: Pick<Writer, 'write'>;
 }): ExportHandler {
   return async request => {
     const envelope = readEnvelope(request);
