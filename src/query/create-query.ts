@@ -65,7 +65,7 @@ export async function createQuery(options: QueryOptions): Promise<QueryProxy> {
   const silentMs = timeoutMs * SILENT_SHARE;
   const client = createShardClient({ ...calls, silentMs, clock, random, onCall: telemetry.called });
   topology.onChange(({ all }) => client.keepOnly(all));
-  const gate = createGate(limits);
+  const gate = createGate({ ...limits, onRefused: telemetry.turnedAway });
   const live = createLiveFeed({ topology, random });
   const app = createApp({
     ...options,
@@ -80,7 +80,7 @@ export async function createQuery(options: QueryOptions): Promise<QueryProxy> {
     readiness: createReadiness({ client, topology: topology.current, quorum: options.readyQuorum }),
     requestEnded: telemetry.requestEnded,
     metrics: () =>
-      telemetry.scrape({ gate, shards: topology.current().shards, breakerState: client.breakerState }),
+      telemetry.scrape({ gate, topology: topology.current(), breakerState: client.breakerState }),
   });
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, app);
   const stopGraceMs = timeoutMs + STOP_GRACE_MS;

@@ -28,9 +28,11 @@ export const RETRY_LATER = { 'Retry-After': '1' };
 export interface GateOptions {
   readonly maxConcurrent: number;
   readonly maxWaiting: number;
+  /** Told of each query whose turn does not come although its client waits for it. */
+  readonly onRefused?: () => void;
 }
 
-export function createGate({ maxConcurrent, maxWaiting }: GateOptions): Gate {
+export function createGate({ maxConcurrent, maxWaiting, onRefused }: GateOptions): Gate {
   const turns = createTurns({ running: maxConcurrent, waiting: maxWaiting });
   const busy = `too many queries: ${maxConcurrent} are in hand (query.maxConcurrent)`;
   let inHand = 0;
@@ -64,6 +66,7 @@ export function createGate({ maxConcurrent, maxWaiting }: GateOptions): Gate {
       const outcome = await entered.promise;
       waiting--;
       clearTimeout(timer);
+      if (outcome.kind === 'refused' && !signal.aborted) onRefused?.();
       return outcome;
     },
   };

@@ -1,4 +1,5 @@
 import { counter, gauge, type MetricSpecs, seconds } from '../../shared/telemetry/metric-spec.ts';
+import { TOPOLOGY_METRICS } from '../../shared/telemetry/topology-metrics.ts';
 
 /** Every metric of a query proxy of its own, once. */
 export const QUERY_METRICS = {
@@ -23,6 +24,12 @@ export const QUERY_METRICS = {
   otelfan_query_waiting: gauge([], 'queries', 'Queries that wait for their turn.', {
     alert: 'it nears `query.maxWaiting`: add replicas, or raise `query.maxConcurrent`',
   }),
+  otelfan_query_turned_away_total: counter(
+    [],
+    'queries',
+    'Queries that were answered 503 because too many waited already, or because their turn did not come in time.',
+    { alert: 'its rate is above zero: add replicas, or raise `query.maxConcurrent`' },
+  ),
   otelfan_query_shard_calls_total: counter(
     ['shard', 'outcome'],
     'calls',
@@ -37,4 +44,5 @@ export const QUERY_METRICS = {
     "1 for the state that the circuit breaker of the shard's address is in: `closed`, `open` or `half-open`.",
     { alert: 'a shard is `open` for minutes: it cannot be reached or says nothing' },
   ),
+  ...TOPOLOGY_METRICS,
 } as const satisfies MetricSpecs;

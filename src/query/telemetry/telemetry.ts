@@ -2,7 +2,8 @@ import { Registry } from 'prom-client';
 import type { BreakerState } from '../../shared/breaker.ts';
 import { registerMetrics } from '../../shared/telemetry/metric-spec.ts';
 import { createProcessRegistry } from '../../shared/telemetry/process-registry.ts';
-import type { ShardSpec } from '../../shared/topology/topology.ts';
+import { setTopology } from '../../shared/telemetry/topology-metrics.ts';
+import type { ShardSpec, Topology } from '../../shared/topology/topology.ts';
 import type { Gate } from '../gate.ts';
 import type { EndedCall } from '../shard-client.ts';
 import { QUERY_METRICS } from './metrics.ts';
@@ -11,6 +12,8 @@ import { QUERY_METRICS } from './metrics.ts';
 export interface QueryTelemetry {
   called(call: EndedCall): void;
   requestEnded(request: EndedRequest): void;
+  /** A query whose turn did not come. */
+  turnedAway(): void;
   /** Everything in the Prometheus text format, with what is looked up at that moment. */
   scrape(now: LookedUp): Promise<{ readonly contentType: string; readonly text: string }>;
 }
@@ -25,7 +28,7 @@ interface EndedRequest {
 
 interface LookedUp {
   readonly gate: Pick<Gate, 'inHand' | 'waiting'>;
-  readonly shards: readonly ShardSpec[];
+  readonly topology: Topology;
   readonly breakerState: (shard: ShardSpec) => BreakerState;
 }
 
@@ -52,11 +55,13 @@ export function createQueryTelemetry(): QueryTelemetry {
       metrics.otelfan_query_request_duration_seconds.observe({ read }, durationMs / MS_PER_SECOND);
       if (isPartial) metrics.otelfan_query_partial_answers_total.inc({ read });
     },
-    async scrape({ gate, shards, breakerState }) {
+    turnedAway: () => metrics.otelfan_query_turned_away_total.inc(),
+    async scrape({ gate, topology, breakerState }) {
+      setTopology(metrics, topology);
       metrics.otelfan_query_in_flight.set(gate.inHand());
       metrics.otelfan_query_waiting.set(gate.waiting());
       metrics.otelfan_query_shard_breaker_state.reset();
-      for (const shard of shards) {
+      for (const shard of topology.shards) {
         const current = breakerState(shard);
         for (const state of BREAKER_STATES) {
           const value = state === current ? 1 : 0;
