@@ -28,6 +28,7 @@ import { createDiskReserve } from './store/disk-reserve.ts';
 import { createMaintenance } from './store/maintenance.ts';
 import type { RetentionLimits } from './store/retention.ts';
 import { createWriter } from './store/writer.ts';
+import { createShardTelemetry } from './telemetry/telemetry.ts';
 import { createWriteApi } from './writes/write-api.ts';
 
 export interface ShardOptions {
@@ -59,6 +60,8 @@ export interface ShardOptions {
   readonly checkpointBytes?: number;
   /** How long to wait for another process to let go of the data folder. */
   readonly openTimeoutMs?: number;
+  /** Of the product, for `otelfan_build_info`. */
+  readonly version: string;
   readonly logger: Logger;
   readonly clock: Clock;
 }
@@ -116,6 +119,7 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
     const maintenance = start(
       await createMaintenance({ ...options, database, writer, reserve, limits: options.retention }),
     );
+    const refusal = () => maintenance.refusal() ?? writer.fatalFailure();
     const types = createOtlpTypes();
     const decode = createDecoder({ types, hash });
     const caps = { maxRows: options.maxAnswerRows, maxBytes: options.maxAnswerBytes };
@@ -139,7 +143,8 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
             createBlobUploadRoute({ writer, clock: options.clock, pinMs: options.retention.evalAgeMs }),
           ]),
         ],
-        notReadyReason: () => maintenance.refusal() ?? writer.fatalFailure(),
+        notReadyReason: refusal,
+        metrics: createShardTelemetry({ ...options, database, reserve, maintenance, refusal }),
         logger,
       }),
     );

@@ -111,7 +111,13 @@ export function created(description: string, members: Members): Response {
   return { description, content: json(object(members)) };
 }
 
-export const OF_EVERY_WRITE = ['BadRequest', 'TimedOut', 'TooLarge', 'UnsupportedMediaType', 'Unavailable'] as const;
+export const OF_EVERY_WRITE = [
+  'BadRequest',
+  'TimedOut',
+  'TooLarge',
+  'UnsupportedMediaType',
+  'Unavailable',
+] as const;
 
 export function json(schema: Schema): Content {
   return { 'application/json': { schema } };

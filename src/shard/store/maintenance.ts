@@ -13,6 +13,10 @@ import type { Writer } from './writer.ts';
 export interface Maintenance extends Component {
   /** Why writes are refused, as of the last look; `undefined` while there is room. */
   refusal(): string | undefined;
+  /** Rounds that failed since it was started. */
+  failedRounds(): number;
+  /** When retention last came to its end; before the first time, when this was started. */
+  retainedAtMs(): number;
 }
 
 export interface MaintenanceOptions {
@@ -59,7 +63,9 @@ export async function createMaintenance(options: MaintenanceOptions): Promise<Ma
     holdReadsMs = HOLD_READS_MS,
   } = options;
   let refusal: string | undefined;
-  let retainedAtMs = Number.NEGATIVE_INFINITY;
+  let failedRounds = 0;
+  let retainedAtMs = clock.now();
+  let retainingSinceMs = Number.NEGATIVE_INFINITY;
   let forgotAtMs = Number.NEGATIVE_INFINITY;
   let heldAtMs = Number.NEGATIVE_INFINITY;
   let holding: Promise<void> = Promise.resolve();
@@ -75,9 +81,10 @@ export async function createMaintenance(options: MaintenanceOptions): Promise<Ma
       forgotAtMs = clock.now();
       await forget();
     }
-    if (isDue(retainedAtMs, retainEveryMs)) {
-      retainedAtMs = clock.now();
+    if (isDue(retainingSinceMs, retainEveryMs)) {
+      retainingSinceMs = clock.now();
       if (await retain()) await checkpoint('CHECKPOINT');
+      retainedAtMs = clock.now();
     }
     if (isDue(sweptAtMs, SWEEP_EVERY_MS)) {
       sweptAtMs = clock.now();
@@ -168,7 +175,10 @@ export async function createMaintenance(options: MaintenanceOptions): Promise<Ma
   function schedule(): void {
     timer = setTimeout(() => {
       running = round()
-        .catch((error: unknown) => logger.error({ err: error }, 'maintenance failed; it is tried again'))
+        .catch((error: unknown) => {
+          failedRounds += 1;
+          logger.error({ err: error }, 'maintenance failed; it is tried again');
+        })
         .finally(() => {
           if (!isStopped) schedule();
         });
@@ -180,6 +190,8 @@ export async function createMaintenance(options: MaintenanceOptions): Promise<Ma
   schedule();
   return {
     refusal: () => refusal,
+    failedRounds: () => failedRounds,
+    retainedAtMs: () => retainedAtMs,
     stop: once(async () => {
       isStopped = true;
       clearTimeout(timer);
