@@ -139,7 +139,7 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
           createLiveRoute(live),
           createSqlRoute(sql),
           ...inTurn(createTurns(WRITES_IN_HAND), [
-            createWriteRoute(createWriteApi({ types, decode, writer })),
+            createWriteRoute(createWriteApi({ types, decode, writer, database })),
             createBlobUploadRoute({ writer, clock: options.clock, pinMs: options.retention.evalAgeMs }),
           ]),
         ],

@@ -23,7 +23,7 @@ afterEach(async () => {
 });
 
 /** A shard that stores what it is given once it is let. */
-async function start(writes: HarnessOptions['writes']): Promise<{ release(): void }> {
+async function start(writes: NonNullable<HarnessOptions['writes']>): Promise<{ release(): void }> {
   const released = Promise.withResolvers<void>();
   const stores: StubBehaviour = response => void released.promise.then(() => response.end('{"id":"1"}'));
   shards = await startShards(stores);

@@ -66,6 +66,7 @@ export const ERROR_RESPONSES = {
     'The answer, what it is computed from, or the body is larger than the bound it names.',
   ),
   UnsupportedMediaType: errorResponse('The body is of a type, or in a coding, that is not taken.'),
+  KeyReused: errorResponse('Something else was written with the same Idempotency-Key.'),
   Unavailable: errorResponse(
     'No shard answered; or shards are missing and what was asked for was not found, or partial=false was given; or ' +
       'too much is asked at once. For a write: its owner did not confirm it, and the error says whether it may be stored.',
@@ -81,6 +82,7 @@ const STATUSES = {
   Gone: '410',
   TooLarge: '413',
   UnsupportedMediaType: '415',
+  KeyReused: '422',
   Unavailable: '503',
   InternalError: '500',
 } as const satisfies Readonly<Record<keyof typeof ERROR_RESPONSES, string>>;

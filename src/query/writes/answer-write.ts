@@ -48,6 +48,7 @@ export async function answerWrite(
       const { status, headers, body } = await runWrite(write, deps, {
         path: request.params as Record<string, string>,
         contentType: request.headers['content-type'],
+        idempotencyKey: request.get('idempotency-key'),
         body: upload.body,
         gone: gone.signal,
       }).finally(upload.release);

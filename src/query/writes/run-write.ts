@@ -5,6 +5,7 @@ import { waitingTimeMs } from '../deadline.ts';
 import { fanOut, type Slot } from '../fan-out.ts';
 import { type Gate, RETRY_LATER } from '../gate.ts';
 import type { CallOutcome, ShardClient } from '../shard-client.ts';
+import { identityOf, parseIdempotencyKey } from './idempotency-key.ts';
 import type { ShardReply, ShardWriteRequest } from './shard-write.ts';
 import type { Write, WriteRequest } from './write.ts';
 
@@ -21,7 +22,7 @@ export interface WriteDeps {
 }
 
 export interface WriteAnswer {
-  readonly status: 201 | 400 | 413 | 415 | 503;
+  readonly status: 201 | 400 | 413 | 415 | 422 | 503;
   readonly headers: Readonly<Record<string, string>>;
   /** JSON text. */
   readonly body: string;
@@ -46,7 +47,12 @@ export async function runWrite(
 ): Promise<WriteAnswer> {
   const startMs = performance.now();
   const { topology, hash, clock, newId, timeoutMs, client, writeGate } = deps;
-  const plan = write.plan(request, { nowNs: BigInt(clock.now()) * NANOS_PER_MS, newId });
+  const parsed = parseIdempotencyKey(request.idempotencyKey);
+  if (parsed.kind === 'bad') return refusal(400, parsed.error);
+  const { key } = parsed;
+  const scope = [write.name, ...Object.values(request.path)];
+  const identity = key === undefined ? { id: newId() } : identityOf(key, { scope, body: request.body });
+  const plan = write.plan(request, { nowNs: BigInt(clock.now()) * NANOS_PER_MS, identity });
   if (plan.kind === 'refused') return refusal(plan.status, plan.error);
   const turn = await takeTurn(writeGate, { gone, waitMs: waitingTimeMs(timeoutMs) });
   if (turn.kind === 'refused') return refusal(503, turn.reason);
@@ -107,6 +113,8 @@ function answerOf(slot: Slot<ShardReply>, { write, answer, owner }: Asked): Writ
     return refusal(503, error);
   }
   const reply = slot.value;
+  if (reply.kind === 'conflict')
+    return refusal(422, `another ${write.name} was written with this Idempotency-Key`);
   if (reply.kind === 'refused') return refusal(reply.status, reply.error);
   const body = owner.kind === 'embedded' ? answer(reply.json) : reply.json;
   return { status: 201, headers: {}, body };

@@ -4,6 +4,7 @@ import type { Clock } from '../../shared/time.ts';
 import { sizeOf, walOf } from './data-folder.ts';
 import type { Database } from './database.ts';
 import type { DiskReserve } from './disk-reserve.ts';
+import { forgetAnswers } from './kept-answers.ts';
 import { type RetentionLimits, retentionStep } from './retention.ts';
 import { forgetIds } from './seen-ids.ts';
 import { sweepSources } from './sweep-sources.ts';
@@ -113,6 +114,7 @@ export async function createMaintenance(options: MaintenanceOptions): Promise<Ma
     const nowMs = clock.now();
     await writer.exclusively(async connection => {
       await forgetIds(connection, 'batch_ids', nowMs - options.batchMemoryMs);
+      await forgetAnswers(connection, nowMs - options.batchMemoryMs);
       await forgetIds(connection, 'export_ids', nowMs - options.repeatWindowMs);
       return { result: undefined };
     });
