@@ -3,12 +3,14 @@ import { createDecoder } from '../../../src/shard/decode/decoder.ts';
 import { createShardExportHandler } from '../../../src/shard/otlp-handler.ts';
 import { CONDITIONS, retryDelayMs } from '../../../src/shared/otlp/conditions.ts';
 import { createOtlpTypes } from '../../../src/shared/otlp/messages.ts';
+import { createTimeSlices } from '../../../src/shared/time-slices.ts';
 import { createHash } from '../../../src/shared/topology/hash.ts';
 
 it('a batch of which the writer cannot tell whether it is stored is answered 503, to be sent again', async () => {
   const decode = createDecoder({ types: createOtlpTypes(), hash: await createHash() });
+  const slices = createTimeSlices({ sliceMs: 1 });
   const writer = { write: () => Promise.resolve({ kind: 'unknown', reason: 'the disk is gone' } as const) };
-  const answer = await createShardExportHandler({ decode, writer })({
+  const answer = await createShardExportHandler({ decode, slices, writer })({
     signal: 'traces',
     transport: 'http',
     deadlineMs: undefined,
