@@ -101,7 +101,7 @@ export async function createQuery(options: QueryOptions): Promise<QueryProxy> {
         held,
         writeGate,
         uploads,
-        shards: topology.current().shards,
+        topology: topology.current(),
         breakerState: client.breakerState,
       }),
   });

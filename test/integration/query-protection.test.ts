@@ -49,6 +49,9 @@ describe('queries at once', () => {
     expect(body).toEqual({
       error: 'too many queries: 2 are in hand (query.maxConcurrent) and 1 wait (query.maxWaiting)',
     });
+    expect((await query.get('/metrics')).text).toMatch(
+      /^otelfan_query_refusals_total{setting="query.maxWaiting"} 1$/m,
+    );
     expect(shards[0]?.reads).toHaveLength(2);
     release();
     for (const reply of await Promise.all([...running, waiting]))

@@ -1,4 +1,5 @@
 import { counter, gauge, type MetricSpecs, seconds } from '../../shared/telemetry/metric-spec.ts';
+import { TOPOLOGY_METRICS } from '../../shared/telemetry/topology-metrics.ts';
 
 /** Every metric of a query proxy of its own, once. */
 export const QUERY_METRICS = {
@@ -72,4 +73,5 @@ export const QUERY_METRICS = {
     "1 for the state that the circuit breaker of the shard's address is in: `closed`, `open` or `half-open`.",
     { alert: 'a shard is `open` for minutes: it cannot be reached or says nothing' },
   ),
+  ...TOPOLOGY_METRICS,
 } as const satisfies MetricSpecs;

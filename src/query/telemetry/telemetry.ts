@@ -2,7 +2,8 @@ import { Registry } from 'prom-client';
 import type { BreakerState } from '../../shared/breaker.ts';
 import { registerMetrics } from '../../shared/telemetry/metric-spec.ts';
 import { createProcessRegistry } from '../../shared/telemetry/process-registry.ts';
-import type { ShardSpec } from '../../shared/topology/topology.ts';
+import { setTopology } from '../../shared/telemetry/topology-metrics.ts';
+import type { ShardSpec, Topology } from '../../shared/topology/topology.ts';
 import type { Gate } from '../gate.ts';
 import type { HeldBytes } from '../held-bytes.ts';
 import type { EndedCall } from '../shard-client.ts';
@@ -34,7 +35,7 @@ interface LookedUp {
   readonly held: Pick<HeldBytes, 'sizeBytes'>;
   readonly writeGate: Pick<Gate, 'inHand' | 'waiting'>;
   readonly uploads: Pick<Uploads, 'sizeBytes'>;
-  readonly shards: readonly ShardSpec[];
+  readonly topology: Topology;
   readonly breakerState: (shard: ShardSpec) => BreakerState;
 }
 
@@ -68,7 +69,8 @@ export function createQueryTelemetry(): QueryTelemetry {
     refused(setting) {
       metrics.otelfan_query_refusals_total.inc({ setting });
     },
-    async scrape({ gate, held, writeGate, uploads, shards, breakerState }) {
+    async scrape({ gate, held, writeGate, uploads, topology, breakerState }) {
+      setTopology(metrics, topology);
       metrics.otelfan_query_in_flight.set(gate.inHand());
       metrics.otelfan_query_waiting.set(gate.waiting());
       metrics.otelfan_query_held_bytes.set(held.sizeBytes());
@@ -76,7 +78,7 @@ export function createQueryTelemetry(): QueryTelemetry {
       metrics.otelfan_query_writes_waiting.set(writeGate.waiting());
       metrics.otelfan_query_upload_bytes.set(uploads.sizeBytes());
       metrics.otelfan_query_shard_breaker_state.reset();
-      for (const shard of shards) {
+      for (const shard of topology.shards) {
         const current = breakerState(shard);
         for (const state of BREAKER_STATES) {
           const value = state === current ? 1 : 0;
