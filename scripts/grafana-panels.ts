@@ -246,7 +246,7 @@ export const PANEL_ROWS: readonly PanelRow[] = [
         queries: {
           running: 'sum(otelfan_query_in_flight)',
           waiting: 'sum(otelfan_query_waiting)',
-          'turned away': `sum(${rate('otelfan_query_turned_away_total')})`,
+          'turned away by {{setting}}': `sum by (setting) (${rate('otelfan_query_refusals_total')})`,
         },
       },
       {

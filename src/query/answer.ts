@@ -9,7 +9,7 @@ import { explained } from './explain.ts';
 import type { Slot } from './fan-out.ts';
 import { RETRY_LATER } from './gate.ts';
 import type { ReadCost } from './read-figures.ts';
-import type { Combined } from './reads/read.ts';
+import type { Combined, RefusedQuestion } from './reads/read.ts';
 
 export interface WholeAnswer {
   readonly kind: 'whole';
@@ -114,13 +114,14 @@ function ending(shards: Completeness, cost: ReadCost | undefined): Buffer {
   return Buffer.from(`,"partial":${shards.failed.length > 0},"shards":${JSON.stringify(shards)}${explain}}`);
 }
 
-export function refusal(status: 400 | 413, error: string): WholeAnswer {
-  return { kind: 'whole', status, headers: {}, body: Buffer.from(`{${errorMember(error)}}`) };
+export function refusal(status: RefusedQuestion['status'], error: string): WholeAnswer {
+  const headers = status === 503 ? RETRY_LATER : {};
+  return { kind: 'whole', status, headers, body: Buffer.from(`{${errorMember(error)}}`) };
 }
 
 /** Too much is asked at once; nothing is wrong with the question. */
 export function busy(reason: string): WholeAnswer {
-  return { kind: 'whole', status: 503, headers: RETRY_LATER, body: Buffer.from(`{${errorMember(reason)}}`) };
+  return refusal(503, reason);
 }
 
 export function errorMember(error: string): string {

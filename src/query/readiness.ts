@@ -1,4 +1,4 @@
-import type { ShardSpec, Topology } from '../shared/topology/topology.ts';
+import type { ShardSpec } from '../shared/topology/topology.ts';
 import { completenessOf, nameMissing } from './completeness.ts';
 import { callTwice, type Slot } from './fan-out.ts';
 import type { ShardClient } from './shard-client.ts';
@@ -7,7 +7,8 @@ export type Readiness = { readonly kind: 'ready' } | { readonly kind: 'not-ready
 
 export interface ReadinessOptions {
   readonly client: Pick<ShardClient, 'ready'>;
-  readonly topology: () => Topology;
+  /** Those that count. */
+  readonly shards: () => readonly ShardSpec[];
   /** Shards that must be ready for the proxy to be. */
   readonly quorum: number;
   readonly probeTimeoutMs?: number;
@@ -24,7 +25,7 @@ const SILENCES_TO_BE_DOWN = 3;
  * Who asks while a check runs shares it.
  */
 export function createReadiness(options: ReadinessOptions): () => Promise<Readiness> {
-  const { client, topology, quorum, probeTimeoutMs = PROBE_TIMEOUT_MS } = options;
+  const { client, shards: counted, quorum, probeTimeoutMs = PROBE_TIMEOUT_MS } = options;
   /** Of the shards that were ready when they last said anything, how often in a row they have been silent since. */
   const silences = new Map<string, number>();
   let running: Promise<Readiness> | undefined;
@@ -51,7 +52,7 @@ export function createReadiness(options: ReadinessOptions): () => Promise<Readin
   }
 
   async function check(): Promise<Readiness> {
-    const shards = completenessOf(await Promise.all(topology().shards.map(probe)));
+    const shards = completenessOf(await Promise.all(counted().map(probe)));
     if (shards.ok >= quorum) return { kind: 'ready' };
     const reason = `${shards.ok} of ${shards.total} shards are ready, ${quorum} needed; not ready: ${nameMissing(shards)}`;
     return { kind: 'not-ready', reason };

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import type { BreakerState } from '../shared/breaker.ts';
 import type { Component } from '../shared/lifecycle.ts';
-import { AS_OF_HEADER, readPath, SNAPSHOT_PATH } from '../shared/read/contract.ts';
+import { AS_OF_HEADER, readPath, SNAPSHOT_PATH, type Trailer } from '../shared/read/contract.ts';
 import { SQL_PATH, type SqlAnswer } from '../shared/read/sql.ts';
 import { BLOB_NOT_FOUND, blobPath } from '../shared/read/writes.ts';
 import type { ShardSpec } from '../shared/topology/topology.ts';
@@ -32,7 +32,7 @@ export type CallOutcome<T> =
   | { readonly kind: 'refused'; readonly reason: string }
   | { readonly kind: 'failed'; readonly reason: string };
 
-interface SnapshotReads {
+export interface SnapshotReads {
   /** The commit to read at; absent for the last one. */
   readonly asOf?: string | undefined;
   readonly reads: readonly ShardQuery[];
@@ -45,6 +45,8 @@ export interface SnapshotRows {
   readonly parts: readonly RowPart[];
   /** How many rows each of them has. */
   readonly rows: readonly number[];
+  /** For each that the shard ended at a bound of its own, the setting. */
+  readonly cuts: readonly (Pick<Trailer, 'truncatedBy'> | undefined)[];
 }
 
 /** The rows of one read, which are still on their way. */
@@ -75,14 +77,19 @@ export interface ShardClient extends Component {
     meter?: CallMeter,
   ): Promise<CallOutcome<RowStream>>;
   /** The bytes of a blob; `undefined` when the shard does not have it. They are not held against its hash. */
-  blob(shard: ShardSpec, sha256: string, signal: AbortSignal): Promise<CallOutcome<Buffer | undefined>>;
+  blob(
+    shard: ShardSpec,
+    sha256: string,
+    signal: AbortSignal,
+    meter?: CallMeter,
+  ): Promise<CallOutcome<Buffer | undefined>>;
   /** Also to shards of kind tael. `unreachable` may nevertheless have been stored: only its answer may be lost. */
   write(shard: ShardSpec, request: ShardWriteRequest, signal: AbortSignal): Promise<CallOutcome<ShardReply>>;
   /**
    * What the shard says to a SELECT: the members of its answer, as it wrote them, without braces. Numbers may be larger
    * than JavaScript's.
    */
-  sql(shard: ShardSpec, query: string, signal: AbortSignal): Promise<CallOutcome<string>>;
+  sql(shard: ShardSpec, query: string, signal: AbortSignal, meter?: CallMeter): Promise<CallOutcome<string>>;
   /** Answered when the shard says that it is ready for reads. */
   ready(shard: ShardSpec, signal: AbortSignal): Promise<CallOutcome<'ready'>>;
   /** Lets go of connections to addresses that none of these shards has. */
@@ -162,7 +169,9 @@ export function createShardClient({ maxAnswerBytes, onCall, ...options }: ShardC
         const body = await readRowBodies(response.body, reads.length);
         if (body.kind === 'broken') return { kind: 'failed', reason: body.reason };
         const parts = body.bodies.map(({ lines }) => ({ shardId: shard.id, lines }));
-        const value = { asOf: body.asOf, parts, rows: body.bodies.map(({ rows }) => rows) };
+        const rows = body.bodies.map(each => each.rows);
+        const cuts = body.bodies.map(each => (each.truncated ? each : undefined));
+        const value = { asOf: body.asOf, parts, rows, cuts };
         const cut = body.bodies.find(({ truncated }) => truncated);
         return cut === undefined
           ? { kind: 'answered', value }
@@ -199,8 +208,8 @@ export function createShardClient({ maxAnswerBytes, onCall, ...options }: ShardC
       void sent.then(begun.resolve);
       return begun.promise;
     },
-    blob(shard, sha256, signal) {
-      const get = { path: blobPath(sha256), method: 'GET', signal } as const;
+    blob(shard, sha256, signal, meter) {
+      const get = { path: blobPath(sha256), method: 'GET', signal, meter } as const;
       const outcome = { kind: 'answered', value: undefined } as const;
       return send<Buffer | undefined>(
         shard,
@@ -216,12 +225,12 @@ export function createShardClient({ maxAnswerBytes, onCall, ...options }: ShardC
         return value === undefined ? refusalOf(statusCode, text) : { kind: 'answered', value };
       });
     },
-    sql(shard, query, signal) {
+    sql(shard, query, signal, meter) {
       const call =
         shard.kind === 'tael'
           ? ({ path: `/api/v1/sql?${new URLSearchParams({ q: query })}`, method: 'GET', signal } as const)
           : ({ path: SQL_PATH, method: 'POST', body: JSON.stringify({ query }), signal } as const);
-      return exchange<string>(shard, call, async ({ statusCode, body }) => {
+      return exchange<string>(shard, { ...call, meter }, async ({ statusCode, body }) => {
         const text = (await buffer(body)).toString();
         if (statusCode !== 200) return refusalOf(statusCode, text);
         const members = sqlMembers(text);

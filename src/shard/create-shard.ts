@@ -6,6 +6,7 @@ import { createOtlpHttpServer } from '../shared/otlp/http-server.ts';
 import { createJsonTranscoder } from '../shared/otlp/json-transcoder.ts';
 import { createOtlpTypes } from '../shared/otlp/messages.ts';
 import type { Clock } from '../shared/time.ts';
+import { createTimeSlices } from '../shared/time-slices.ts';
 import { createHash } from '../shared/topology/hash.ts';
 import { createTurns } from '../shared/turns.ts';
 import { createBlobRoute, createBlobUploadRoute } from './api/blob-routes.ts';
@@ -14,7 +15,7 @@ import { createLiveRoute } from './api/live-route.ts';
 import { createReadRoutes } from './api/read-route.ts';
 import { createSqlRoute } from './api/sql-route.ts';
 import { createWriteRoute } from './api/write-route.ts';
-import { createDecoder } from './decode/decoder.ts';
+import { atOnce, createDecoder } from './decode/decoder.ts';
 import { createLiveFeed } from './live/live-feed.ts';
 import { createShardExportHandler } from './otlp-handler.ts';
 import { createReadServer } from './read-server.ts';
@@ -81,6 +82,8 @@ const OPEN_TIMEOUT_MS = 10_000;
 /** Requests of the largest size that may be in memory at once. */
 const LARGEST_REQUESTS_IN_FLIGHT = 4;
 const MAX_CONCURRENT_REQUESTS = 1000;
+/** What is decoded before reads get a turn. */
+const DECODE_SLICE_MS = 1;
 /** Of comments, scores, runner spans and uploads, which are a few megabytes each at most. */
 const WRITES_IN_HAND = { running: 32, waiting: 1000 };
 /** Part of the reserve of the disk that queries may fill with what does not fit into memory. */
@@ -122,6 +125,7 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
     const refusal = () => maintenance.refusal() ?? writer.fatalFailure();
     const types = createOtlpTypes();
     const decode = createDecoder({ types, hash });
+    const slices = createTimeSlices({ sliceMs: DECODE_SLICE_MS });
     const caps = { maxRows: options.maxAnswerRows, maxBytes: options.maxAnswerBytes };
     const reader = createReader({ database, hash, caps });
     const live = createLiveFeed({ spanRowJson: SPAN_ROWS.json, logRowJson: LOG_ROWS.json });
@@ -139,7 +143,7 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
           createLiveRoute(live),
           createSqlRoute(sql),
           ...inTurn(createTurns(WRITES_IN_HAND), [
-            createWriteRoute(createWriteApi({ types, decode, writer })),
+            createWriteRoute(createWriteApi({ types, decode: atOnce(decode), writer, database })),
             createBlobUploadRoute({ writer, clock: options.clock, pinMs: options.retention.evalAgeMs }),
           ]),
         ],
@@ -165,7 +169,7 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
           buffers: NO_POOL,
         }),
         transcoder: createJsonTranscoder(types),
-        handle: createShardExportHandler({ decode, writer }),
+        handle: createShardExportHandler({ decode, slices, writer }),
         logger,
       }),
     );

@@ -41,6 +41,13 @@ export async function startQuery(
         maxEvalRows: query.maxEvalRows,
         maxWindowMs: query.maxWindow,
         maxAnswerBytes: query.maxAnswerBytes,
+        maxHeldBytes: query.maxHeldBytes,
+      },
+      writes: {
+        maxConcurrent: query.writes.maxConcurrent,
+        maxWaiting: query.writes.maxWaiting,
+        maxBytes: query.writes.maxBytes,
+        uploadTimeoutMs: query.writes.uploadTimeout,
       },
       slowQueryMs: query.slowQuery,
       readyQuorum: query.readyQuorum,

@@ -4,6 +4,7 @@ import type { Clock } from '../../shared/time.ts';
 import { sizeOf, walOf } from './data-folder.ts';
 import type { Database } from './database.ts';
 import type { DiskReserve } from './disk-reserve.ts';
+import { forgetAnswers } from './kept-answers.ts';
 import { type RetentionLimits, retentionStep } from './retention.ts';
 import { forgetIds } from './seen-ids.ts';
 import { sweepSources } from './sweep-sources.ts';
@@ -32,6 +33,8 @@ export interface MaintenanceOptions {
   /** How often the disk is looked at. */
   readonly lookEveryMs?: number;
   readonly retainEveryMs?: number;
+  /** How long reads may be held for a checkpoint, and how long one has to be open to be not waited for. */
+  readonly holdReadsMs?: number;
 }
 
 const LOOK_EVERY_MS = 1000;
@@ -46,13 +49,20 @@ const SWEEP_EVERY_MS = 3_600_000;
  */
 const TRIED_AT = 1.25;
 const FORCED_AT = 2;
-/** Reads are held for so long at most, and not again for a while: most of the time they run. */
+/**
+ * Reads are held for so long at most, and not again for a while: most of the time they run. None is held for the sake
+ * of one that has been open as long already.
+ */
 const HOLD_READS_MS = 2000;
 const HOLD_EVERY_MS = 10_000;
 
 export async function createMaintenance(options: MaintenanceOptions): Promise<Maintenance> {
   const { database, writer, reserve, clock, logger } = options;
-  const { lookEveryMs = LOOK_EVERY_MS, retainEveryMs = RETAIN_EVERY_MS } = options;
+  const {
+    lookEveryMs = LOOK_EVERY_MS,
+    retainEveryMs = RETAIN_EVERY_MS,
+    holdReadsMs = HOLD_READS_MS,
+  } = options;
   let refusal: string | undefined;
   let failedRounds = 0;
   let retainedAtMs = clock.now();
@@ -104,6 +114,7 @@ export async function createMaintenance(options: MaintenanceOptions): Promise<Ma
     const nowMs = clock.now();
     await writer.exclusively(async connection => {
       await forgetIds(connection, 'batch_ids', nowMs - options.batchMemoryMs);
+      await forgetAnswers(connection, nowMs - options.batchMemoryMs);
       await forgetIds(connection, 'export_ids', nowMs - options.repeatWindowMs);
       return { result: undefined };
     });
@@ -112,11 +123,11 @@ export async function createMaintenance(options: MaintenanceOptions): Promise<Ma
   async function checkpointIfLarge(): Promise<void> {
     const size = (await sizeOf(walOf(database.path))) / database.checkpointBytes;
     if (size >= FORCED_AT) await checkpoint('FORCE CHECKPOINT');
-    else if (size >= TRIED_AT && isDue(heldAtMs, HOLD_EVERY_MS)) {
+    else if (size >= TRIED_AT && isDue(heldAtMs, HOLD_EVERY_MS) && database.longestReadMs() < holdReadsMs) {
       heldAtMs = clock.now();
       // Not waited for: the WAL may reach the second mark meanwhile.
       holding = database
-        .betweenReads(HOLD_READS_MS, () => checkpoint('CHECKPOINT'))
+        .betweenReads(holdReadsMs, () => checkpoint('CHECKPOINT'))
         .then(
           () => undefined,
           (error: unknown) => logger.error({ err: error }, 'no checkpoint was taken between reads'),
