@@ -16,7 +16,7 @@ export interface DiskReserve {
   mayCheckpoint(): Promise<boolean>;
 }
 
-export interface DiskRoom {
+interface DiskRoom {
   readonly diskBytes: number;
   readonly walBytes: number;
 }

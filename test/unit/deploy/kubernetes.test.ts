@@ -8,25 +8,29 @@ import { queryCommand } from '../../../src/cli/query.ts';
 import { shardCommand } from '../../../src/cli/shard.ts';
 import { loadConfig } from '../../../src/shared/config/load.ts';
 import { parseSizeBytes } from '../../../src/shared/config/units.ts';
-import { type Manifest, manifests, repositoryFile } from '../../support/deploy-files.ts';
+import { type Manifest, manifests, podsOf, repositoryFile } from '../../support/deploy-files.ts';
 
 const NOT_APPLIED = ['kustomization.yaml', 'prometheus-adapter.yaml'];
-const files = readdirSync(join('deploy', 'k8s')).filter(file => file.endsWith('.yaml'));
-const objects = files.filter(file => !NOT_APPLIED.includes(file)).flatMap(manifests);
-const of = (kind: string, name: string): Manifest =>
-  objects.find(object => object.kind === kind && object.metadata.name === name);
+const files = readdirSync(join('deploy', 'k8s')).filter(
+  file => file.endsWith('.yaml') && !NOT_APPLIED.includes(file),
+);
+const objects = files.flatMap(file => manifests(file));
+function of(kind: string, name: string): Manifest {
+  const found = objects.find(object => object.kind === kind && object.metadata.name === name);
+  if (found === undefined) throw new Error(`there is no ${kind} ${name}`);
+  return found;
+}
 
 const COMMANDS = { ingest: ingestCommand, query: queryCommand, shard: shardCommand };
 const PARTS = ['ingest', 'query', 'shard'] as const;
 type Part = (typeof PARTS)[number];
-const workload = (part: Part): Manifest => of(part === 'shard' ? 'StatefulSet' : 'Deployment', part);
-const pod = (part: Part): Manifest => workload(part).spec.template.spec;
-const container = (part: Part): Manifest => pod(part).containers[0];
+const pod = (part: Part) => podsOf(part).spec.template.spec;
+const container = (part: Part) => pod(part).containers[0];
 const COMPONENT = 'app.kubernetes.io/component';
 
 /** Of the environment, what Kubernetes gets from elsewhere. */
 const FROM_ELSEWHERE = { OTELFAN_QUEUE_REDIS_URL: 'redis://redis:6379' };
-const configText: string = of('ConfigMap', 'otelfan').data['otelfan.yaml'];
+const configText = of('ConfigMap', 'otelfan').data['otelfan.yaml'] ?? '';
 
 let folder: string;
 let configFile: string;
@@ -62,8 +66,8 @@ const PORTS: Readonly<Record<Part, Readonly<Record<string, number>>>> = {
 
 describe('deploy/k8s', () => {
   it('applies every file that it has', () => {
-    const [{ resources }] = manifests('kustomization.yaml') as [{ resources: string[] }];
-    expect(resources.toSorted()).toEqual(files.filter(file => !NOT_APPLIED.includes(file)).toSorted());
+    const [kustomization] = manifests<{ resources: string[] }>('kustomization.yaml');
+    expect(kustomization?.resources.toSorted()).toEqual(files.toSorted());
   });
 
   it('has a configuration that is valid, and warns of nothing but that whoever reaches a port may use it', () => {
@@ -83,9 +87,9 @@ describe('deploy/k8s', () => {
   });
 
   it('names its pods as shards, at the address that each has, and no others', () => {
-    const { spec } = workload('shard');
+    const { spec } = podsOf('shard');
     expect(configOf().topology?.shards).toEqual(
-      Array.from({ length: spec.replicas }, (_, index) =>
+      Array.from({ length: spec.replicas ?? 0 }, (_, index) =>
         expect.objectContaining({
           id: `shard-${index}`,
           otlp: `http://shard-${index}.${spec.serviceName}:${PORTS.shard['otlp-http']}`,
@@ -96,22 +100,22 @@ describe('deploy/k8s', () => {
   });
 
   it('finds a shard that takes no writes, since it can be read', () => {
-    expect(of('Service', workload('shard').spec.serviceName).spec).toMatchObject({
+    expect(of('Service', podsOf('shard').spec.serviceName).spec).toMatchObject({
       clusterIP: 'None',
       publishNotReadyAddresses: true,
     });
   });
 
   it('keeps the volumes of shards, which hold the only copy, with room for more than what is kept', () => {
-    const { persistentVolumeClaimRetentionPolicy: policy, volumeClaimTemplates } = workload('shard').spec;
+    const { persistentVolumeClaimRetentionPolicy: policy, volumeClaimTemplates } = podsOf('shard').spec;
     expect(policy).toEqual({ whenDeleted: 'Retain', whenScaled: 'Retain' });
     const [claim] = volumeClaimTemplates;
     const { retention, minFreeBytes } = configOf().shard;
     const roomBytes = bytesOf(claim.spec.resources.requests.storage);
     expect(roomBytes).toBeGreaterThan(1.2 * retention.maxBytes + minFreeBytes);
     const { mountPath } = container('shard').volumeMounts.find(
-      (mount: { name: string }) => mount.name === claim.metadata.name,
-    );
+      ({ name }) => name === claim.metadata.name,
+    ) ?? { mountPath: undefined };
     expect(configOf().dataDir).toBe(mountPath);
   });
 
@@ -132,7 +136,7 @@ describe('deploy/k8s', () => {
   it.each(PARTS)('runs %s with arguments that it takes', async part => {
     let help = '';
     const io = { write: (text: string) => (help += text) };
-    const args: string[] = container(part).args.map((arg: string) => arg.replace('$(POD_NAME)', 'shard-0'));
+    const args = container(part).args.map(arg => arg.replace('$(POD_NAME)', 'shard-0'));
     expect(args[0]).toBe(part);
     const code = await COMMANDS[part]([...args.slice(1), '--help'], {
       stdout: io,
@@ -145,22 +149,19 @@ describe('deploy/k8s', () => {
 
   it.each(PARTS)('gives %s a configuration and variables that there are', part => {
     const { env, volumeMounts } = container(part);
-    const variables = env.filter(({ name }: { name: string }) => name.startsWith('OTELFAN_'));
-    const values = variables.map(({ name, value }: { name: string; value?: string }) => [
-      name,
-      value ?? 'redis://x',
-    ]);
+    const variables = env.filter(({ name }) => name.startsWith('OTELFAN_'));
+    const values = variables.map(({ name, value }) => [name, value ?? 'redis://x'] as const);
     const given = { ...Object.fromEntries(values), OTELFAN_CONFIG: configFile };
     expect(loadConfig({ env: given })).toMatchObject({ ok: true });
-    const [, path = ''] = values.find(([name]: [string]) => name === 'OTELFAN_CONFIG') ?? [];
-    const mount = volumeMounts.find(({ name }: { name: string }) => name === 'config');
-    expect(path).toBe(`${mount.mountPath}/otelfan.yaml`);
+    const [, path = ''] = values.find(([name]) => name === 'OTELFAN_CONFIG') ?? [];
+    const mount = volumeMounts.find(({ name }) => name === 'config');
+    expect(path).toBe(`${mount?.mountPath}/otelfan.yaml`);
     // With a subPath a change of the topology would never be seen.
-    expect(mount.subPath).toBeUndefined();
+    expect(mount?.subPath).toBeUndefined();
   });
 
   it.each(PARTS)('opens the ports of %s that it listens on by default, and only those', part => {
-    const ports = container(part).ports.map(({ name, containerPort }: Manifest) => [name, containerPort]);
+    const ports = container(part).ports.map(({ name, containerPort }) => [name, containerPort]);
     expect(Object.fromEntries(ports)).toEqual(PORTS[part]);
   });
 
@@ -200,7 +201,7 @@ describe('deploy/k8s', () => {
   });
 
   it('selects pods that there are, by every service, budget, spread and policy', () => {
-    const labels = PARTS.map(part => workload(part).spec.template.metadata.labels);
+    const labels = PARTS.map(part => podsOf(part).spec.template.metadata.labels);
     const selectors = objects.flatMap(({ kind, spec }) => {
       if (kind === 'Service') return [spec.selector];
       if (kind === 'PodDisruptionBudget') return [spec.selector.matchLabels];
@@ -227,10 +228,10 @@ describe('deploy/k8s', () => {
       policyTypes: ['Ingress', 'Egress'],
     });
     const comers = (part: Part) =>
-      of('NetworkPolicy', part).spec.ingress.flatMap((rule: Manifest) =>
-        rule.ports.flatMap(({ port }: Manifest) => {
+      of('NetworkPolicy', part).spec.ingress.flatMap(rule =>
+        rule.ports.flatMap(({ port }) => {
           expect(Object.values(PORTS[part])).toContain(port);
-          return rule.from.map((who: Manifest) => [port, JSON.stringify(who)]);
+          return rule.from.map(who => [port, JSON.stringify(who)]);
         }),
       );
     const pods = (component: Part) =>
@@ -251,9 +252,9 @@ describe('deploy/k8s', () => {
 
   it('scales ingest, and stays above what the budget keeps', () => {
     const { scaleTargetRef, minReplicas } = of('HorizontalPodAutoscaler', 'ingest').spec;
-    expect(of(scaleTargetRef.kind, scaleTargetRef.name)).toBe(workload('ingest'));
+    expect(of(scaleTargetRef.kind, scaleTargetRef.name)).toEqual(podsOf('ingest'));
     expect(minReplicas).toBeGreaterThan(of('PodDisruptionBudget', 'ingest').spec.minAvailable);
     // What the autoscaler sets, a manifest that is applied again must not.
-    expect(workload('ingest').spec.replicas).toBeUndefined();
+    expect(podsOf('ingest').spec.replicas).toBeUndefined();
   });
 });

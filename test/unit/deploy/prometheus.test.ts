@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { manifests, prometheusRules, repositoryFile } from '../../support/deploy-files.ts';
+import { manifest, manifests, podsOf, prometheusRules, repositoryFile } from '../../support/deploy-files.ts';
 import { checkPromql } from '../../support/promql-check.ts';
 
 const { alerts, recordings } = prometheusRules();
@@ -64,18 +64,21 @@ describe('deploy/prometheus/alerts.yaml', () => {
   );
 });
 
+interface ExternalRule {
+  readonly seriesQuery: string;
+  readonly metricsQuery: string;
+  readonly name: { readonly as: string };
+}
+
 describe('the metric that ingest is scaled by', () => {
   it('is one that is recorded, under the name that the autoscaler asks for', () => {
-    const { externalRules } = manifests('prometheus-adapter.yaml')[0];
-    const [rule] = externalRules;
-    expect(checkPromql(rule.metricsQuery, recorded).faults).toEqual([]);
-    expect(recorded).toHaveProperty('size', 1);
-    expect([...recorded.keys()]).toContain(rule.seriesQuery);
-    const autoscaler = manifests('ingest.yaml').find(({ kind }) => kind === 'HorizontalPodAutoscaler');
-    const external = autoscaler.spec.metrics.find(
-      ({ type }: { type: string }) => type === 'External',
-    ).external;
-    expect(external.metric.name).toBe(rule.name.as);
+    const [adapter] = manifests<{ externalRules: [ExternalRule] }>('prometheus-adapter.yaml');
+    const [rule] = adapter?.externalRules ?? [];
+    expect(checkPromql(rule?.metricsQuery ?? '', recorded).faults).toEqual([]);
+    expect([...recorded.keys()]).toEqual([rule?.seriesQuery]);
+    const { metrics } = manifest('ingest.yaml', 'HorizontalPodAutoscaler', 'ingest').spec;
+    const asked = metrics.flatMap(({ external }) => external?.metric.name ?? []);
+    expect(asked).toEqual([rule?.name.as]);
   });
 });
 
@@ -88,9 +91,9 @@ describe('deploy/prometheus/scrape.yaml', () => {
     for (const { job_name: name, relabel_configs: rules } of jobs) {
       const [component = '', port] = rules.find(({ action }) => action === 'keep')?.regex?.split(';') ?? [];
       expect(name).toBe(`otelfan-${component}`);
-      const { template } = manifests(`${component}.yaml`)[0].spec;
+      const { template } = podsOf(component as 'ingest').spec;
       expect(template.metadata.labels['app.kubernetes.io/component']).toBe(component);
-      expect(template.spec.containers[0].ports.map((each: { name: string }) => each.name)).toContain(port);
+      expect(template.spec.containers[0].ports.map(({ name: ofPort }) => ofPort)).toContain(port);
     }
   });
 });

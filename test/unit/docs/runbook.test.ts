@@ -10,7 +10,7 @@ import { shardCommand } from '../../../src/cli/shard.ts';
 import { topologyCommand } from '../../../src/cli/topology.ts';
 import { DOCUMENT } from '../../../src/query/openapi/document.ts';
 import { leavesOf } from '../../../src/shared/config/leaves.ts';
-import { manifests, prometheusRules, repositoryFile } from '../../support/deploy-files.ts';
+import { manifests, podsOf, prometheusRules, repositoryFile } from '../../support/deploy-files.ts';
 import { KNOWN_SERIES } from '../../support/known-metrics.ts';
 
 const text = repositoryFile('docs', 'RUNBOOK.md');
@@ -105,14 +105,16 @@ describe('docs/RUNBOOK.md', () => {
   });
 
   it('speaks of objects that the manifests have', () => {
-    const objects = ['ingest.yaml', 'query.yaml', 'shard.yaml', 'config.yaml'].flatMap(manifests);
+    const objects = ['ingest.yaml', 'query.yaml', 'shard.yaml', 'config.yaml'].flatMap(file =>
+      manifests(file),
+    );
     const names = objects.map(({ kind, metadata }) => `${kind.toLowerCase()}/${metadata.name}`);
     const lines = shellLines.filter(line => line.startsWith('kubectl'));
     for (const line of lines) {
       expect(line).toMatch(/^kubectl -n otelfan /);
       for (const [named] of line.matchAll(/(?:deployment|statefulset)\/\w+/g)) expect(names).toContain(named);
       const [, pod] = /\bshard-(\d)/.exec(line) ?? [];
-      if (pod !== undefined) expect(Number(pod)).toBeLessThan(manifests('shard.yaml')[0].spec.replicas);
+      if (pod !== undefined) expect(Number(pod)).toBeLessThan(podsOf('shard').spec.replicas ?? 0);
     }
     expect(names).toContain('horizontalpodautoscaler/ingest');
     expect(names).toContain('configmap/otelfan');
