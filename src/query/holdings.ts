@@ -15,7 +15,7 @@ export interface HoldingShards {
 }
 
 export interface HoldingShardsOptions {
-  readonly client: Pick<ShardClient, 'snapshot'>;
+  readonly client: Pick<ShardClient, 'reader'>;
   readonly clock: Clock;
 }
 
@@ -31,7 +31,7 @@ export function createHoldingShards({ client, clock }: HoldingShardsOptions): Ho
 
   async function ask(shard: ShardSpec): Promise<void> {
     const reads = [{ name: 'holdings', request: {} }] as const;
-    const outcome = await client.snapshot(shard, { reads }, AbortSignal.timeout(TIMEOUT_MS));
+    const outcome = await client.reader().snapshot(shard, { reads }, AbortSignal.timeout(TIMEOUT_MS));
     const isEmpty = outcome.kind === 'answered' && holdsNothing(outcome.value.parts[0]?.lines);
     if (isEmpty) emptyAtMs.set(keyOf(shard), clock.now());
     else emptyAtMs.delete(keyOf(shard));

@@ -4,7 +4,7 @@ import { spanTotals, statesOf } from '../merge/states.ts';
 import { anyText, parseParams, startOf, windowNanos } from '../params.ts';
 import { allGroups, someGroups, type TooMany, topGroups } from './groups.ts';
 import { percentiles, servicePercentiles } from './percentiles.ts';
-import { type Combined, membersOf, type Read } from './read.ts';
+import { type Combined, membersOf, type Read, type ShardQuery } from './read.ts';
 import { repeatedTraces } from './repeated-traces.ts';
 import { ask, type Rounds, runRounds, together } from './rounds.ts';
 import { DEFAULT_WINDOW_NS, secondsOf, type Window } from './window.ts';
@@ -29,9 +29,33 @@ export const summaryRead: Read = {
     return {
       kind: 'states',
       answer: shards => runRounds(shards, answerSummary({ window, head, maxGroups })),
+      fieldsOf,
     };
   },
 };
+
+function fieldsOf({ name, request }: ShardQuery): readonly string[] {
+  switch (name) {
+    case 'spanTotals':
+      return ['span_count', 'trace_count', 'error_count', 'error_rate', 'avg_ms', 'max_ms'].map(ofTraces);
+    case 'traceIds':
+      return ['trace_count'].map(ofTraces);
+    case 'durationBuckets':
+      return request.byService ? ['top_services'] : PERCENTILES;
+    case 'durationValues':
+      return request.ranges.flatMap(({ service }) =>
+        service === undefined ? PERCENTILES : ['top_services'],
+      );
+    case 'groupCounts':
+      if (request.of !== 'spans') return [request.of];
+      return request.by.includes('operation') ? ['top_error_operations'] : ['top_services'];
+    default:
+      return [];
+  }
+}
+
+const ofTraces = (field: string) => `traces.${field}`;
+const PERCENTILES = ['p50_ms', 'p95_ms', 'p99_ms'].map(ofTraces);
 
 interface SummaryOptions {
   readonly window: Window;

@@ -4,7 +4,7 @@ import { registerMetrics } from '../../shared/telemetry/metric-spec.ts';
 import { createProcessRegistry } from '../../shared/telemetry/process-registry.ts';
 import type { ShardSpec } from '../../shared/topology/topology.ts';
 import type { Gate } from '../gate.ts';
-import type { EndedCall } from '../shard-client.ts';
+import type { EndedCall } from '../shard-call.ts';
 import { QUERY_METRICS } from './metrics.ts';
 
 /** The metrics of a query proxy. */

@@ -2,7 +2,8 @@ import type { Clock } from '../../shared/time.ts';
 import type { Hash } from '../../shared/topology/hash.ts';
 import { ownerOf, type ShardSpec, type Topology } from '../../shared/topology/topology.ts';
 import { fanOut, type Slot } from '../fan-out.ts';
-import type { CallOutcome, ShardClient } from '../shard-client.ts';
+import type { CallOutcome } from '../shard-call.ts';
+import type { ShardClient } from '../shard-client.ts';
 import type { ShardReply, ShardWriteRequest } from './shard-write.ts';
 import type { Write, WriteRequest } from './write.ts';
 
