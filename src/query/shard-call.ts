@@ -45,7 +45,7 @@ export interface ShardCalls extends Component {
 }
 
 /** Without `maxBytes` the answer may be as large as one that is held. */
-export type ShardCall = Omit<ShardRequest, 'meter'> & { readonly meter?: CallMeter | undefined };
+type ShardCall = Omit<ShardRequest, 'meter'> & { readonly meter?: CallMeter | undefined };
 
 type AnyOutcome = CallOutcome<unknown>;
 type Take<O> = (response: ShardResponse) => Promise<O>;

@@ -29,7 +29,7 @@ export interface ShardReader {
 /** Gives a meter for one more request to the shard, which is told how that goes. */
 export type NewMeter = () => CallMeter;
 
-export interface SnapshotReads {
+interface SnapshotReads {
   /** The commit to read at; absent for the last one. */
   readonly asOf?: string | undefined;
   readonly reads: readonly ShardQuery[];

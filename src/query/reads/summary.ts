@@ -35,27 +35,25 @@ export const summaryRead: Read = {
 };
 
 function fieldsOf({ name, request }: ShardQuery): readonly string[] {
-  switch (name) {
-    case 'spanTotals':
-      return ['span_count', 'trace_count', 'error_count', 'error_rate', 'avg_ms', 'max_ms'].map(ofTraces);
-    case 'traceIds':
-      return ['trace_count'].map(ofTraces);
-    case 'durationBuckets':
-      return request.byService ? ['top_services'] : PERCENTILES;
-    case 'durationValues':
-      return request.ranges.flatMap(({ service }) =>
-        service === undefined ? PERCENTILES : ['top_services'],
-      );
-    case 'groupCounts':
-      if (request.of !== 'spans') return [request.of];
-      return request.by.includes('operation') ? ['top_error_operations'] : ['top_services'];
-    default:
-      return [];
-  }
+  if (name === 'spanTotals') return TOTALS;
+  if (name === 'traceIds') return ['traces.trace_count'];
+  if (name === 'durationBuckets') return request.byService ? ['top_services'] : PERCENTILES;
+  if (name === 'durationValues')
+    return request.ranges.flatMap(({ service }) => (service === undefined ? PERCENTILES : ['top_services']));
+  if (name !== 'groupCounts') return [];
+  if (request.of !== 'spans') return [request.of];
+  return request.by.includes('operation') ? ['top_error_operations'] : ['top_services'];
 }
 
-const ofTraces = (field: string) => `traces.${field}`;
-const PERCENTILES = ['p50_ms', 'p95_ms', 'p99_ms'].map(ofTraces);
+const TOTALS = [
+  'traces.span_count',
+  'traces.trace_count',
+  'traces.error_count',
+  'traces.error_rate',
+  'traces.avg_ms',
+  'traces.max_ms',
+];
+const PERCENTILES = ['traces.p50_ms', 'traces.p95_ms', 'traces.p99_ms'];
 
 interface SummaryOptions {
   readonly window: Window;

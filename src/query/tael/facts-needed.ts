@@ -24,20 +24,18 @@ export function factsNeeded(reads: readonly ShardQuery[]): FactsNeeded[] {
   return [...needed.values()];
 }
 
-/** The slots are those of whatever spans are there. */
+const OF_SPANS: readonly string[] = [
+  'services',
+  'spanTotals',
+  'traceIds',
+  'durationBuckets',
+  'durationValues',
+];
+
+/** `spanSlots` needs none: the slots are those of whatever spans there are. */
 function signalOf(query: ShardQuery): ListedRead | undefined {
-  switch (query.name) {
-    case 'services':
-    case 'spanTotals':
-    case 'traceIds':
-    case 'durationBuckets':
-    case 'durationValues':
-      return 'spans';
-    case 'groupCounts':
-      return query.request.of;
-    default:
-      return undefined;
-  }
+  if (query.name === 'groupCounts') return query.request.of;
+  return OF_SPANS.includes(query.name) ? 'spans' : undefined;
 }
 
 /** Absent is before all times. */

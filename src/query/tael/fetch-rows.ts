@@ -72,6 +72,7 @@ export function fetchRows<T>(
           if (taken === 'unreadable') unreadable++;
           else if (taken !== undefined) rows.push(taken);
         }
+        if (cutter.isBroken()) break;
         if (sizeBytes > maxAnswerBytes) return fetched('bytes');
       }
       const fault = cutter.fault();

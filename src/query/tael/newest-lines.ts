@@ -17,15 +17,8 @@ import type { TaelPart } from './tael-part.ts';
 type NewestQuery = Extract<ShardQuery, { readonly name: ListedRead }>;
 
 export function isNewestQuery(query: ShardQuery): query is NewestQuery {
-  switch (query.name) {
-    case 'spans':
-    case 'logs':
-      return true;
-    case 'metrics':
-      return query.request.oldestFirst !== true;
-    default:
-      return false;
-  }
+  if (query.name === 'metrics') return query.request.oldestFirst !== true;
+  return query.name === 'spans' || query.name === 'logs';
 }
 
 export function findNewest(

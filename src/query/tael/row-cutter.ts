@@ -3,14 +3,16 @@ export interface RowCutter {
   push(chunk: Buffer): void;
   /** The next row; `undefined` when it has not come as a whole yet. */
   next(): Buffer | undefined;
+  /** Nothing that follows could mend it. */
+  isBroken(): boolean;
   /** What is wrong with the answer, if nothing follows. */
   fault(): string | undefined;
 }
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
-const OPENING = new Set([0x5b, 0x7b]);
-const CLOSING = new Set([0x5d, 0x7d]);
+const [OPEN_BRACKET, CLOSE_BRACKET] = [0x5b, 0x5d] as const;
+const [OPEN_BRACE, CLOSE_BRACE] = [0x7b, 0x7d] as const;
 /** Of the answer, of the list, and of a row. */
 const [INSIDE_ANSWER, INSIDE_LIST, INSIDE_ROW] = [1, 2, 3];
 /** Members before the list are counts and ids. */
@@ -67,10 +69,10 @@ export function createRowCutter(member: string): RowCutter {
           else if (byte === QUOTE) isInString = false;
         } else if (byte === QUOTE) {
           isInString = true;
-        } else if (OPENING.has(byte)) {
+        } else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
           depth++;
           if (depth <= INSIDE_ROW) opened();
-        } else if (CLOSING.has(byte)) {
+        } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {
           depth--;
           const row = closed();
           if (row !== undefined) return row;
@@ -78,11 +80,11 @@ export function createRowCutter(member: string): RowCutter {
       }
       return undefined;
     },
+    isBroken: () => state === 'broken',
     fault() {
       if (state === 'tail' && depth === 0) return undefined;
-      return state === 'list'
-        ? 'answer ended in the middle of its rows'
-        : `sent something else than {"${member}": […]}`;
+      if (state === 'head' || state === 'broken') return `sent something else than {"${member}": […]}`;
+      return 'answer ended in the middle of its rows';
     },
   };
 }

@@ -40,7 +40,7 @@ export function createTaelSession({ slotOf, ...options }: TaelSessionOptions): T
   };
   const rows = createRowMemory(options);
 
-  function answerOf(call: TaelCall, query: RowQuery | StateQuery): TaelPart | Promise<TaelPart> {
+  async function answerOf(call: TaelCall, query: RowQuery | StateQuery): Promise<TaelPart> {
     if (isRowQuery(query)) {
       const { rows: lines, flaw } = rows.page(query);
       return { lines, inexact: flaw?.reason };
@@ -53,7 +53,11 @@ export function createTaelSession({ slotOf, ...options }: TaelSessionOptions): T
         return partOf([]);
       case 'groupCounts':
         return groupsOf(query.request);
-      default: {
+      case 'services':
+      case 'spanTotals':
+      case 'traceIds':
+      case 'durationBuckets':
+      case 'durationValues': {
         const { facts: spans, flaw } = facts.spans.within(query.request);
         return spanPart(call, query, { spans, flaw, slotOf, nowNs: options.nowNs });
       }
@@ -91,17 +95,17 @@ export function createTaelSession({ slotOf, ...options }: TaelSessionOptions): T
 
   return {
     async answer(call, reads) {
+      const known = reads.filter(query => query.name !== 'holdings');
+      if (known.length < reads.length)
+        return { kind: 'failed', reason: 'a tael-server does not say what it holds' };
       const loads = [
         ...factsNeeded(reads).map(({ signal, ...filter }) => facts[signal].load(call, filter)),
         ...reads.filter(isRowQuery).map(query => rows.load(call, query)),
       ];
       const lost = (await Promise.all(loads)).find(outcome => outcome.kind !== 'answered');
       if (lost !== undefined) return lost;
-      const answers = reads.map(query => (query.name === 'holdings' ? undefined : answerOf(call, query)));
-      const parts = (await Promise.all(answers)).filter(part => part !== undefined);
-      if (parts.length < reads.length)
-        return { kind: 'failed', reason: 'a tael-server does not say what it holds' };
-      return { kind: 'answered', value: parts };
+      const answers = known.map(query => answerOf(call, query));
+      return { kind: 'answered', value: await Promise.all(answers) };
     },
   };
 }

@@ -208,7 +208,7 @@ export const configSchema = z.strictObject({
         'Most spans, scores and comments that an answer about evals is computed from; each takes about 500 bytes of memory meanwhile.',
       ),
       taelRowCap: wholeNumber({ min: 1, max: 10_000_000, fallback: 50_000 }).describe(
-        'Most spans, log records or metric points of a shard of kind `tael` that an answer goes through to compute its figures or to find its rows; where there are more, `inexact` says which members are not exact. Each takes about 300 bytes of memory meanwhile.',
+        'Most rows of a shard of kind `tael` that figures are computed from, each of up to a KiB; beyond it the answer names those that are not exact.',
       ),
       readyQuorum: wholeNumber({ min: 1, max: 10_000, fallback: 1 }).describe(
         'Shards that must be ready for `/readyz` to be 200.',
