@@ -10,7 +10,7 @@ import type { Slot } from './fan-out.ts';
 import { RETRY_LATER } from './gate.ts';
 import type { InexactField } from './inexact.ts';
 import type { ReadCost } from './read-figures.ts';
-import type { Combined } from './reads/read.ts';
+import type { Combined, RefusedQuestion } from './reads/read.ts';
 
 export interface WholeAnswer {
   readonly kind: 'whole';
@@ -127,13 +127,14 @@ function ending(shards: Completeness, { tellCost, inexact = [] }: Omit<AnswerOpt
   return Buffer.from(`,${members.join(',')}}`);
 }
 
-export function refusal(status: 400 | 413, error: string): WholeAnswer {
-  return { kind: 'whole', status, headers: {}, body: Buffer.from(`{${errorMember(error)}}`) };
+export function refusal(status: RefusedQuestion['status'], error: string): WholeAnswer {
+  const headers = status === 503 ? RETRY_LATER : {};
+  return { kind: 'whole', status, headers, body: Buffer.from(`{${errorMember(error)}}`) };
 }
 
 /** Too much is asked at once; nothing is wrong with the question. */
 export function busy(reason: string): WholeAnswer {
-  return { kind: 'whole', status: 503, headers: RETRY_LATER, body: Buffer.from(`{${errorMember(reason)}}`) };
+  return refusal(503, reason);
 }
 
 export function errorMember(error: string): string {

@@ -23,7 +23,9 @@ export function createEmbeddedReader(calls: Pick<ShardCalls, 'ask'>): ShardReade
         const body = await readRowBodies(response.body, reads.length);
         if (body.kind === 'broken') return { kind: 'failed', reason: body.reason };
         const parts = body.bodies.map(({ lines }) => ({ shardId: shard.id, lines }));
-        const value = { asOf: body.asOf, parts, rows: body.bodies.map(({ rows }) => rows) };
+        const rows = body.bodies.map(each => each.rows);
+        const cuts = body.bodies.map(each => (each.truncated ? each : undefined));
+        const value = { asOf: body.asOf, parts, rows, cuts };
         const cut = body.bodies.find(({ truncated }) => truncated);
         return cut === undefined
           ? { kind: 'answered', value }

@@ -1,4 +1,4 @@
-import type { ShardSpec, Topology } from '../shared/topology/topology.ts';
+import type { ShardSpec } from '../shared/topology/topology.ts';
 import { completenessOf, nameMissing } from './completeness.ts';
 import { callTwice, type Slot } from './fan-out.ts';
 import type { ShardClient } from './shard-client.ts';
@@ -7,7 +7,8 @@ export type Readiness = { readonly kind: 'ready' } | { readonly kind: 'not-ready
 
 export interface ReadinessOptions {
   readonly client: Pick<ShardClient, 'ready'>;
-  readonly topology: () => Topology;
+  /** Those that count. */
+  readonly shards: () => readonly ShardSpec[];
   /** Shards that must be ready for the proxy to be. */
   readonly quorum: number;
   readonly probeTimeoutMs?: number;
@@ -30,7 +31,7 @@ const LOOKS_TO_BE_DOWN = {
  * tael-server when it is so twice. Who asks while a check runs shares it.
  */
 export function createReadiness(options: ReadinessOptions): () => Promise<Readiness> {
-  const { client, topology, quorum, probeTimeoutMs = PROBE_TIMEOUT_MS } = options;
+  const { client, shards: counted, quorum, probeTimeoutMs = PROBE_TIMEOUT_MS } = options;
   /** Of the shards that count as ready, how many looks in a row have failed. */
   const failures = new Map<string, number>();
   let running: Promise<Readiness> | undefined;
@@ -56,7 +57,7 @@ export function createReadiness(options: ReadinessOptions): () => Promise<Readin
   }
 
   async function check(): Promise<Readiness> {
-    const shards = completenessOf(await Promise.all(topology().shards.map(probe)));
+    const shards = completenessOf(await Promise.all(counted().map(probe)));
     if (shards.ok >= quorum) return { kind: 'ready' };
     const reason = `${shards.ok} of ${shards.total} shards are ready, ${quorum} needed; not ready: ${nameMissing(shards)}`;
     return { kind: 'not-ready', reason };

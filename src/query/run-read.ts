@@ -13,22 +13,15 @@ import {
 import { completenessOf } from './completeness.ts';
 import { shardTimeoutMs, waitingTimeMs } from './deadline.ts';
 import type { Gate } from './gate.ts';
+import type { HeldBytes } from './held-bytes.ts';
 import type { HoldingShards } from './holdings.ts';
 import { inexactFields } from './inexact.ts';
 import { flag, parseParams, timeoutMs } from './params.ts';
 import { createReadFigures, type ReadFigures } from './read-figures.ts';
-import type {
-  Combined,
-  Read,
-  ReadContext,
-  ReadQuery,
-  RefusedQuestion,
-  RowPlan,
-  StatePlan,
-} from './reads/read.ts';
+import type { Combined, Read, ReadContext, ReadQuery, RowPlan, StatePlan } from './reads/read.ts';
 import { commitsOf, type Page, pageOf } from './rows/page.ts';
 import { type PreparedRows, preparePage } from './rows/prepare-page.ts';
-import { MAX_HELD_BYTES, type RowsOutcome, runRows } from './rows/run-rows.ts';
+import { MAX_HELD_BYTES, type RowsOptions, type RowsOutcome, runRows } from './rows/run-rows.ts';
 import type { ShardClient } from './shard-client.ts';
 import type { ShardLog } from './shard-log.ts';
 import type { ShardReader } from './shard-reader.ts';
@@ -42,6 +35,7 @@ export interface ReadDeps {
   readonly holding: HoldingShards;
   readonly clock: Clock;
   readonly gate: Gate;
+  readonly held: HeldBytes;
   readonly shardLog: ShardLog;
   readonly slowLog: SlowLog;
   /** Deadline of a read; a request can only lower it. */
@@ -68,7 +62,10 @@ export async function runRead(
   const startMs = performance.now();
   const answerParams = parseParams(query.search, ANSWER_PARAMS);
   if (answerParams.kind === 'bad') return refusal(400, answerParams.error);
-  const badWindow = windowError(query.search, deps.limits.maxWindowMs);
+  const badWindow = windowError(query.search, {
+    windows: read.windows ?? [],
+    maxWindowMs: deps.limits.maxWindowMs,
+  });
   if (badWindow !== undefined) return refusal(400, badWindow);
   const nowNs = BigInt(deps.clock.now()) * NANOS_PER_MS;
   const plan = read.plan(query, { ...deps.limits, nowNs });
@@ -78,7 +75,8 @@ export async function runRead(
 
   const { timeout = deps.timeoutMs, partial = true, explain = false } = answerParams.values;
   const limitMs = Math.min(timeout, deps.timeoutMs);
-  const figures = createReadFigures({ startMs, maxBytes: deps.limits.maxAnswerBytes });
+  const held = deps.held.open(signal);
+  const figures = createReadFigures({ startMs, maxBytes: deps.limits.maxAnswerBytes, held });
   const turn = await deps.gate.enter({ signal, waitMs: waitingTimeMs(limitMs) });
   if (turn.kind === 'refused') return busy(turn.reason);
   figures.begin();
@@ -137,7 +135,14 @@ async function answerRows(page: Page, asked: Asked): Promise<Answer> {
   return answer;
 }
 
-async function rowsOf(page: Page, asked: Asked): Promise<RowsOutcome | RefusedQuestion> {
+/** Begins again, once, when retention has taken what was being read; a cursor shows that snapshot and no other. */
+async function rowsOf(page: Page, asked: Asked): Promise<RowsOutcome> {
+  if (page.cursor !== undefined) return tryRows(page, asked);
+  const first = await tryRows(page, { ...asked, mayBeginAgain: true });
+  return first.kind === 'gone' ? tryRows(page, asked) : first;
+}
+
+async function tryRows(page: Page, asked: Asked & Pick<RowsOptions, 'mayBeginAgain'>): Promise<RowsOutcome> {
   const run = (rows: PreparedRows) =>
     runRows({ ...asked, ...rows, spentMs: performance.now() - asked.startMs });
   // Of one shard alone nothing is on another.
@@ -150,7 +155,7 @@ async function rowsOf(page: Page, asked: Asked): Promise<RowsOutcome | RefusedQu
 
 function heldAnswer(
   { plan }: Page,
-  outcome: Exclude<RowsOutcome, { kind: 'streamed' }>,
+  outcome: Exclude<RowsOutcome, { kind: 'streamed' | 'refused' }>,
   asked: Asked,
 ): Extract<Answer, { kind: 'whole' }> {
   const { slots } = outcome;

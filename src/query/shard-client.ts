@@ -2,6 +2,7 @@ import { buffer } from 'node:stream/consumers';
 import { SQL_PATH, type SqlAnswer } from '../shared/read/sql.ts';
 import { BLOB_NOT_FOUND, blobPath } from '../shared/read/writes.ts';
 import type { ShardSpec } from '../shared/topology/topology.ts';
+import type { CallMeter } from './call-meter.ts';
 import { createEmbeddedReader } from './embedded-reader.ts';
 import {
   type CallOutcome,
@@ -20,14 +21,19 @@ export interface ShardClient extends Pick<ShardCalls, 'keepOnly' | 'breakerState
   /** For one read. */
   reader(): ShardReader;
   /** The bytes of a blob; `undefined` when the shard does not have it. They are not held against its hash. */
-  blob(shard: ShardSpec, sha256: string, signal: AbortSignal): Promise<CallOutcome<Buffer | undefined>>;
+  blob(
+    shard: ShardSpec,
+    sha256: string,
+    signal: AbortSignal,
+    meter?: CallMeter,
+  ): Promise<CallOutcome<Buffer | undefined>>;
   /** `unreachable` may nevertheless have been stored: only its answer may be lost. */
   write(shard: ShardSpec, request: ShardWriteRequest, signal: AbortSignal): Promise<CallOutcome<ShardReply>>;
   /**
    * What the shard says to a SELECT: the members of its answer, as it wrote them, without braces. Numbers may be larger
    * than JavaScript's.
    */
-  sql(shard: ShardSpec, query: string, signal: AbortSignal): Promise<CallOutcome<string>>;
+  sql(shard: ShardSpec, query: string, signal: AbortSignal, meter?: CallMeter): Promise<CallOutcome<string>>;
   /** Answered when the shard says that it is ready for reads. */
   ready(shard: ShardSpec, signal: AbortSignal): Promise<CallOutcome<'ready'>>;
 }
@@ -47,12 +53,12 @@ export function createShardClient(options: ShardClientOptions): ShardClient {
         rows: (shard, ...call) => readers[shard.kind].rows(shard, ...call),
       };
     },
-    blob(shard, sha256, signal) {
+    blob(shard, sha256, signal, meter) {
       const path = { embedded: blobPath(sha256), tael: `/api/v1/blobs/${sha256}` }[shard.kind];
       const outcome = { kind: 'answered', value: undefined } as const;
       return calls.ask<CallOutcome<Buffer | undefined>>(
         shard,
-        { path, method: 'GET', signal },
+        { path, method: 'GET', signal, meter },
         async ({ body }) => ({ kind: 'answered', value: await buffer(body) }),
         { error: BLOB_NOT_FOUND, outcome },
       );
@@ -68,12 +74,12 @@ export function createShardClient(options: ShardClientOptions): ShardClient {
         },
       );
     },
-    sql(shard, query, signal) {
+    sql(shard, query, signal, meter) {
       const call =
         shard.kind === 'tael'
           ? ({ path: `/api/v1/sql?${new URLSearchParams({ q: query })}`, method: 'GET', signal } as const)
           : ({ path: SQL_PATH, method: 'POST', body: JSON.stringify({ query }), signal } as const);
-      return calls.exchange<CallOutcome<string>>(shard, call, async ({ statusCode, body }) => {
+      return calls.exchange<CallOutcome<string>>(shard, { ...call, meter }, async ({ statusCode, body }) => {
         const text = (await buffer(body)).toString();
         if (statusCode !== 200) return refusalOf(statusCode, text);
         const members = sqlMembers(text);

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { Trailer } from '../shared/read/contract.ts';
 import type { ShardSpec } from '../shared/topology/topology.ts';
 import type { CallMeter } from './call-meter.ts';
 import type { RowPart } from './merge/row-part.ts';
@@ -29,7 +30,7 @@ export interface ShardReader {
 /** Gives a meter for one more request to the shard, which is told how that goes. */
 export type NewMeter = () => CallMeter;
 
-interface SnapshotReads {
+export interface SnapshotReads {
   /** The commit to read at; absent for the last one. */
   readonly asOf?: string | undefined;
   readonly reads: readonly ShardQuery[];
@@ -42,6 +43,8 @@ export interface SnapshotRows {
   readonly parts: readonly RowPart[];
   /** How many rows each of them has. */
   readonly rows: readonly number[];
+  /** For each that the shard ended at a bound of its own, the setting. */
+  readonly cuts: readonly (Pick<Trailer, 'truncatedBy'> | undefined)[];
   /** Why the part of a read is not exact, for each of them; absent where all are. */
   readonly inexact?: readonly (string | undefined)[];
 }

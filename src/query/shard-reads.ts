@@ -7,6 +7,7 @@ import type { ReadFigures } from './read-figures.ts';
 import type { RefusedQuestion, ShardQuery, ShardReads } from './reads/read.ts';
 import { Refused } from './refused.ts';
 import type { ShardReader, SnapshotRows } from './shard-reader.ts';
+import { askToEnd } from './whole-rows.ts';
 
 export interface ShardReadsOptions {
   readonly shards: readonly ShardSpec[];
@@ -61,7 +62,7 @@ export async function runToEnd<T>(
     try {
       return await work();
     } catch (error) {
-      if (error instanceof Refused) return { kind: 'refused', status: error.status, error: error.message };
+      if (error instanceof Refused) return error.question();
       if (error instanceof BrokenPart) session.exclude(error.shardId, error.message);
       else if (!(error instanceof StartOver)) throw error;
     }
@@ -99,9 +100,8 @@ export function createReadSession(options: ShardReadsOptions): ReadSession {
         shards: asked,
         call: (shard, callSignal) => {
           const asOf = seen.get(shard.id)?.asOf ?? pinned.get(shard.id);
-          return reader.snapshot(shard, { asOf, reads }, callSignal, () =>
-            figures.meterFor(shard.id, 'held'),
-          );
+          const newMeter = () => figures.meterFor(shard.id, 'whole');
+          return askToEnd(some => reader.snapshot(shard, some, callSignal, newMeter), { asOf, reads });
         },
         timeoutMs,
         startMs,
@@ -110,7 +110,7 @@ export function createReadSession(options: ShardReadsOptions): ReadSession {
         failFast: isStrict,
       }),
     );
-    if (figures.full.aborted) throw tooLarge(limits.maxAnswerBytes);
+    if (figures.full.aborted) throw figures.full.reason as Refused;
     let isBroken = false;
     for (const slot of slots) isBroken = take(slot, round, reads) || isBroken;
     const failed = slots.find(({ shardId }) => seen.get(shardId)?.slot.kind === 'failed');
@@ -206,11 +206,4 @@ interface Seen {
 function checkServices({ name }: ShardQuery, rows: number, maxGroups: number): void {
   if (name !== 'services' || rows <= maxGroups) return;
   throw new Refused(413, `a shard has ${rows} services, more than query.maxGroups (${maxGroups})`);
-}
-
-function tooLarge(maxAnswerBytes: number): Refused {
-  return new Refused(
-    413,
-    `the shards' answers are larger than query.maxAnswerBytes (${maxAnswerBytes} bytes): lower the limit or narrow the window`,
-  );
 }

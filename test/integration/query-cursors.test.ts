@@ -67,6 +67,13 @@ describe('a cursor', () => {
     expect((await query.get(`/api/v1/logs?severity=ERROR&timeout=5s&cursor=${cursor}`)).status).toBe(200);
   });
 
+  it.each(['60m', '3600', '+3600s'])('stays good when its window of 1h is written as %s', async last => {
+    await start(answers(ROWS));
+    const cursor = await firstCursor('&last=1h');
+    const { status } = await query.get(`/api/v1/logs?last=${encodeURIComponent(last)}&cursor=${cursor}`);
+    expect(status).toBe(200);
+  });
+
   it('is refused by another read', async () => {
     await start(answers(ROWS));
     const { status, body } = await query.get(`/api/v1/metrics?cursor=${await firstCursor()}`);

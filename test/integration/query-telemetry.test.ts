@@ -141,6 +141,8 @@ describe('/metrics of the query proxy', () => {
     expect(calls('s0', 'answered')).toBeGreaterThanOrEqual(1);
     expect(sumOf(series, 'otelfan_query_shard_received_bytes_total', { shard: 's0' })).toBeGreaterThan(100);
     expect(sumOf(series, 'otelfan_query_in_flight')).toBe(0);
+    expect(sumOf(series, 'otelfan_topology_version')).toBe(1);
+    expect(sumOf(series, 'otelfan_topology_hash')).toBe(1);
     expect(sumOf(series, 'otelfan_query_shard_breaker_state', { shard: 's1', state: 'closed' })).toBe(1);
     expect(sumOf(series, 'process_cpu_seconds_total', { process: 'query' })).toBeGreaterThan(0);
   });

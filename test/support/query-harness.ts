@@ -26,15 +26,16 @@ export async function startShards(...behaviours: readonly StubBehaviour[]): Prom
   return Promise.all(behaviours.map((behave, index) => startStubShard(`s${index}`, behave)));
 }
 
-export type HarnessOptions = Partial<Omit<QueryOptions, 'calls' | 'limits'>> & {
+export type HarnessOptions = Partial<Omit<QueryOptions, 'calls' | 'limits' | 'writes'>> & {
   readonly calls?: Partial<QueryOptions['calls']>;
   readonly limits?: Partial<QueryOptions['limits']>;
+  readonly writes?: Partial<QueryOptions['writes']>;
 };
 
 /** A query proxy on a free port over the given shards. */
 export async function startQuery(
   shards: readonly ShardSpec[],
-  { calls, limits, ...options }: HarnessOptions = {},
+  { calls, limits, writes, ...options }: HarnessOptions = {},
 ): Promise<QueryHarness> {
   const topology = topologyOf(shards);
   const proxy = await createQuery({
@@ -56,9 +57,17 @@ export async function startQuery(
       maxWindowMs: 0,
       maxGroups: 1000,
       maxAnswerBytes: 256 * 1024 * 1024,
+      maxHeldBytes: 1024 * 1024 * 1024,
       maxConcurrent: 100,
       maxWaiting: 100,
       ...limits,
+    },
+    writes: {
+      maxConcurrent: 100,
+      maxWaiting: 100,
+      maxBytes: 64 * 1024 * 1024,
+      uploadTimeoutMs: 10_000,
+      ...writes,
     },
     slowQueryMs: 0,
     readyQuorum: 1,

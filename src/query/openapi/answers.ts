@@ -71,10 +71,12 @@ export const ERROR_RESPONSES = {
   BadRequest: errorResponse('A parameter, an id or the body is not in an accepted form.'),
   NotFound: errorResponse('Every shard answered, and none has it.'),
   Gone: errorResponse('The rows that the cursor shows cannot be read any more.', COMPLETENESS_HEADERS),
+  TimedOut: errorResponse('The body did not arrive in time.'),
   TooLarge: errorResponse(
     'The answer, what it is computed from, or the body is larger than the bound it names.',
   ),
   UnsupportedMediaType: errorResponse('The body is of a type, or in a coding, that is not taken.'),
+  KeyReused: errorResponse('Something else was written with the same Idempotency-Key.'),
   Unavailable: errorResponse(
     'No shard answered; or shards are missing and what was asked for was not found, or partial=false was given; or ' +
       'too much is asked at once. For a write: its owner did not confirm it, and the error says whether it may be stored.',
@@ -86,9 +88,11 @@ export const ERROR_RESPONSES = {
 const STATUSES = {
   BadRequest: '400',
   NotFound: '404',
+  TimedOut: '408',
   Gone: '410',
   TooLarge: '413',
   UnsupportedMediaType: '415',
+  KeyReused: '422',
   Unavailable: '503',
   InternalError: '500',
 } as const satisfies Readonly<Record<keyof typeof ERROR_RESPONSES, string>>;
@@ -119,7 +123,13 @@ export function created(description: string, members: Members): Response {
   return { description, content: json(object(members)) };
 }
 
-export const OF_EVERY_WRITE = ['BadRequest', 'TooLarge', 'UnsupportedMediaType', 'Unavailable'] as const;
+export const OF_EVERY_WRITE = [
+  'BadRequest',
+  'TimedOut',
+  'TooLarge',
+  'UnsupportedMediaType',
+  'Unavailable',
+] as const;
 
 export function json(schema: Schema): Content {
   return { 'application/json': { schema } };

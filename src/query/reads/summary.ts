@@ -2,6 +2,7 @@ import { SEVERITIES, type Severity } from '../../shared/read/contract.ts';
 import { milliseconds, ratio, sorted } from '../merge/figures.ts';
 import { spanTotals, statesOf } from '../merge/states.ts';
 import { anyText, parseParams, startOf, windowNanos } from '../params.ts';
+import { defaultWindow } from '../window-limit.ts';
 import { allGroups, someGroups, type TooMany, topGroups } from './groups.ts';
 import { percentiles, servicePercentiles } from './percentiles.ts';
 import { type Combined, membersOf, type Read, type ShardQuery } from './read.ts';
@@ -19,11 +20,12 @@ const MOST = 10;
 export const summaryRead: Read = {
   name: 'summary',
   path: '/api/v1/summary',
+  windows: ['last'],
 
-  plan({ search }, { nowNs, maxGroups }) {
+  plan({ search }, { nowNs, maxGroups, maxWindowMs }) {
     const parsed = parseParams(search, { last: windowNanos, service: anyText });
     if (parsed.kind === 'bad') return parsed;
-    const { last = DEFAULT_WINDOW_NS, service } = parsed.values;
+    const { last = defaultWindow(DEFAULT_WINDOW_NS, maxWindowMs), service } = parsed.values;
     const window = { fromNs: startOf(last, nowNs), service };
     const head = { window_seconds: secondsOf(last), service_filter: service ?? null };
     return {

@@ -2,6 +2,8 @@ import type { ShardSpec } from '../../shared/topology/topology.ts';
 import { callTwice, type Slot } from '../fan-out.ts';
 import type { InexactField } from '../inexact.ts';
 import type { ReadFigures } from '../read-figures.ts';
+import type { RefusedQuestion } from '../reads/read.ts';
+import type { Refused } from '../refused.ts';
 import type { ShardReader } from '../shard-reader.ts';
 import { createGatherer, type Gatherer } from './gatherer.ts';
 import { nextCursor, type Page, placeOf, shardQueryOf } from './page.ts';
@@ -22,6 +24,8 @@ export interface RowsOptions {
   readonly signal: AbortSignal;
   /** Whether one missing shard makes the answer useless. */
   readonly isStrict: boolean;
+  /** Whether a snapshot that is gone ends the attempt, for a new one, and not its shard's part alone. */
+  readonly mayBeginAgain?: boolean;
   readonly maxHeldBytes?: number;
 }
 
@@ -36,9 +40,11 @@ interface RowsResult {
 
 export type RowsOutcome =
   | ({ readonly kind: 'held' } & RowsResult)
-  /** What a cursor shows cannot be read any more. */
+  /** What a cursor shows, or the rest of what was begun, cannot be read any more. Nothing was passed on. */
   | { readonly kind: 'gone'; readonly reason: string; readonly slots: readonly Slot<unknown>[] }
   | { readonly kind: 'too-large'; readonly slots: readonly Slot<unknown>[] }
+  /** All queries together would hold too much. */
+  | RefusedQuestion
   /** More than is held. The pieces are the members of the answer; the slots are known when the last one is taken. */
   | {
       readonly kind: 'streamed';
@@ -58,7 +64,8 @@ const PIECE_BYTES = 64 * 1024;
  * last row of the page.
  */
 export async function runRows(options: RowsOptions): Promise<RowsOutcome> {
-  const { page, signal, isStrict, figures, maxHeldBytes = MAX_HELD_BYTES } = options;
+  const { page, signal, isStrict, mayBeginAgain = false, figures, maxHeldBytes = MAX_HELD_BYTES } = options;
+  const goneEndsAll = page.cursor !== undefined || mayBeginAgain;
   let isHolding = true;
   const earlier = new Map(options.earlier?.map(slot => [slot.shardId, slot]));
   const wasLost = ({ id }: ShardSpec) => earlier.has(id) && !('value' in (earlier.get(id) as Slot<unknown>));
@@ -78,7 +85,7 @@ export async function runRows(options: RowsOptions): Promise<RowsOutcome> {
   figures?.beginRound();
 
   function onEnd(shardId: string, end: SourceEnd): void {
-    const isUseless = isStrict || (isHolding && page.cursor !== undefined && end.kind === 'gone');
+    const isUseless = isStrict || (isHolding && goneEndsAll && end.kind === 'gone');
     // Of a question that is at fault every shard says so at once, and is to be heard.
     const isLost = end.kind === 'failed' || end.kind === 'gone' || end.kind === 'cut';
     if (isUseless && isLost) abandon(`not waited for: ${shardId} had failed`);
@@ -88,22 +95,25 @@ export async function runRows(options: RowsOptions): Promise<RowsOutcome> {
   }
   const cancel = () => abandon('the request was cancelled');
   signal.addEventListener('abort', cancel, { once: true });
+  figures?.full.addEventListener('abort', cancel, { once: true });
   if (signal.aborted) cancel();
 
   const { state, gathered } = await hold(options, all, maxHeldBytes);
   isHolding = false;
+  if (figures?.full.aborted) return (figures.full.reason as Refused).question();
   const tellRows = () => {
     for (const source of all) figures?.addRows(source.shardId, source.rowCount());
   };
   if (state === 'full' && !isStrict) {
     for (const source of all) source.forget();
+    figures?.stopHolding();
     return { kind: 'streamed', pieces: piecesOf(options, { all, gathered, tellRows }), slots, inexact };
   }
   if (state === 'full') abandon('not waited for: the answer is too large');
   for (const source of all) source.finish();
   tellRows();
   const gone = all.map(source => source.end()).find(end => end?.kind === 'gone');
-  if (page.cursor !== undefined && gone?.kind === 'gone') {
+  if (goneEndsAll && gone?.kind === 'gone') {
     return { kind: 'gone', reason: gone.reason, slots: slots() };
   }
   if (state === 'full') return { kind: 'too-large', slots: slots() };
@@ -179,7 +189,7 @@ function rowsOf(
   const open = (place: RowPlace, signal: AbortSignal) => {
     const query = { ...shardQueryOf(page, place), asOf: place.asOf };
     const call = (asked: ShardSpec, callSignal: AbortSignal) =>
-      reader.rows(asked, query, callSignal, figures && (() => figures.meterFor(shard.id, 'streamed')));
+      reader.rows(asked, query, callSignal, figures && (() => figures.meterFor(shard.id, 'rows')));
     return callTwice(shard, call, signal);
   };
   return createShardRows({

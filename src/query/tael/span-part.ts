@@ -2,6 +2,7 @@ import type { ShardQuery } from '../reads/read.ts';
 import { durationBuckets, durationValues } from './duration-states.ts';
 import type { SpanFacts } from './facts.ts';
 import type { TaelCall } from './fetch-rows.ts';
+import { pageOf } from './keyed-lines.ts';
 import { fetchOwnServices, fetchOwnTotals } from './own-figures.ts';
 import { ownFiguresReason } from './reasons.ts';
 import { type SlotOf, serviceStates, spanTotals, traceIds } from './span-states.ts';
@@ -42,8 +43,11 @@ export async function spanPart(
       if (own === undefined) return partOf(spanTotals(spans), flaw);
       return { lines: stateLines(own), inexact: ownFiguresReason(call.shard.id, 'by its own clock') };
     }
-    case 'traceIds':
-      return partOf(traceIds(spans, query.request, slotOf), flaw);
+    case 'traceIds': {
+      const { lines, inexact } = partOf(traceIds(spans, query.request, slotOf), flaw);
+      const { startAt, limit } = query.request;
+      return { lines: pageOf(lines, { startAt, limit, order: ['ascending', 'ascending'] }), inexact };
+    }
     case 'durationBuckets':
       return partOf(durationBuckets(spans, query.request), flaw);
     case 'durationValues':

@@ -64,6 +64,7 @@ export function createTaelReader(options: TaelReaderOptions): ShardReader {
           lines: Buffer.from(lines.map(({ line }) => line).join('')),
         })),
         rows: parts.map(({ lines }) => lines.length),
+        cuts: parts.map(() => undefined),
         inexact: parts.map(({ inexact }) => inexact),
       };
       return { kind: 'answered', value };

@@ -109,6 +109,11 @@ const MIGRATIONS: readonly string[] = [
   FROM store.comments;
   CREATE VIEW sources AS SELECT id AS source, resource::JSON AS resource, scope::JSON AS scope FROM store.sources;
   `,
+  `
+  CREATE TABLE store.kept_answers (
+    id VARCHAR NOT NULL, fingerprint VARCHAR NOT NULL, answer VARCHAR NOT NULL, stored_at_ms BIGINT NOT NULL
+  );
+  `,
 ];
 
 /**

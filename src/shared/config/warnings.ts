@@ -1,3 +1,4 @@
+import { MAX_BLOB_BYTES } from '../read/writes.ts';
 import { isReadFrom } from '../topology/topology.ts';
 import type { Config } from './schema.ts';
 
@@ -74,6 +75,16 @@ function sizeWarnings({ ingest, queue, query, shard }: Config): string[] {
   if (query.maxAnswerBytes < query.maxShardAnswerBytes) {
     warnings.push(
       'query.maxAnswerBytes is below query.maxShardAnswerBytes: one shard with a large answer has the whole read refused',
+    );
+  }
+  if (query.maxHeldBytes < query.maxAnswerBytes) {
+    warnings.push(
+      'query.maxHeldBytes is below query.maxAnswerBytes: reads whose answers are between the two are answered 503 for ever',
+    );
+  }
+  if (query.writes.maxBytes < MAX_BLOB_BYTES) {
+    warnings.push(
+      `query.writes.maxBytes is below ${MAX_BLOB_BYTES} bytes: larger blobs are answered 503 for ever`,
     );
   }
   if (shard.sql.memoryLimit >= shard.memoryLimit) {

@@ -61,7 +61,15 @@ export function isTrailer(line: Buffer): boolean {
   return line.toString('latin1', 0, TRAILER_START.length) === TRAILER_START;
 }
 
+/** Undefined for a line that is no trailer, or one without what a trailer has. Throws on what is not JSON. */
 export function parseTrailer(line: string): Trailer | undefined {
   if (!line.startsWith(TRAILER_START)) return undefined;
-  return (JSON.parse(line) as { end: Trailer }).end;
+  const { end } = JSON.parse(line) as { end: unknown };
+  return isWhole(end) ? end : undefined;
+}
+
+function isWhole(end: unknown): end is Trailer {
+  if (typeof end !== 'object' || end === null) return false;
+  const { rows, asOf, truncated } = end as Partial<Record<keyof Trailer, unknown>>;
+  return Number.isSafeInteger(rows) && typeof asOf === 'string' && typeof truncated === 'boolean';
 }

@@ -291,7 +291,7 @@ describe('the write-ahead log', () => {
   const walBytes = () => sizeOf(walOf(store.database.path));
 
   it('is emptied in a moment without reads long before it has to be forced', async () => {
-    store = await openTestStore({ checkpointBytes: 100_000 });
+    store = await openTestStore({ checkpointBytes: 100_000, holdReadsMs: 60_000 });
     const blob = blobOf('named by every commit');
     await storeWithUpdate(blob);
     const early = await store.database.connect();
@@ -313,7 +313,7 @@ describe('the write-ahead log', () => {
   });
 
   it('holds no read up for a long one, and is left as it is for a while', async () => {
-    store = await openTestStore({ checkpointBytes: 100_000 });
+    store = await openTestStore({ checkpointBytes: 100_000, holdReadsMs: 300 });
     const blob = blobOf('named by every commit');
     await storeWithUpdate(blob);
     const long = await store.database.connect();
@@ -326,6 +326,11 @@ describe('the write-ahead log', () => {
     await storeWithUpdate(blob);
     await store.count('spans');
     expect(await walBytes()).toBeGreaterThan(130_000);
+    // By now it is known for a long one, and nobody waits for it again.
+    store.advance(10_000);
+    await sleep(200);
+    const read = store.count('spans').then(() => 'read');
+    expect(await Promise.race([read, sleep(1500, 'held')])).toBe('read');
     await long.run('COMMIT');
     long.closeSync();
     store.advance(10_000);

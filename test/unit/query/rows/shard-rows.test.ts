@@ -48,6 +48,14 @@ async function rest(rows: ShardRows): Promise<string[]> {
 }
 
 describe('the rows of a shard', () => {
+  it('are broken by a trailer that is none, even before a good one', async () => {
+    const { rows } = shardRows([
+      whole(line('a'), line('b'), line('c'), '{"end":oops}\n', trailerLine(TRAILER)),
+    ]);
+    await rest(rows);
+    expect(rows.end()).toEqual({ kind: 'failed', reason: 'sent a malformed trailer' });
+  });
+
   it('are asked for again behind the last one when nobody has taken any for a while', async () => {
     const begun = () => Readable.from(endless());
     async function* endless() {
