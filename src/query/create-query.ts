@@ -50,6 +50,8 @@ interface CallLimits {
   readonly idleTimeoutMs: number;
   /** Largest answer. */
   readonly maxAnswerBytes: number;
+  /** Most rows of a signal of a tael-server that figures are computed from. */
+  readonly taelRowCap: number;
 }
 
 export interface QueryProxy extends Component {
@@ -67,7 +69,8 @@ export async function createQuery(options: QueryOptions): Promise<QueryProxy> {
   const { calls, clock, limits, logger, random, timeoutMs, topology } = options;
   const telemetry = createQueryTelemetry();
   const silentMs = timeoutMs * SILENT_SHARE;
-  const client = createShardClient({ ...calls, silentMs, clock, random, onCall: telemetry.called });
+  const hash = await createHash();
+  const client = createShardClient({ ...calls, silentMs, clock, random, hash, onCall: telemetry.called });
   topology.onChange(({ all }) => client.keepOnly(all));
   const gate = createGate({ ...limits, onRefused: telemetry.refused });
   const held = createHeldBytes({ ...limits, onRefused: telemetry.refused });
@@ -85,7 +88,7 @@ export async function createQuery(options: QueryOptions): Promise<QueryProxy> {
     writeGate,
     uploads,
     holding,
-    hash: await createHash(),
+    hash,
     shardLog: createShardLog(logger),
     slowLog: createSlowLog(logger, options.slowQueryMs),
     readiness: createReadiness({

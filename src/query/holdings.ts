@@ -17,7 +17,7 @@ export interface HoldingShards {
 }
 
 export interface HoldingShardsOptions {
-  readonly client: Pick<ShardClient, 'snapshot'>;
+  readonly client: Pick<ShardClient, 'reader'>;
   readonly clock: Clock;
 }
 
@@ -33,7 +33,7 @@ export function createHoldingShards({ client, clock }: HoldingShardsOptions): Ho
 
   async function ask(shard: ShardSpec): Promise<void> {
     const reads = [{ name: 'holdings', request: {} }] as const;
-    const outcome = await client.snapshot(shard, { reads }, AbortSignal.timeout(TIMEOUT_MS));
+    const outcome = await client.reader().snapshot(shard, { reads }, AbortSignal.timeout(TIMEOUT_MS));
     if (outcome.kind !== 'answered') said.delete(keyOf(shard));
     else said.set(keyOf(shard), { isEmpty: holdsNothing(outcome.value.parts[0]?.lines), atMs: clock.now() });
   }

@@ -6,7 +6,8 @@ import { shardTimeoutMs, waitingTimeMs } from './deadline.ts';
 import { fanOut } from './fan-out.ts';
 import { badValue, parseParams, timeoutMs as timeoutParam } from './params.ts';
 import type { ReadDeps } from './run-read.ts';
-import type { CallOutcome, ShardClient } from './shard-client.ts';
+import type { CallOutcome } from './shard-call.ts';
+import type { ShardClient } from './shard-client.ts';
 
 type BlobDeps = Pick<ReadDeps, 'gate' | 'held' | 'topology' | 'holding' | 'timeoutMs'> & {
   readonly client: Pick<ShardClient, 'blob'>;

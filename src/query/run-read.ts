@@ -15,6 +15,7 @@ import { shardTimeoutMs, waitingTimeMs } from './deadline.ts';
 import type { Gate } from './gate.ts';
 import type { HeldBytes } from './held-bytes.ts';
 import type { HoldingShards } from './holdings.ts';
+import { inexactFields } from './inexact.ts';
 import { flag, parseParams, timeoutMs } from './params.ts';
 import { createReadFigures, type ReadFigures } from './read-figures.ts';
 import type { Combined, Read, ReadContext, ReadQuery, RowPlan, StatePlan } from './reads/read.ts';
@@ -23,6 +24,7 @@ import { type PreparedRows, preparePage } from './rows/prepare-page.ts';
 import { MAX_HELD_BYTES, type RowsOptions, type RowsOutcome, runRows } from './rows/run-rows.ts';
 import type { ShardClient } from './shard-client.ts';
 import type { ShardLog } from './shard-log.ts';
+import type { ShardReader } from './shard-reader.ts';
 import { type AnswerLimits, createReadSession, runToEnd } from './shard-reads.ts';
 import type { SlowLog } from './slow-log.ts';
 import { windowError } from './window-limit.ts';
@@ -80,6 +82,7 @@ export async function runRead(
   figures.begin();
   const asked: Asked = {
     deps,
+    reader: deps.client.reader(),
     shards: deps.holding.among(deps.topology().shards, new Set(page?.cursor?.shards.keys())),
     startMs,
     timeoutMs: shardTimeoutMs(limitMs),
@@ -95,6 +98,7 @@ export async function runRead(
 
 interface Asked extends AnswerOptions {
   readonly deps: ReadDeps;
+  readonly reader: ShardReader;
   readonly shards: readonly ShardSpec[];
   readonly startMs: number;
   readonly timeoutMs: number;
@@ -105,11 +109,12 @@ interface Asked extends AnswerOptions {
 }
 
 async function answerStates(plan: StatePlan, asked: Asked): Promise<Answer> {
-  const { client, limits, shardLog } = asked.deps;
-  const session = createReadSession({ ...asked, client, limits });
+  const { limits, shardLog } = asked.deps;
+  const session = createReadSession({ ...asked, limits });
   const combined = await runToEnd(session, () => plan.answer(session));
   shardLog.record(session.slots());
-  const answer = answerOf(combined, session.slots(), asked);
+  const inexact = inexactFields(session.inexact(), plan.fieldsOf);
+  const answer = answerOf(combined, session.slots(), { ...asked, inexact });
   asked.ended(answer.status);
   return answer;
 }
@@ -122,7 +127,7 @@ async function answerRows(page: Page, asked: Asked): Promise<Answer> {
     return refusal(outcome.status, outcome.error);
   }
   if (outcome.kind === 'streamed') {
-    return streamedAnswerOf(watched(outcome, asked), outcome.slots, asked.tellCost);
+    return streamedAnswerOf({ ...outcome, pieces: watched(outcome, asked) }, asked.tellCost);
   }
   shardLog.record(outcome.slots);
   const answer = heldAnswer(page, outcome, asked);
@@ -138,12 +143,12 @@ async function rowsOf(page: Page, asked: Asked): Promise<RowsOutcome> {
 }
 
 async function tryRows(page: Page, asked: Asked & Pick<RowsOptions, 'mayBeginAgain'>): Promise<RowsOutcome> {
-  const { client, limits } = asked.deps;
   const run = (rows: PreparedRows) =>
-    runRows({ ...asked, ...rows, client, spentMs: performance.now() - asked.startMs });
+    runRows({ ...asked, ...rows, spentMs: performance.now() - asked.startMs });
   // Of one shard alone nothing is on another.
   if (page.plan.prepare === undefined || asked.shards.length < 2) return run({ page });
-  const session = createReadSession({ ...asked, client, limits, pinned: commitsOf(page) });
+  const { limits } = asked.deps;
+  const session = createReadSession({ ...asked, limits, pinned: commitsOf(page) });
   const prepared = await preparePage(page, session);
   return prepared.kind === 'prepared' ? run(prepared.rows) : prepared;
 }
@@ -160,11 +165,11 @@ function heldAnswer(
       const combined: Combined = isMissing
         ? { kind: 'not-found', what: plan.missing }
         : { kind: 'found', members: outcome.members };
-      return answerOf(combined, slots, asked);
+      return answerOf(combined, slots, { ...asked, inexact: outcome.inexact });
     }
     case 'gone': {
       const error = errorMember(`the cursor cannot go on: ${outcome.reason}`);
-      return envelope(410, completenessOf(slots), error, asked.tellCost);
+      return envelope(410, completenessOf(slots), error, asked);
     }
     case 'too-large':
       return refusal(413, tooLarge(plan));

@@ -4,7 +4,8 @@ import { isSameKey } from './merge/k-way.ts';
 import { MALFORMED_ROW, type RowPart } from './merge/row-part.ts';
 import type { ShardQuery } from './reads/read.ts';
 import { cutReason } from './row-body.ts';
-import type { CallOutcome, SnapshotReads, SnapshotRows } from './shard-client.ts';
+import type { CallOutcome } from './shard-call.ts';
+import type { SnapshotReads, SnapshotRows } from './shard-reader.ts';
 
 type Ask = (reads: SnapshotReads) => Promise<CallOutcome<SnapshotRows>>;
 

@@ -88,7 +88,7 @@ async function ask(
   return runRows({
     page: pageFor(asked),
     shards: shards.map(({ id }) => shardSpec(id, 1)),
-    client: memoryClient(shards, ORDER),
+    reader: memoryClient(shards, ORDER),
     timeoutMs: 60_000,
     signal: new AbortController().signal,
     isStrict: false,

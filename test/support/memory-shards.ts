@@ -1,7 +1,8 @@
 import { Readable } from 'node:stream';
 import { compareKeys, type KeyOrder } from '../../src/query/merge/key-order.ts';
 import type { RowsOptions } from '../../src/query/rows/run-rows.ts';
-import type { CallOutcome, RowStream } from '../../src/query/shard-client.ts';
+import type { CallOutcome } from '../../src/query/shard-call.ts';
+import type { RowStream } from '../../src/query/shard-reader.ts';
 import { rowLine, trailerLine } from '../../src/shared/read/ndjson.ts';
 
 export interface MemoryRow {
@@ -36,7 +37,7 @@ export function sortRows(rows: readonly MemoryRow[], order: KeyOrder): MemoryRow
 }
 
 /** A client of shards that answer from memory, in chunks of any size, well or badly. */
-export function memoryClient(shards: readonly MemoryShard[], order: KeyOrder): RowsOptions['client'] {
+export function memoryClient(shards: readonly MemoryShard[], order: KeyOrder): RowsOptions['reader'] {
   return {
     rows({ id }, { request, asOf = '7' }): Promise<CallOutcome<RowStream>> {
       const shard = shards.find(each => each.id === id) as MemoryShard;

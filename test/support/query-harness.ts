@@ -49,6 +49,7 @@ export async function startQuery(
       firstByteTimeoutMs: 10_000,
       idleTimeoutMs: 10_000,
       maxAnswerBytes: 64 * 1024 * 1024,
+      taelRowCap: 1000,
       ...calls,
     },
     limits: {

@@ -32,6 +32,7 @@ export async function startQuery(
         firstByteTimeoutMs: query.firstByteTimeout,
         idleTimeoutMs: query.idleTimeout,
         maxAnswerBytes: query.maxShardAnswerBytes,
+        taelRowCap: query.taelRowCap,
       },
       limits: {
         maxConcurrent: query.maxConcurrent,

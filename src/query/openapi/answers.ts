@@ -5,6 +5,9 @@ import { count, described, listOf, type Members, number, object, schemaRef, text
 const partial = described({ type: 'boolean' }, 'Whether shards are missing.');
 const shards = schemaRef('Completeness');
 const explain = schemaRef('Explain');
+/** What an answer says that is not exact. */
+const exact = described({ type: 'boolean', const: false }, 'There when members are not exact.');
+const inexact = described(listOf(schemaRef('InexactField')), 'Which they are; there with exact.');
 
 export const ANSWER_SCHEMAS = {
   Completeness: described(
@@ -35,6 +38,13 @@ export const ANSWER_SCHEMAS = {
       ),
     }),
     'What the read cost; there when it was asked for.',
+  ),
+  InexactField: described(
+    object({
+      field: described(text, 'A member of the answer, with dots between names: traces.p95_ms.'),
+      reason: described(text, 'Why, with the shard and the setting.'),
+    }),
+    'A member that was computed from a part of the rows of a tael-server, or by itself.',
   ),
   Error: object(
     { error: described(text, 'What is wrong, with the name, the value and what is accepted.') },
@@ -104,7 +114,7 @@ export function completeAnswer(description: string, members: Members, optional: 
   return {
     description,
     headers: COMPLETENESS_HEADERS,
-    content: json(object({ ...members, partial, shards }, { ...optional, explain })),
+    content: json(object({ ...members, partial, shards }, { ...optional, exact, inexact, explain })),
   };
 }
 

@@ -49,6 +49,7 @@ export const anomaliesRead: Read = {
     return {
       kind: 'states',
       answer: shards => runRounds(shards, answerAnomalies({ windows, head, maxGroups })),
+      fieldsOf: () => ['anomalies'],
     };
   },
 };

@@ -43,7 +43,11 @@ export const promqlRead: Read = {
     const tooLong = over && rangeFault(over, maxWindowMs);
     if (tooLong !== undefined) return bad(tooLong);
     const fromNs = over === undefined ? last : startOf(over.rangeNs, nowNs);
-    return { kind: 'states', answer: shards => answerQuery(shards, { text, query, fromNs, context }) };
+    return {
+      kind: 'states',
+      answer: shards => answerQuery(shards, { text, query, fromNs, context }),
+      fieldsOf: () => ['series'],
+    };
   },
 };
 

@@ -83,6 +83,8 @@ export interface StatePlan {
    * remembered. So it keeps nothing between two runs.
    */
   answer(shards: ShardReads): Promise<Combined>;
+  /** The members of the answer that are computed from what the shards say to a question. */
+  fieldsOf(query: ShardQuery): readonly string[];
 }
 
 /** Asks all shards of a read. Every round sees the same snapshot of each shard, and the same shards. */

@@ -1,9 +1,10 @@
 import type { ShardSpec } from '../../shared/topology/topology.ts';
 import { callTwice, type Slot } from '../fan-out.ts';
+import type { InexactField } from '../inexact.ts';
 import type { ReadFigures } from '../read-figures.ts';
 import type { RefusedQuestion } from '../reads/read.ts';
 import type { Refused } from '../refused.ts';
-import type { ShardClient } from '../shard-client.ts';
+import type { ShardReader } from '../shard-reader.ts';
 import { createGatherer, type Gatherer } from './gatherer.ts';
 import { nextCursor, type Page, placeOf, shardQueryOf } from './page.ts';
 import { createShardRows, type RowPlace, type ShardRows, type SourceEnd } from './shard-rows.ts';
@@ -13,7 +14,7 @@ export interface RowsOptions {
   readonly shards: readonly ShardSpec[];
   /** What became of the shards in rounds before; one that was lost is not asked. */
   readonly earlier?: readonly Slot<unknown>[];
-  readonly client: Pick<ShardClient, 'rows'>;
+  readonly reader: Pick<ShardReader, 'rows'>;
   /** How long each shard may be waited for. */
   readonly timeoutMs: number;
   /** So much of that was gone before. */
@@ -34,6 +35,7 @@ interface RowsResult {
   readonly members: Buffer;
   readonly rowCount: number;
   readonly slots: readonly Slot<unknown>[];
+  readonly inexact: readonly InexactField[];
 }
 
 export type RowsOutcome =
@@ -48,6 +50,8 @@ export type RowsOutcome =
       readonly kind: 'streamed';
       readonly pieces: AsyncGenerator<Buffer>;
       readonly slots: () => readonly Slot<unknown>[];
+      /** Known then, too. */
+      readonly inexact: () => readonly InexactField[];
     };
 
 export const MAX_HELD_BYTES = 16 * 1024 * 1024;
@@ -72,6 +76,11 @@ export async function runRows(options: RowsOptions): Promise<RowsOutcome> {
     const both = options.shards.map(({ id }) => bothSlots(earlier.get(id), bySource.get(id)));
     return [...both, ...leftSlots(options)];
   };
+  const inexact = () =>
+    all.flatMap(source => {
+      const reason = isLost(source) ? undefined : source.inexact();
+      return reason === undefined ? [] : [{ field: page.plan.member, reason }];
+    });
 
   figures?.beginRound();
 
@@ -98,7 +107,7 @@ export async function runRows(options: RowsOptions): Promise<RowsOutcome> {
   if (state === 'full' && !isStrict) {
     for (const source of all) source.forget();
     figures?.stopHolding();
-    return { kind: 'streamed', pieces: piecesOf(options, { all, gathered, tellRows }), slots };
+    return { kind: 'streamed', pieces: piecesOf(options, { all, gathered, tellRows }), slots, inexact };
   }
   if (state === 'full') abandon('not waited for: the answer is too large');
   for (const source of all) source.finish();
@@ -109,7 +118,7 @@ export async function runRows(options: RowsOptions): Promise<RowsOutcome> {
   }
   if (state === 'full') return { kind: 'too-large', slots: slots() };
   const members = Buffer.concat([opening(page), gathered.take(), closing(page, all, gathered)]);
-  return { kind: 'held', members, rowCount: gathered.rowCount(), slots: slots() };
+  return { kind: 'held', members, rowCount: gathered.rowCount(), slots: slots(), inexact: inexact() };
 }
 
 interface Held {
@@ -174,13 +183,13 @@ async function readAll(sources: readonly ShardRows[], figures: ReadFigures | und
 
 function rowsOf(
   shard: ShardSpec,
-  { page, client, timeoutMs, spentMs, figures }: RowsOptions,
+  { page, reader, timeoutMs, spentMs, figures }: RowsOptions,
   onEnd: (shardId: string, end: SourceEnd) => void,
 ): ShardRows {
   const open = (place: RowPlace, signal: AbortSignal) => {
     const query = { ...shardQueryOf(page, place), asOf: place.asOf };
     const call = (asked: ShardSpec, callSignal: AbortSignal) =>
-      client.rows(asked, query, callSignal, figures?.meterFor(shard.id, 'rows'));
+      reader.rows(asked, query, callSignal, figures && (() => figures.meterFor(shard.id, 'rows')));
     return callTwice(shard, call, signal);
   };
   return createShardRows({

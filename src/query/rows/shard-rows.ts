@@ -5,7 +5,8 @@ import { deadlineReason } from '../deadline.ts';
 import { isSameKey, type RowSource } from '../merge/k-way.ts';
 import type { KeyOrder } from '../merge/key-order.ts';
 import { cutReason } from '../row-body.ts';
-import type { CallOutcome, RowStream } from '../shard-client.ts';
+import type { CallOutcome } from '../shard-call.ts';
+import type { RowStream } from '../shard-reader.ts';
 import { type OpenRows, openRows, type RowPosition } from './open-rows.ts';
 
 /** Where a shard is to begin, and at which commit; absent for its first row and its last commit. */
@@ -53,6 +54,8 @@ export interface ShardRows extends RowSource {
   abandon(reason: string): void;
   end(): SourceEnd | undefined;
   asOf(): string | undefined;
+  /** Why its rows may not be the right ones. */
+  inexact(): string | undefined;
   /** Time that the shard was waited for. */
   waitedMs(): number;
   /** Rows that were read. */
@@ -75,6 +78,7 @@ export function createShardRows(options: ShardRowsOptions): ShardRows {
   let wake = () => {};
   let stream: OpenRows | undefined;
   let asOf = start.asOf;
+  let inexact: string | undefined;
   let position = start.after;
   let kept: RawRow[] = [];
   let given = 0;
@@ -109,6 +113,7 @@ export function createShardRows(options: ShardRowsOptions): ShardRows {
     if (asOf !== undefined && asOf !== value.asOf) fail(`answered at commit ${value.asOf}, not ${asOf}`);
     if (end !== undefined) return void value.body.destroy();
     asOf = value.asOf;
+    inexact ??= value.inexact;
     stream = openRows(value.body, { order, asOf, after: position });
   }
 
@@ -177,6 +182,7 @@ export function createShardRows(options: ShardRowsOptions): ShardRows {
     abandon: reason => endWith({ kind: 'abandoned', reason }),
     end: () => end,
     asOf: () => asOf,
+    inexact: () => inexact,
     waitedMs: () => Math.round(waitedMs),
     rowCount: () => rowCount,
   };

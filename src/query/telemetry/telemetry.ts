@@ -6,7 +6,7 @@ import { setTopology } from '../../shared/telemetry/topology-metrics.ts';
 import type { ShardSpec, Topology } from '../../shared/topology/topology.ts';
 import type { Gate } from '../gate.ts';
 import type { HeldBytes } from '../held-bytes.ts';
-import type { EndedCall } from '../shard-client.ts';
+import type { EndedCall } from '../shard-call.ts';
 import type { EndedWrite } from '../writes/answer-write.ts';
 import type { Uploads } from '../writes/uploads.ts';
 import { QUERY_METRICS } from './metrics.ts';

@@ -4,7 +4,8 @@ import { ownerOf, type ShardSpec, type Topology } from '../../shared/topology/to
 import { waitingTimeMs } from '../deadline.ts';
 import { fanOut, type Slot } from '../fan-out.ts';
 import { type Gate, RETRY_LATER } from '../gate.ts';
-import type { CallOutcome, ShardClient } from '../shard-client.ts';
+import type { CallOutcome } from '../shard-call.ts';
+import type { ShardClient } from '../shard-client.ts';
 import { identityOf, parseIdempotencyKey } from './idempotency-key.ts';
 import type { ShardReply, ShardWriteRequest } from './shard-write.ts';
 import type { Write, WriteRequest } from './write.ts';

@@ -1,9 +1,9 @@
 import type { OtlpTypes } from '../../shared/otlp/messages.ts';
 import type { Signal } from '../../shared/otlp/signal.ts';
+import { addWords } from '../../shared/text/words.ts';
 import type { Hash } from '../../shared/topology/hash.ts';
 import { Arena } from '../store/arena.ts';
 import type { Records } from '../store/tables.ts';
-import { addWords } from '../words.ts';
 import { type RecordVisitor, visitRecords } from './envelope.ts';
 import { decodeLog } from './logs.ts';
 import { decodeMetric } from './metrics.ts';

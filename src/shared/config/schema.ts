@@ -18,7 +18,7 @@ const shard = z.strictObject({
     .enum(['embedded', 'tael'])
     .default('embedded')
     .describe(
-      "`embedded` is a shard of otelfan's own; `tael` a tael-server, which is fed over gRPC and cannot be read yet.",
+      "`embedded` is a shard of otelfan's own; `tael` a tael-server, which is fed over gRPC, and whose answers are computed from its rows.",
     ),
   otlp: otlpUrl.describe('Base URL of its OTLP door; over HTTP, data is posted to `/v1/…` below it.'),
   read: httpUrl.describe('Base URL of its read API.'),
@@ -209,6 +209,9 @@ export const configSchema = z.strictObject({
       slowQuery: durationOrZero('2s').describe('Queries that take at least so long are logged; 0 for none.'),
       maxEvalRows: wholeNumber({ min: 1, max: 10_000_000, fallback: 500_000 }).describe(
         'Most spans, scores and comments that an answer about evals is computed from; each takes about 500 bytes of memory meanwhile.',
+      ),
+      taelRowCap: wholeNumber({ min: 1, max: 10_000_000, fallback: 50_000 }).describe(
+        'Most rows of a shard of kind `tael` that figures are computed from, each of up to a KiB; beyond it the answer names those that are not exact.',
       ),
       writes: z
         .strictObject({

@@ -110,7 +110,9 @@ function shardWarnings({ query, topology }: Config): string[] {
   }
   for (const { id, kind } of topology.shards) {
     if (kind !== 'tael') continue;
-    warnings.push(`shard ${id} is of kind tael, which cannot be read yet: every answer lacks it`);
+    warnings.push(
+      `shard ${id} is of kind tael: what is delivered or sent to it again may be stored twice, and figures over more than query.taelRowCap (${query.taelRowCap}) of its rows are not exact`,
+    );
   }
   return warnings;
 }

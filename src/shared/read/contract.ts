@@ -69,7 +69,7 @@ const limit = z.int().min(0).max(4_294_967_295);
 const attributes = z.array(z.tuple([z.string(), z.string()])).default([]);
 /**
  * Words, all of which must be there, whole and in whatever case; between double quotes they must follow one another
- * in one text. A text without a word matches nothing. `words.ts` of the shard says what a word is.
+ * in one text. A text without a word matches nothing. `shared/text/words.ts` says what a word is.
  */
 const searchText = z.string().max(16_384);
 const slot = z.int().min(0).max(16_383);

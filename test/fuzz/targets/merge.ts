@@ -47,7 +47,7 @@ export function mergeTarget(): FuzzTarget {
 async function check(input: Buffer): Promise<void> {
   const bodies = input.toString('latin1').split(SHARD_END).slice(0, MAX_SHARDS);
   const bodyOf = (id: string) => Buffer.from(bodies[Number(id.slice(1))] as string, 'latin1');
-  const client: RowsOptions['client'] = {
+  const reader: RowsOptions['reader'] = {
     rows: async ({ id }) => ({
       kind: 'answered',
       value: { asOf: '1', body: Readable.from([bodyOf(id)].filter(({ length }) => length > 0)) },
@@ -66,7 +66,7 @@ async function check(input: Buffer): Promise<void> {
   const outcome = await runRows({
     page,
     shards: bodies.map((_, index) => shardSpec(`s${index}`, 1)),
-    client,
+    reader,
     timeoutMs: 10_000,
     signal: new AbortController().signal,
     isStrict: false,

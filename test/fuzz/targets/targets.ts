@@ -9,6 +9,7 @@ import { partitionTargets } from './partition.ts';
 import { promqlTarget } from './promql.ts';
 import { queryParametersTarget } from './query-parameters.ts';
 import { shardDecoderTargets } from './shard-decoder.ts';
+import { taelAnswerTarget } from './tael-answer.ts';
 
 /** Targets that read the same kind of thing. */
 export interface TargetGroup {
@@ -28,5 +29,6 @@ export async function targetGroups(): Promise<readonly TargetGroup[]> {
     { name: 'query parameters', targets: [queryParametersTarget()] },
     { name: 'PromQL', targets: [promqlTarget()] },
     { name: 'the merge of rows', targets: [mergeTarget()] },
+    { name: 'answers of a tael-server', targets: [taelAnswerTarget()] },
   ];
 }
