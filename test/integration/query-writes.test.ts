@@ -1,10 +1,10 @@
-import { createServer, request as httpRequest, type RequestListener } from 'node:http';
+import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from 'vitest';
 import { blobKey, nameKey, traceKey } from '../../src/shared/topology/shard-key.ts';
-import type { ShardSpec } from '../../src/shared/topology/topology.ts';
 import { type EvalSite, startEvalSite } from '../support/eval-site.ts';
+import { startLossy } from '../support/lossy-shard.ts';
 import { spanId, traceId } from '../support/otlp-samples.ts';
 import { getBlob, sha256 } from '../support/shard-writes.ts';
 import type { TestShard } from '../support/test-shard.ts';
@@ -47,16 +47,13 @@ const RUNNER_SPAN = {
 };
 const RATIONALE = 'because it said so ✓';
 
-type Headers = Record<string, string>;
-const JSON_TYPE = { 'content-type': 'application/json' };
-const comment = (traceId = TRACE, body: object = { body: 'flaky' }, headers: Headers = {}) =>
-  site.post(`/api/v1/traces/${traceId}/comments`, body, { ...JSON_TYPE, ...headers });
-const score = (more: object = {}, headers: Headers = {}) =>
-  site.post('/api/v1/evals/scores', { ...SCORE, ...more }, { ...JSON_TYPE, ...headers });
-const runnerSpan = (more: object = {}, headers: Headers = {}) =>
-  site.post('/api/v1/evals/runner-spans', { ...RUNNER_SPAN, ...more }, { ...JSON_TYPE, ...headers });
-const blob = (content: string | Uint8Array<ArrayBuffer> = RATIONALE, headers: Headers = {}) =>
-  site.post('/api/v1/blobs', content, headers);
+const comment = (traceId = TRACE, body: object = { body: 'flaky' }) =>
+  site.post(`/api/v1/traces/${traceId}/comments`, body);
+const score = (more: object = {}) => site.post('/api/v1/evals/scores', { ...SCORE, ...more });
+const runnerSpan = (more: object = {}) =>
+  site.post('/api/v1/evals/runner-spans', { ...RUNNER_SPAN, ...more });
+const blob = (content: string | Uint8Array<ArrayBuffer> = RATIONALE) =>
+  site.post('/api/v1/blobs', content, {});
 
 /** How many rows each shard has. */
 const commentsOf = (shard: TestShard) => shard.read('comments', { limit: 100 });
@@ -242,131 +239,13 @@ describe('a write', () => {
 
 describe('a write whose answer is lost', () => {
   it.each(WRITES)('G4: a $name is sent once more and stored once', async ({ write, read }) => {
-    let own: ShardSpec | undefined;
-    let calls = 0;
-    // Passes the first write on to the shard, but not its answer to the proxy.
-    const between = await serve((incoming, response) => {
-      const { method, url: path, headers } = incoming;
-      const isLost = ++calls === 1;
-      const outgoing = httpRequest(`${own?.read}${path}`, { ...(method && { method }), headers }, answer => {
-        if (isLost) answer.resume().once('end', () => incoming.socket.destroy());
-        else answer.pipe(response.writeHead(answer.statusCode ?? 0, answer.headers));
-      });
-      incoming.pipe(outgoing);
-    });
-    await start(1, {
-      specOf: spec => {
-        own = spec;
-        return { ...spec, read: between };
-      },
-    });
+    const lossy = await startLossy(1);
+    stops.push(lossy.stop);
+    await start(1, { specOf: lossy.before });
     expect((await write()).status).toBe(201);
-    expect(calls).toBe(2);
+    expect(lossy.calls()).toBe(2);
     expect(await counts(read)).toEqual([1]);
   });
-});
-
-describe('a write under an Idempotency-Key', () => {
-  const key = (value = '"8e03978e-40d5"') => ({ 'idempotency-key': value });
-  /** What each write leaves to the proxy depends on when it comes. */
-  const KEYED = [
-    { name: 'comment', write: (body = 'flaky') => comment(TRACE, { body }, key()), read: commentsOf },
-    { name: 'score', write: (source = 'file') => score({ source }, key()), read: scoresOf },
-    {
-      name: 'runner span',
-      write: (code_version = 'v1') =>
-        runnerSpan({ start_time: undefined, end_time: undefined, code_version }, key()),
-      read: spansOf,
-    },
-  ] as const;
-
-  async function startMoving(count: number): Promise<{ advance(ms: number): void }> {
-    let nowMs = 1_700_000_000_000;
-    await start(count, { query: { timeoutMs: 20_000, clock: { now: () => nowMs } } });
-    return {
-      advance: ms => {
-        nowMs += ms;
-      },
-    };
-  }
-
-  it.each(KEYED)('is stored once when its $name is repeated, and answered as before', async each => {
-    const { advance } = await startMoving(2);
-    const first = await each.write();
-    expect(first.status).toBe(201);
-    advance(5000);
-    const again = await each.write();
-    expect([again.status, again.text]).toEqual([201, first.text]);
-    await Promise.all(site.shards.map(shard => shard.restart()));
-    expect((await each.write()).text).toBe(first.text);
-    expect((await counts(each.read)).reduce((sum, count) => sum + count)).toBe(1);
-  });
-
-  it.each(KEYED)('is a 422 when the key was used for another $name, which stays as it was', async each => {
-    await startMoving(1);
-    const first = await each.write();
-    const { status, body } = await each.write('other');
-    expect([status, body]).toEqual([
-      422,
-      { error: `another ${each.name} was written with this Idempotency-Key` },
-    ]);
-    expect((await each.write()).text).toBe(first.text);
-    expect(await counts(each.read)).toEqual([1]);
-  });
-
-  it('is another one on another trace, of another kind, or under another key', async () => {
-    await startMoving(1);
-    const ids = new Set<unknown>();
-    for (const [trace, given] of [
-      ['a', 'k1'],
-      ['b', 'k1'],
-      ['a', 'k2'],
-      // The same as without quotes.
-      ['a', '"k2"'],
-    ] as const) {
-      const { body } = await comment(trace, { body: 'x' }, key(given));
-      ids.add((body.comment as { id: string }).id);
-    }
-    expect((await score({}, key('k1'))).status).toBe(201);
-    expect((await blob('x', key('k1'))).status).toBe(201);
-    expect(ids.size).toBe(3);
-    expect(await counts(commentsOf)).toEqual([3]);
-  });
-
-  it('is stored once when nobody knew whether it was stored', async () => {
-    let own: ShardSpec | undefined;
-    let toLose = 2;
-    const between = await serve((incoming, response) => {
-      const { method, url: path, headers } = incoming;
-      const isLost = toLose-- > 0;
-      const outgoing = httpRequest(`${own?.read}${path}`, { ...(method && { method }), headers }, answer => {
-        if (isLost) answer.resume().once('end', () => incoming.socket.destroy());
-        else answer.pipe(response.writeHead(answer.statusCode ?? 0, answer.headers));
-      });
-      incoming.pipe(outgoing);
-    });
-    await start(1, {
-      specOf: spec => {
-        own = spec;
-        return { ...spec, read: between };
-      },
-    });
-    expect((await score({}, key())).status).toBe(503);
-    expect((await score({}, key())).status).toBe(201);
-    expect(await counts(scoresOf)).toEqual([1]);
-  });
-
-  it.each(['', '""', '"open', 'a b', 'a, b', '"ü"', `"${'x'.repeat(256)}"`])(
-    'is refused with a bad one: %s',
-    async bad => {
-      await start(1);
-      const { status, body } = await blob('x', key(Buffer.from(bad).toString('latin1')));
-      expect(status).toBe(400);
-      expect(body.error).toMatch(
-        /^bad Idempotency-Key ".*": expected 1 to 255 visible ASCII characters, in double quotes or without/,
-      );
-    },
-  );
 });
 
 describe('while the owner is down', () => {

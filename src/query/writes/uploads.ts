@@ -26,7 +26,7 @@ export interface Uploads {
   sizeBytes(): number;
 }
 
-export type Upload =
+type Upload =
   /** Uncompressed; held until it is released. */
   | { readonly kind: 'body'; readonly body: Buffer; release(): void }
   /** The rest of the body is left unread. */
@@ -79,16 +79,12 @@ export function createUploads({ maxBytes, uploadTimeoutMs, onRefused }: UploadsO
   }
 
   function refused({ condition, message }: Refusal): Upload {
-    switch (condition) {
-      case 'tooLarge':
-        return { kind: 'refused', status: 413, error: `the body is larger than ${MAX_BODY_BYTES} bytes` };
-      case 'unavailable': {
-        const error = `too much is being written: the bodies in hand would be larger than ${bytesSetting} (${maxBytes} bytes)`;
-        return { kind: 'refused', status: 503, error };
-      }
-      default:
-        return { kind: 'refused', status: 400, error: message };
+    if (condition === 'tooLarge') {
+      return { kind: 'refused', status: 413, error: `the body is larger than ${MAX_BODY_BYTES} bytes` };
     }
+    if (condition !== 'unavailable') return { kind: 'refused', status: 400, error: message };
+    const error = `too much is being written: the bodies in hand would be larger than ${bytesSetting} (${maxBytes} bytes)`;
+    return { kind: 'refused', status: 503, error };
   }
 
   return {
