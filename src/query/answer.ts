@@ -100,10 +100,11 @@ async function* enveloped(
 export function envelope(
   status: number,
   shards: Completeness,
-  members: string | Buffer,
+  members: string | readonly Buffer[],
   tellCost: TellCost,
 ): WholeAnswer {
-  const body = Buffer.concat([OPENING_BRACE, Buffer.from(members), ending(shards, tellCost())]);
+  const pieces = typeof members === 'string' ? [Buffer.from(members)] : members;
+  const body = Buffer.concat([OPENING_BRACE, ...pieces, ending(shards, tellCost())]);
   return { kind: 'whole', status, headers: completenessHeaders(shards), body };
 }
 

@@ -139,7 +139,7 @@ async function answerCounted(
   const gone = new AbortController();
   let answer: Answer | undefined;
   response.once('close', () => {
-    gone.abort();
+    gone.abort(ENDED);
     const isWhole = response.writableFinished;
     requestEnded({
       read,
@@ -153,6 +153,9 @@ async function answerCounted(
   if (gone.signal.aborted) return;
   await sendAnswer(answer, response, stallMs);
 }
+
+/** Made once: an abort without a reason takes a picture of the stack. */
+const ENDED = new DOMException('the client has its answer or is gone', 'AbortError');
 
 async function answerWrite(
   write: Write,

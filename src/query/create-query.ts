@@ -10,6 +10,7 @@ import { createGate, type GateOptions } from './gate.ts';
 import { createHoldingShards } from './holdings.ts';
 import { createLiveFeed } from './live/live-feed.ts';
 import { createReadiness } from './readiness.ts';
+import { createShares } from './rows/shares.ts';
 import type { ReadLimits } from './run-read.ts';
 import { createShardClient } from './shard-client.ts';
 import { createShardLog } from './shard-log.ts';
@@ -71,6 +72,7 @@ export async function createQuery(options: QueryOptions): Promise<QueryProxy> {
     ...options,
     topology: topology.current,
     client,
+    shares: createShares(),
     live,
     gate,
     holding: createHoldingShards({ client, clock }),

@@ -64,6 +64,7 @@ export function createGate({ maxConcurrent, maxWaiting }: GateOptions): Gate {
       const outcome = await entered.promise;
       waiting--;
       clearTimeout(timer);
+      signal.removeEventListener('abort', leave);
       return outcome;
     },
   };

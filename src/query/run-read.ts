@@ -28,6 +28,7 @@ import type {
 import { commitsOf, type Page, pageOf } from './rows/page.ts';
 import { type PreparedRows, preparePage } from './rows/prepare-page.ts';
 import { MAX_HELD_BYTES, type RowsOutcome, runRows } from './rows/run-rows.ts';
+import type { Shares } from './rows/shares.ts';
 import type { ShardClient } from './shard-client.ts';
 import type { ShardLog } from './shard-log.ts';
 import { type AnswerLimits, createReadSession, runToEnd } from './shard-reads.ts';
@@ -36,6 +37,7 @@ import { windowError } from './window-limit.ts';
 
 export interface ReadDeps {
   readonly client: ShardClient;
+  readonly shares: Shares;
   readonly topology: () => Topology;
   readonly holding: HoldingShards;
   readonly clock: Clock;
@@ -133,9 +135,9 @@ async function answerRows(page: Page, asked: Asked): Promise<Answer> {
 }
 
 async function rowsOf(page: Page, asked: Asked): Promise<RowsOutcome | RefusedQuestion> {
-  const { client, limits } = asked.deps;
+  const { client, limits, shares } = asked.deps;
   const run = (rows: PreparedRows) =>
-    runRows({ ...asked, ...rows, client, spentMs: performance.now() - asked.startMs });
+    runRows({ ...asked, ...rows, client, shares, spentMs: performance.now() - asked.startMs });
   // Of one shard alone nothing is on another.
   if (page.plan.prepare === undefined || asked.shards.length < 2) return run({ page });
   const session = createReadSession({ ...asked, client, limits, pinned: commitsOf(page) });

@@ -1,5 +1,3 @@
-import { Readable } from 'node:stream';
-import { buffer } from 'node:stream/consumers';
 import type { BreakerState } from '../shared/breaker.ts';
 import type { Component } from '../shared/lifecycle.ts';
 import { AS_OF_HEADER, readPath, SNAPSHOT_PATH } from '../shared/read/contract.ts';
@@ -8,9 +6,10 @@ import { BLOB_NOT_FOUND, blobPath } from '../shared/read/writes.ts';
 import type { ShardSpec } from '../shared/topology/topology.ts';
 import { type CallFigures, type CallMeter, createCallMeter } from './call-meter.ts';
 import { isDeadline } from './deadline.ts';
+import { each, type Pieces, wholeOf } from './http-call.ts';
 import type { RowPart } from './merge/row-part.ts';
 import type { ShardQuery } from './reads/read.ts';
-import { cutReason, readRowBodies } from './row-body.ts';
+import { cutReason, rowBodiesOf } from './row-body.ts';
 import {
   createShardHttp,
   type ShardHttpOptions,
@@ -51,8 +50,8 @@ export interface SnapshotRows {
 export interface RowStream {
   /** The commit that they are read at. */
   readonly asOf: string;
-  /** Row lines and the trailer. Whoever has it reads it to its end or destroys it. */
-  readonly body: Readable;
+  /** Row lines and the trailer. Whoever has it reads it to its end or lets it go. */
+  readonly body: Pieces;
 }
 
 /**
@@ -140,7 +139,7 @@ export function createShardClient({ maxAnswerBytes, onCall, ...options }: ShardC
     if (shard.kind === 'tael') return TAEL_UNSUPPORTED;
     return exchange(shard, call, async response => {
       if (response.statusCode === 200) return accept(response);
-      const text = await readStart(response.body);
+      const text = await readStart(each(response.body));
       const isMissing = response.statusCode === 404 && errorMember(text) === missing?.error;
       return isMissing && missing !== undefined ? missing.outcome : refusalOf(response.statusCode, text);
     });
@@ -159,7 +158,7 @@ export function createShardClient({ maxAnswerBytes, onCall, ...options }: ShardC
         meter,
       } as const;
       return send(shard, post, async response => {
-        const body = await readRowBodies(response.body, reads.length);
+        const body = rowBodiesOf(await wholeOf(response.body), reads.length);
         if (body.kind === 'broken') return { kind: 'failed', reason: body.reason };
         const parts = body.bodies.map(({ lines }) => ({ shardId: shard.id, lines }));
         const value = { asOf: body.asOf, parts, rows: body.bodies.map(({ rows }) => rows) };
@@ -180,20 +179,15 @@ export function createShardClient({ maxAnswerBytes, onCall, ...options }: ShardC
         maxBytes: undefined,
       } as const;
       const begun = Promise.withResolvers<CallOutcome<RowStream>>();
-      const sent = send<RowStream>(shard, post, async ({ headers, body: pieces }) => {
-        const answeredAt = headers[AS_OF_HEADER];
-        if (typeof answeredAt !== 'string') {
+      const sent = send<RowStream>(shard, post, async ({ headers, body }) => {
+        const asOf = headers[AS_OF_HEADER];
+        if (typeof asOf !== 'string') {
           return { kind: 'failed', reason: `answered without the header ${AS_OF_HEADER}` };
         }
-        const body = Readable.from(pieces, { objectMode: false });
-        const ended = endOfStream(body);
-        const outcome = { kind: 'answered', value: { asOf: answeredAt, body } } as const;
+        const outcome = { kind: 'answered', value: { asOf, body } } as const;
         begun.resolve(outcome);
-        // An error comes to whoever reads; without a listener it would end the process when nobody does.
-        body.on('error', () => {});
-        await ended;
-        // A stream that was let go before its end is no failure.
-        if (body.errored !== null) throw body.errored;
+        const error = await body.over;
+        if (error !== undefined) throw error;
         return outcome;
       });
       void sent.then(begun.resolve);
@@ -205,13 +199,13 @@ export function createShardClient({ maxAnswerBytes, onCall, ...options }: ShardC
       return send<Buffer | undefined>(
         shard,
         get,
-        async ({ body }) => ({ kind: 'answered', value: await buffer(body) }),
+        async ({ body }) => ({ kind: 'answered', value: await wholeOf(body) }),
         { error: BLOB_NOT_FOUND, outcome },
       );
     },
     write(shard, request, signal) {
       return exchange<ShardReply>(shard, { ...request, signal }, async ({ statusCode, body }) => {
-        const text = (await buffer(body)).toString();
+        const text = (await wholeOf(body)).toString();
         const value = replyOf(statusCode, text);
         return value === undefined ? refusalOf(statusCode, text) : { kind: 'answered', value };
       });
@@ -222,7 +216,7 @@ export function createShardClient({ maxAnswerBytes, onCall, ...options }: ShardC
           ? ({ path: `/api/v1/sql?${new URLSearchParams({ q: query })}`, method: 'GET', signal } as const)
           : ({ path: SQL_PATH, method: 'POST', body: JSON.stringify({ query }), signal } as const);
       return exchange<string>(shard, call, async ({ statusCode, body }) => {
-        const text = (await buffer(body)).toString();
+        const text = (await wholeOf(body)).toString();
         if (statusCode !== 200) return refusalOf(statusCode, text);
         const members = sqlMembers(text);
         if (members === undefined)
@@ -233,7 +227,7 @@ export function createShardClient({ maxAnswerBytes, onCall, ...options }: ShardC
     ready(shard, signal) {
       const get = { path: '/readyz', method: 'GET', signal, mayBeSlow: true } as const;
       return send(shard, get, async ({ body }) => {
-        await readStart(body);
+        await readStart(each(body));
         return { kind: 'answered', value: 'ready' };
       });
     },
@@ -241,20 +235,6 @@ export function createShardClient({ maxAnswerBytes, onCall, ...options }: ShardC
     breakerState: http.breakerState,
     stop: http.stop,
   };
-}
-
-/**
- * When a stream has ended or is destroyed. One of `Readable.from` closes only after the piece that is on its way, which
- * may never come.
- */
-function endOfStream(stream: Readable): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const destroy = stream._destroy.bind(stream);
-  stream._destroy = (error, done) => {
-    resolve();
-    destroy(error, done);
-  };
-  return promise;
 }
 
 function sqlMembers(json: string): string | undefined {

@@ -34,8 +34,7 @@ export interface RawRow {
 /** Splits a row line, without its newline, and decodes the key alone. Throws on anything that {@link rowLine} did not write. */
 export function parseRawRow(line: Buffer): RawRow {
   const keyEnd = line.indexOf(KEY_END);
-  const isRow =
-    keyEnd >= 0 && line.at(-1) === CLOSING_BRACE && ROW_START.equals(line.subarray(0, ROW_START.length));
+  const isRow = keyEnd >= 0 && line.at(-1) === CLOSING_BRACE && beginsWith(line, ROW_START);
   if (!isRow) throw new SyntaxError(`not a row line: ${line.toString('utf8', 0, 80)}`);
   return {
     key: JSON.parse(line.toString('utf8', ROW_START.length - 1, keyEnd + 1)) as string[],
@@ -55,10 +54,16 @@ export function parseRowLine(line: string): RowLine {
 }
 
 const TRAILER_START = '{"end":';
+const TRAILER_START_BYTES = Buffer.from(TRAILER_START);
 
 /** No row line begins like this. */
 export function isTrailer(line: Buffer): boolean {
-  return line.toString('latin1', 0, TRAILER_START.length) === TRAILER_START;
+  return beginsWith(line, TRAILER_START_BYTES);
+}
+
+function beginsWith(line: Buffer, start: Buffer): boolean {
+  for (let at = 0; at < start.length; at++) if (line[at] !== start[at]) return false;
+  return true;
 }
 
 export function parseTrailer(line: string): Trailer | undefined {
