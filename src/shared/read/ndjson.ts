@@ -19,9 +19,11 @@ export function signedKey(value: bigint): string {
   return nanosKey(value + 2n ** 63n);
 }
 
-const ROW_START = Buffer.from('{"k":[');
+const ROW_START_TEXT = '{"k":[';
+const ROW_START = Buffer.from(ROW_START_TEXT);
 /** A raw quote cannot occur inside a JSON string, so the first `],"v":` ends the key. */
-const KEY_END = Buffer.from('],"v":');
+const KEY_END_TEXT = '],"v":';
+const KEY_END = Buffer.from(KEY_END_TEXT);
 const CLOSING_BRACE = 0x7d;
 
 /** A row whose bytes nobody has decoded. */
@@ -35,11 +37,23 @@ export interface RawRow {
 export function parseRawRow(line: Buffer): RawRow {
   const keyEnd = line.indexOf(KEY_END);
   const isRow = keyEnd >= 0 && line.at(-1) === CLOSING_BRACE && beginsWith(line, ROW_START);
-  if (!isRow) throw new SyntaxError(`not a row line: ${line.toString('utf8', 0, 80)}`);
+  if (!isRow) throw notARow(line.toString('utf8', 0, 80));
   return {
     key: JSON.parse(line.toString('utf8', ROW_START.length - 1, keyEnd + 1)) as string[],
     json: line.subarray(keyEnd + KEY_END.length, -1),
   };
+}
+
+/** The row's JSON in the text of a row line, whose key is not looked at. Throws as {@link parseRawRow} does. */
+export function rowJsonOf(line: string): string {
+  const keyEnd = line.indexOf(KEY_END_TEXT);
+  const isRow = keyEnd >= 0 && line.endsWith('}') && line.startsWith(ROW_START_TEXT);
+  if (!isRow) throw notARow(line);
+  return line.slice(keyEnd + KEY_END_TEXT.length, -1);
+}
+
+function notARow(line: string): SyntaxError {
+  return new SyntaxError(`not a row line: ${line.slice(0, 80)}`);
 }
 
 export interface RowLine {
