@@ -4,10 +4,11 @@ import { benchIngest } from './cases/ingest.ts';
 import { benchPartition } from './cases/partition.ts';
 import { benchPath } from './cases/path.ts';
 import { benchQuery, isQueryPart } from './cases/query.ts';
+import { benchScale } from './cases/scale.ts';
 import { benchShard } from './cases/shard.ts';
 import { type Figures, writeFigures } from './figures.ts';
 
-const USAGE = `usage: npm run bench -- partition | ingest | deliver | path | shard | query [flags]
+const USAGE = `usage: npm run bench -- partition | ingest | deliver | path | shard | query | scale [flags]
 
   --quick              under 40 s instead of some minutes
   --minutes N          deliver: watch memory at full speed with a shard down for so long (default 0)
@@ -46,6 +47,7 @@ const CASES: Readonly<Record<string, () => Promise<Figures>>> = {
   deliver: () => benchDeliver({ quick, minutes: Number(values.minutes) }),
   path: () => benchPath({ quick }),
   query: () => benchQuery({ quick, only: partOf(values.only), cpuProf: values['cpu-prof'] }),
+  scale: () => benchScale({ quick }),
   shard: () =>
     benchShard({
       quick,

@@ -157,3 +157,23 @@ export async function wholeOf(body: Pieces): Promise<Buffer> {
 export async function* each(body: Pieces): AsyncGenerator<Buffer> {
   for (let piece = await body.next(); piece !== undefined; piece = await body.next()) yield piece;
 }
+
+/** A body that is at hand already. */
+export function heldPieces(pieces: Iterator<Buffer, unknown>): Pieces {
+  const over = Promise.withResolvers<undefined>();
+  let isOver = false;
+  const end = () => {
+    isOver = true;
+    over.resolve(undefined);
+  };
+  return {
+    async next() {
+      const piece = isOver ? undefined : pieces.next();
+      if (piece?.done === false) return piece.value;
+      end();
+      return undefined;
+    },
+    letGo: end,
+    over: over.promise,
+  };
+}

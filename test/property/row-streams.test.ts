@@ -91,7 +91,7 @@ async function ask(
   return runRows({
     page: pageFor(asked),
     shards: shards.map(({ id }) => shardSpec(id, 1)),
-    client: memoryClient(shards, ORDER),
+    reader: memoryClient(shards, ORDER),
     shares: { firstRows: () => asked.firstRows ?? 1, learn: () => {} },
     timeoutMs: 60_000,
     signal: new AbortController().signal,

@@ -1,6 +1,7 @@
 import { compareKeys, type KeyOrder } from '../../src/query/merge/key-order.ts';
 import type { RowsOptions } from '../../src/query/rows/run-rows.ts';
-import type { CallOutcome, RowStream } from '../../src/query/shard-client.ts';
+import type { CallOutcome } from '../../src/query/shard-call.ts';
+import type { RowStream } from '../../src/query/shard-reader.ts';
 import { rowLine, trailerLine } from '../../src/shared/read/ndjson.ts';
 import { piecesOf } from './pieces.ts';
 
@@ -36,7 +37,7 @@ export function sortRows(rows: readonly MemoryRow[], order: KeyOrder): MemoryRow
 }
 
 /** A client of shards that answer from memory, in chunks of any size, well or badly. */
-export function memoryClient(shards: readonly MemoryShard[], order: KeyOrder): RowsOptions['client'] {
+export function memoryClient(shards: readonly MemoryShard[], order: KeyOrder): RowsOptions['reader'] {
   const asked = new Set<string>();
   return {
     rows({ id }, { request, asOf = '7' }): Promise<CallOutcome<RowStream>> {

@@ -75,6 +75,7 @@ export function openRows(body: Pieces, { order, asOf, after }: OpenRowsOptions):
       for (let line = lines.next(); line !== undefined; line = lines.next()) {
         if (trailer === undefined && isTrailer(line)) {
           trailer = trailerOf(line);
+          if (trailer === undefined) return broken('sent a malformed trailer');
           continue;
         }
         const row = rowOf(line);

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { SHARD_READS, type ShardReadName, type ShardReadRequest } from '../../shared/read/contract.ts';
+import { parseWindowNanos } from '../../shared/time.ts';
 import { isSameKey } from '../merge/k-way.ts';
 import { anyText, parseParams } from '../params.ts';
 import type { RowPlan, ShardQuery } from '../reads/read.ts';
@@ -57,7 +58,8 @@ const FINGERPRINT_CHARS = 16;
 /** Of what a request asks for, however it was written; the window by its length, for its start is pinned. */
 function fingerprintOf({ shardRead, request }: RowPlan, last: string | null): string {
   const { fromNs: _from, limit: _limit, ...filters } = { fromNs: undefined, limit: undefined, ...request };
-  const text = JSON.stringify([shardRead, last, filters]);
+  const windowNs = last === null ? undefined : parseWindowNanos(last);
+  const text = JSON.stringify([shardRead, windowNs?.toString(), filters]);
   return hash('sha256', text, 'base64url').slice(0, FINGERPRINT_CHARS);
 }
 

@@ -1,7 +1,10 @@
 import type { ShardSpec } from '../../shared/topology/topology.ts';
 import { callTwice, type Slot } from '../fan-out.ts';
+import type { InexactField } from '../inexact.ts';
 import type { ReadFigures } from '../read-figures.ts';
-import type { ShardClient } from '../shard-client.ts';
+import type { RefusedQuestion } from '../reads/read.ts';
+import type { Refused } from '../refused.ts';
+import type { ShardReader } from '../shard-reader.ts';
 import type { Gatherer } from './gatherer.ts';
 import { hold, isLost, whileAsking } from './hold.ts';
 import { nextCursor, type Page, pageRowsOf, placeOf, shardQueryOf } from './page.ts';
@@ -13,7 +16,7 @@ export interface RowsOptions {
   readonly shards: readonly ShardSpec[];
   /** What became of the shards in rounds before; one that was lost is not asked. */
   readonly earlier?: readonly Slot<unknown>[];
-  readonly client: Pick<ShardClient, 'rows'>;
+  readonly reader: Pick<ShardReader, 'rows'>;
   readonly shares: Shares;
   /** How long each shard may be waited for. */
   readonly timeoutMs: number;
@@ -24,6 +27,8 @@ export interface RowsOptions {
   readonly signal: AbortSignal;
   /** Whether one missing shard makes the answer useless. */
   readonly isStrict: boolean;
+  /** Whether a snapshot that is gone ends the attempt, for a new one, and not its shard's part alone. */
+  readonly mayBeginAgain?: boolean;
   readonly maxHeldBytes?: number;
 }
 
@@ -33,18 +38,23 @@ interface RowsResult {
   readonly members: readonly Buffer[];
   readonly rowCount: number;
   readonly slots: readonly Slot<unknown>[];
+  readonly inexact: readonly InexactField[];
 }
 
 export type RowsOutcome =
   | ({ readonly kind: 'held' } & RowsResult)
-  /** What a cursor shows cannot be read any more. */
+  /** What a cursor shows, or the rest of what was begun, cannot be read any more. Nothing was passed on. */
   | { readonly kind: 'gone'; readonly reason: string; readonly slots: readonly Slot<unknown>[] }
   | { readonly kind: 'too-large'; readonly slots: readonly Slot<unknown>[] }
+  /** All queries together would hold too much. */
+  | RefusedQuestion
   /** More than is held. The pieces are the members of the answer; the slots are known when the last one is taken. */
   | {
       readonly kind: 'streamed';
       readonly pieces: AsyncGenerator<Buffer>;
       readonly slots: () => readonly Slot<unknown>[];
+      /** Known then, too. */
+      readonly inexact: () => readonly InexactField[];
     };
 
 export const MAX_HELD_BYTES = 16 * 1024 * 1024;
@@ -57,8 +67,10 @@ const PIECE_BYTES = 64 * 1024;
  * last row of the page.
  */
 export async function runRows(options: RowsOptions): Promise<RowsOutcome> {
-  const { page, signal, isStrict, figures, shares, maxHeldBytes = MAX_HELD_BYTES } = options;
+  const { page, signal, isStrict, mayBeginAgain = false, figures, shares } = options;
+  const { maxHeldBytes = MAX_HELD_BYTES } = options;
   const untilMs = performance.now() + options.timeoutMs - (options.spentMs ?? 0);
+  const goneEndsAll = page.cursor !== undefined || mayBeginAgain;
   let isHolding = true;
   const earlier = new Map(options.earlier?.map(slot => [slot.shardId, slot]));
   const wasLost = ({ id }: ShardSpec) => earlier.has(id) && !('value' in (earlier.get(id) as Slot<unknown>));
@@ -71,11 +83,16 @@ export async function runRows(options: RowsOptions): Promise<RowsOutcome> {
     const both = options.shards.map(({ id }) => bothSlots(earlier.get(id), bySource.get(id)));
     return [...both, ...leftSlots(options)];
   };
+  const inexact = () =>
+    all.flatMap(source => {
+      const reason = isLost(source) ? undefined : source.inexact();
+      return reason === undefined ? [] : [{ field: page.plan.member, reason }];
+    });
 
   figures?.beginRound();
 
   function onEnd(shardId: string, end: SourceEnd): void {
-    const isUseless = isStrict || (isHolding && page.cursor !== undefined && end.kind === 'gone');
+    const isUseless = isStrict || (isHolding && goneEndsAll && end.kind === 'gone');
     // Of a question that is at fault every shard says so at once, and is to be heard.
     const isLost = end.kind === 'failed' || end.kind === 'gone' || end.kind === 'cut';
     if (isUseless && isLost) abandon(`not waited for: ${shardId} had failed`);
@@ -85,28 +102,31 @@ export async function runRows(options: RowsOptions): Promise<RowsOutcome> {
   }
   const cancel = () => abandon('the request was cancelled');
   signal.addEventListener('abort', cancel, { once: true });
+  figures?.full.addEventListener('abort', cancel, { once: true });
   if (signal.aborted) cancel();
 
   const { state, gathered } = await hold(all, { ...options, maxHeldBytes, untilMs });
   isHolding = false;
+  if (figures?.full.aborted) return (figures.full.reason as Refused).question();
   const tellRows = () => {
     for (const source of all) figures?.addRows(source.shardId, source.rowCount());
     shares.learn(page.plan, { pageRows, taken: all.map(source => source.rowCount()) });
   };
   if (state === 'full' && !isStrict) {
     for (const source of all) source.forget();
-    return { kind: 'streamed', pieces: piecesOf(options, { all, gathered, tellRows }), slots };
+    figures?.stopHolding();
+    return { kind: 'streamed', pieces: piecesOf(options, { all, gathered, tellRows }), slots, inexact };
   }
   if (state === 'full') abandon('not waited for: the answer is too large');
   for (const source of all) source.finish();
   tellRows();
   const gone = all.map(source => source.end()).find(end => end?.kind === 'gone');
-  if (page.cursor !== undefined && gone?.kind === 'gone') {
+  if (goneEndsAll && gone?.kind === 'gone') {
     return { kind: 'gone', reason: gone.reason, slots: slots() };
   }
   if (state === 'full') return { kind: 'too-large', slots: slots() };
   const members = [opening(page), ...gathered.take(), closing(page, all, gathered)];
-  return { kind: 'held', members, rowCount: gathered.rowCount(), slots: slots() };
+  return { kind: 'held', members, rowCount: gathered.rowCount(), slots: slots(), inexact: inexact() };
 }
 
 interface Streaming {
@@ -153,20 +173,21 @@ interface Asking {
 
 function rowsOf(
   shard: ShardSpec,
-  { page, client, timeoutMs, spentMs, figures }: RowsOptions,
+  { page, reader, timeoutMs, spentMs, figures }: RowsOptions,
   { firstRows, onEnd }: Asking,
 ): ShardRows {
   const open = (ask: RowsAsk, signal: AbortSignal) => {
     const query = { ...shardQueryOf(page, ask), asOf: ask.asOf };
     const call = (asked: ShardSpec, callSignal: AbortSignal) =>
-      client.rows(asked, query, callSignal, figures?.meterFor(shard.id, 'streamed'));
+      reader.rows(asked, query, callSignal, figures && (() => figures.meterFor(shard.id, 'rows')));
     return callTwice(shard, call, signal);
   };
   return createShardRows({
     shardId: shard.id,
     order: page.plan.order,
     start: placeOf(page, shard.id),
-    firstRows,
+    // A tael-server has no snapshot that more rows could be asked of.
+    firstRows: shard.kind === 'tael' ? pageRowsOf(page) : firstRows,
     open,
     canResume: page.plan.isPaged ?? false,
     timeoutMs,

@@ -5,7 +5,8 @@ import { deadlineReason } from '../deadline.ts';
 import { isSameKey, type RowSource } from '../merge/k-way.ts';
 import type { KeyOrder } from '../merge/key-order.ts';
 import { cutReason } from '../row-body.ts';
-import type { CallOutcome, RowStream } from '../shard-client.ts';
+import type { CallOutcome } from '../shard-call.ts';
+import type { RowStream } from '../shard-reader.ts';
 import { type OpenRows, openRows, type RowPosition } from './open-rows.ts';
 
 /** Where a shard is to begin, and at which commit; absent for its first row and its last commit. */
@@ -64,6 +65,8 @@ export interface ShardRows extends RowSource {
   abandon(reason: string): void;
   end(): SourceEnd | undefined;
   asOf(): string | undefined;
+  /** Why its rows may not be the right ones. */
+  inexact(): string | undefined;
   /** Time that the shard was waited for. */
   waitedMs(): number;
   /** Rows that were read. */
@@ -96,6 +99,7 @@ export function createShardRows(options: ShardRowsOptions): ShardRows {
   /** Of the stream. */
   let limit: number | undefined;
   let asOf = start.asOf;
+  let inexact: string | undefined;
   let position = start.after;
   let kept: RawRow[] = [];
   let given = 0;
@@ -135,6 +139,7 @@ export function createShardRows(options: ShardRowsOptions): ShardRows {
       return fail(`answered at commit ${value.asOf}, not ${asOf}`);
     }
     asOf = value.asOf;
+    inexact ??= value.inexact;
     stream = openRows(value.body, { order, asOf, after: position });
   }
 
@@ -222,6 +227,7 @@ export function createShardRows(options: ShardRowsOptions): ShardRows {
     abandon: reason => endWith({ kind: 'abandoned', reason }),
     end: () => end,
     asOf: () => asOf,
+    inexact: () => inexact,
     waitedMs: () => Math.round(waitedMs),
     rowCount: () => rowCount,
   };

@@ -86,7 +86,15 @@ function beginsWith(line: Buffer, start: Buffer): boolean {
   return true;
 }
 
+/** Undefined for a line that is no trailer, or one without what a trailer has. Throws on what is not JSON. */
 export function parseTrailer(line: string): Trailer | undefined {
   if (!line.startsWith(TRAILER_START)) return undefined;
-  return (JSON.parse(line) as { end: Trailer }).end;
+  const { end } = JSON.parse(line) as { end: unknown };
+  return isWhole(end) ? end : undefined;
+}
+
+function isWhole(end: unknown): end is Trailer {
+  if (typeof end !== 'object' || end === null) return false;
+  const { rows, asOf, truncated } = end as Partial<Record<keyof Trailer, unknown>>;
+  return Number.isSafeInteger(rows) && typeof asOf === 'string' && typeof truncated === 'boolean';
 }

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import type { RowPlan } from '../../../../src/query/reads/read.ts';
 import type { Page } from '../../../../src/query/rows/page.ts';
 import { type RowsOptions, runRows } from '../../../../src/query/rows/run-rows.ts';
-import type { CallOutcome, RowStream } from '../../../../src/query/shard-client.ts';
+import type { CallOutcome } from '../../../../src/query/shard-call.ts';
+import type { RowStream } from '../../../../src/query/shard-reader.ts';
 import { type MemoryShard, memoryClient } from '../../../support/memory-shards.ts';
 import { shardSpec } from '../../../support/stub-shard.ts';
 
@@ -30,23 +31,23 @@ const EVEN: MemoryShard = {
 };
 const ODD: MemoryShard = { id: 's1', rows: rows('a1', 'a3', 'a5', 'a7', 'a9') };
 
-type Client = RowsOptions['client'];
-type Ask = Parameters<Client['rows']>;
+type Reader = RowsOptions['reader'];
+type Ask = Parameters<Reader['rows']>;
 
 /** Asks every shard for so many rows first, and counts what they are asked for. */
-async function run(client: Client, firstRows: number, options: Partial<RowsOptions> = {}) {
+async function run(reader: Reader, firstRows: number, options: Partial<RowsOptions> = {}) {
   const asked: [shardId: string, limit: unknown][] = [];
-  const watched: Client = {
+  const watched: Reader = {
     rows(...ask) {
       asked.push([ask[0].id, (ask[1].request as { limit?: number }).limit]);
-      return client.rows(...ask);
+      return reader.rows(...ask);
     },
   };
   const learned: (readonly number[])[] = [];
   const outcome = await runRows({
     page: PAGE,
     shards: [shardSpec('s0', 1), shardSpec('s1', 2)],
-    client: watched,
+    reader: watched,
     shares: { firstRows: () => firstRows, learn: (_plan, { taken }) => void learned.push(taken) },
     timeoutMs: 60_000,
     signal: new AbortController().signal,
@@ -60,11 +61,11 @@ async function run(client: Client, firstRows: number, options: Partial<RowsOptio
 }
 
 /** One shard says nothing from some call on, until it is given up. */
-function hanging(client: Client, hangs: (ask: Ask, calls: number) => boolean): Client {
+function hanging(reader: Reader, hangs: (ask: Ask, calls: number) => boolean): Reader {
   let calls = 0;
   return {
     rows(...ask) {
-      if (!hangs(ask, calls++)) return client.rows(...ask);
+      if (!hangs(ask, calls++)) return reader.rows(...ask);
       const { promise, resolve } = Promise.withResolvers<CallOutcome<RowStream>>();
       ask[2].addEventListener('abort', () => resolve({ kind: 'failed', reason: 'given up' }));
       return promise;
@@ -109,7 +110,7 @@ describe('the rows of a page', () => {
     const memory = memoryClient([EVEN, ODD], ORDER);
     const others = Promise.withResolvers<void>();
     let calls = 0;
-    const slow: Client = {
+    const slow: Reader = {
       async rows(...ask) {
         // Of the other shard the second one is for rows that are not needed once this one has answered.
         if (calls++ === 2) others.resolve();

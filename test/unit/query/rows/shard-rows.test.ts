@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createShardRows, type RowsAsk, type ShardRows } from '../../../../src/query/rows/shard-rows.ts';
-import type { CallOutcome, RowStream } from '../../../../src/query/shard-client.ts';
+import type { CallOutcome } from '../../../../src/query/shard-call.ts';
+import type { RowStream } from '../../../../src/query/shard-reader.ts';
 import { rowLine, trailerLine } from '../../../../src/shared/read/ndjson.ts';
 import { piecesOf, type TestPieces } from '../../../support/pieces.ts';
 
@@ -55,6 +56,14 @@ async function rest(rows: ShardRows): Promise<string[]> {
 }
 
 describe('the rows of a shard', () => {
+  it('are broken by a trailer that is none, even before a good one', async () => {
+    const { rows } = shardRows([
+      whole(line('a'), line('b'), line('c'), '{"end":oops}\n', trailerLine(TRAILER)),
+    ]);
+    await rest(rows);
+    expect(rows.end()).toEqual({ kind: 'failed', reason: 'sent a malformed trailer' });
+  });
+
   it('are asked for again behind the last one when nobody has taken any for a while', async () => {
     const begun = () => piecesOf(endless());
     async function* endless() {
