@@ -25,16 +25,12 @@ export interface Holding {
 export async function hold(all: readonly ShardRows[], options: Holding): Promise<Held> {
   const { page, figures, isStrict, maxHeldBytes, untilMs } = options;
   const reading = new Map<ShardRows, Promise<void>>();
-  let isStale = false;
 
   function read(source: ShardRows, rows: number): Promise<void> {
     const leftMs = untilMs - performance.now();
-    const read = source.read({ rows, leftMs }).then(progress => {
-      reading.delete(source);
-      if (progress === 'anew') isStale = true;
-    });
-    reading.set(source, read);
-    return read;
+    const come = source.read({ rows, leftMs }).then(() => void reading.delete(source));
+    reading.set(source, come);
+    return come;
   }
 
   /** False when rows that were gathered do not count any more, or those of some shard are not waited for. */
@@ -44,7 +40,7 @@ export async function hold(all: readonly ShardRows[], options: Holding): Promise
     // Without one of them a strict answer is of no use.
     if (isStrict) await come;
     else await withinMs(come, (untilMs - performance.now()) * PATIENT_SHARE);
-    return !isStale && !sources.some(isLost) && !waiting.some(source => reading.has(source));
+    return !sources.some(isLost) && !waiting.some(source => reading.has(source));
   }
 
   async function gather(sources: readonly ShardRows[]): Promise<Held | undefined> {
@@ -59,7 +55,6 @@ export async function hold(all: readonly ShardRows[], options: Holding): Promise
   }
 
   for (;;) {
-    isStale = false;
     const sound = all.filter(source => !isLost(source));
     const sources = sound.filter(source => !reading.has(source));
     for (const source of sources) source.rewind();

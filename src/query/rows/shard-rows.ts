@@ -51,11 +51,8 @@ export type SourceEnd =
 /** The rows of one shard, asked for when they are first read and read when they are needed. */
 export interface ShardRows extends RowSource {
   readonly shardId: string;
-  /**
-   * Reads on, so that a `next` that was waiting may have something. Settles when it has, and never rejects. `anew` when
-   * the rows that were given do not count, because they cannot be gone on from: the shard is read at a later commit.
-   */
-  read(needed: Needed): Promise<'on' | 'anew'>;
+  /** Reads on, so that a `next` that was waiting may have something. Settles when it has, and never rejects. */
+  read(needed: Needed): Promise<void>;
   /** Gives all rows again, from the first. */
   rewind(): void;
   /** Gives up rewinding, so that rows that were given take no more memory. */
@@ -104,7 +101,6 @@ export function createShardRows(options: ShardRowsOptions): ShardRows {
   let kept: RawRow[] = [];
   let given = 0;
   let isRewindable = true;
-  let hasBegunAnew = false;
   let waitedMs = 0;
   let rowCount = 0;
   let idle: NodeJS.Timeout | undefined;
@@ -131,7 +127,6 @@ export function createShardRows(options: ShardRowsOptions): ShardRows {
     limit = canResume ? rows + (position?.given ?? 0) : undefined;
     const outcome = await options.open({ asOf, after: position, limit }, calls.signal);
     if (end !== undefined) return 'value' in outcome ? outcome.value.body.letGo() : undefined;
-    if (outcome.kind === 'gone' && mayBeginAnew()) return beginAnew();
     if (outcome.kind === 'gone' || outcome.kind === 'refused') return endWith(outcome);
     if (outcome.kind !== 'answered') return fail(outcome.reason);
     const { value } = outcome;
@@ -141,20 +136,6 @@ export function createShardRows(options: ShardRowsOptions): ShardRows {
     asOf = value.asOf;
     inexact ??= value.inexact;
     stream = openRows(value.body, { order, asOf, after: position });
-  }
-
-  /** Whether the commit is nobody's but ours, and nobody has seen its rows. */
-  function mayBeginAnew(): boolean {
-    return start.asOf === undefined && asOf !== undefined && isRewindable && !hasBegunAnew;
-  }
-
-  function beginAnew(): Promise<void> {
-    hasBegunAnew = true;
-    asOf = undefined;
-    position = start.after;
-    kept = [];
-    given = 0;
-    return open(firstRows);
   }
 
   async function readOn(from: OpenRows): Promise<void> {
@@ -201,12 +182,11 @@ export function createShardRows(options: ShardRowsOptions): ShardRows {
       return row;
     },
     async read(needed) {
-      if (end !== undefined) return 'on';
+      if (end !== undefined) return;
       clearTimeout(idle);
       const startMs = performance.now();
       const leftMs = Math.min(timeoutMs - spentMs - waitedMs, needed.leftMs);
       const late = setTimeout(runOut, Math.max(0, leftMs));
-      const hadBegunAnew = hasBegunAnew;
       await new Promise<void>((resolve, reject) => {
         wake = resolve;
         const rows = position === start.after ? firstRows : needed.rows;
@@ -215,7 +195,6 @@ export function createShardRows(options: ShardRowsOptions): ShardRows {
       clearTimeout(late);
       waitedMs += performance.now() - startMs;
       if (canResume && end === undefined) idle = setTimeout(letGo, letGoMs).unref();
-      return hasBegunAnew === hadBegunAnew ? 'on' : 'anew';
     },
     rewind() {
       given = 0;

@@ -44,18 +44,6 @@ export function parseRawRow(line: Buffer): RawRow {
   };
 }
 
-/** The row's JSON in the text of a row line, whose key is not looked at. Throws as {@link parseRawRow} does. */
-export function rowJsonOf(line: string): string {
-  const keyEnd = line.indexOf(KEY_END_TEXT);
-  const isRow = keyEnd >= 0 && line.endsWith('}') && line.startsWith(ROW_START_TEXT);
-  if (!isRow) throw notARow(line);
-  return line.slice(keyEnd + KEY_END_TEXT.length, -1);
-}
-
-function notARow(line: string): SyntaxError {
-  return new SyntaxError(`not a row line: ${line.slice(0, 80)}`);
-}
-
 export interface RowLine {
   readonly key: readonly string[];
   readonly rowJson: string;
@@ -63,8 +51,26 @@ export interface RowLine {
 
 /** The same of a text. */
 export function parseRowLine(line: string): RowLine {
-  const { key, json } = parseRawRow(Buffer.from(line));
-  return { key, rowJson: json.toString() };
+  const keyEnd = keyEndOf(line);
+  return {
+    key: JSON.parse(line.slice(ROW_START_TEXT.length - 1, keyEnd + 1)) as string[],
+    rowJson: line.slice(keyEnd + KEY_END_TEXT.length, -1),
+  };
+}
+
+/** The row's JSON alone; the key is not looked at. */
+export function rowJsonOf(line: string): string {
+  return line.slice(keyEndOf(line) + KEY_END_TEXT.length, -1);
+}
+
+function keyEndOf(line: string): number {
+  const keyEnd = line.indexOf(KEY_END_TEXT);
+  if (keyEnd >= 0 && line.endsWith('}') && line.startsWith(ROW_START_TEXT)) return keyEnd;
+  throw notARow(line);
+}
+
+function notARow(line: string): SyntaxError {
+  return new SyntaxError(`not a row line: ${line.slice(0, 80)}`);
 }
 
 const TRAILER_START = '{"end":';

@@ -1,17 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { createShardRows, type RowsAsk, type ShardRows } from '../../../../src/query/rows/shard-rows.ts';
-import type { CallOutcome } from '../../../../src/query/shard-call.ts';
-import type { RowStream } from '../../../../src/query/shard-reader.ts';
 import { rowLine, trailerLine } from '../../../../src/shared/read/ndjson.ts';
 import { piecesOf, type TestPieces } from '../../../support/pieces.ts';
 
 const TRAILER = { rows: 3, asOf: '4', truncated: false };
 const line = (key: string) => rowLine([key], `"${key}"`);
 
-type Give = () => TestPieces | CallOutcome<RowStream>;
-
 /** A shard that gives one answer after the other, and notes what it was asked. */
-function shardRows(answers: readonly Give[], letGoMs = 60_000) {
+function shardRows(answers: readonly (() => TestPieces)[], letGoMs = 60_000) {
   const asks: RowsAsk[] = [];
   const bodies: TestPieces[] = [];
   const rows = createShardRows({
@@ -20,10 +16,9 @@ function shardRows(answers: readonly Give[], letGoMs = 60_000) {
     start: {},
     firstRows: 4,
     open: ask => {
-      const given = (answers[asks.push(ask) - 1] as Give)();
-      if ('kind' in given) return Promise.resolve(given);
-      bodies.push(given);
-      return Promise.resolve({ kind: 'answered', value: { asOf: ask.asOf ?? '4', body: given } });
+      const body = (answers[asks.push(ask) - 1] as () => TestPieces)();
+      bodies.push(body);
+      return Promise.resolve({ kind: 'answered', value: { asOf: '4', body } });
     },
     canResume: true,
     timeoutMs: 60_000,
@@ -34,7 +29,7 @@ function shardRows(answers: readonly Give[], letGoMs = 60_000) {
 }
 
 const whole =
-  (...lines: readonly string[]): Give =>
+  (...lines: readonly string[]) =>
   () =>
     piecesOf(lines.map(text => Buffer.from(text)));
 
@@ -113,34 +108,6 @@ describe('the rows of a shard', () => {
       ['f', 4],
     ]);
     expect(rows.end()).toEqual({ kind: 'answered' });
-  });
-
-  describe('at a commit that retention has passed meanwhile', () => {
-    const gone: Give = () => ({ kind: 'gone', reason: 'deleted' });
-    const first = whole(line('a'), line('b'), line('c'), line('d'), trailerLine({ ...TRAILER, rows: 4 }));
-
-    async function untilAnew(rows: ShardRows): Promise<void> {
-      for (let row = rows.next(); row !== 'over'; row = rows.next()) {
-        if (row === 'waiting' && (await rows.read(NEEDED)) === 'anew') return;
-      }
-      throw new Error('did not begin anew');
-    }
-
-    it('begin anew at the present one, once', async () => {
-      const { rows, asks } = shardRows([first, gone, first, gone]);
-      await untilAnew(rows);
-      expect(asks.at(-1)).toEqual({ asOf: undefined, after: undefined, limit: 4 });
-      rows.rewind();
-      expect(await rest(rows)).toEqual(['"a"', '"b"', '"c"', '"d"']);
-      expect(rows.end()).toEqual({ kind: 'gone', reason: 'deleted' });
-    });
-
-    it('end where what was given is on its way to the client', async () => {
-      const { rows } = shardRows([first, gone]);
-      rows.forget();
-      expect(await rest(rows)).toEqual(['"a"', '"b"', '"c"', '"d"']);
-      expect(rows.end()).toEqual({ kind: 'gone', reason: 'deleted' });
-    });
   });
 
   it('are cut where the shard has no room for a further row', async () => {
