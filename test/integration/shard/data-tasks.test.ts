@@ -137,10 +137,27 @@ describe('verify', () => {
       'blobs that rows name are there',
     ],
     ['a resource that is missing', 'DELETE FROM store.sources', 'resources and scopes are there'],
+    [
+      'counts of services that are not those of their spans',
+      "INSERT INTO store.service_totals VALUES (2, 0, 2, 'shop', 3, 0, 3, 1)",
+      'stored counts of services are right',
+    ],
   ])('tells of %s', async (_what, statement, check) => {
     await change(statement);
     expect(await damagedChecks()).toContain(check);
     expect(await verify()).toMatchObject({ kind: 'damaged' });
+  });
+
+  it('finds the counts of services sound that are those of their spans', async () => {
+    await change(
+      "INSERT INTO store.service_totals VALUES (2, 0, 1, 'shop', 2, 0, 2, 1), (2, 1, 2, 'shop', 1, 0, 1, 1)",
+    );
+    expect(await verify()).toMatchObject({
+      kind: 'sound',
+      checks: expect.arrayContaining([
+        { name: 'stored counts of services are right', result: 'ok', detail: '1 services' },
+      ]) as unknown[],
+    });
   });
 
   it('counts spans that are stored more than once, which is no damage', async () => {
