@@ -113,6 +113,6 @@ it('what is kept of services is what a scan counts, whatever came, went or was r
         }
       },
     ),
-    { numRuns: 40, examples: [[CUT_IN_THE_MIDDLE, 3]] },
+    { numRuns: 20, examples: [[CUT_IN_THE_MIDDLE, 3]] },
   );
 }, 120_000);
