@@ -51,6 +51,7 @@ Flags:
   --shard ID               sql: the shard to ask; needed where there are several
   --metric-type TYPE       metrics: gauge, sum, histogram, summary, unknown
 
+Figures that are not exact are named on stderr, with the reason; that changes no exit code.
 Exit codes: 0 complete, 1 error, 2 usage, 3 answered but shards are missing, 4 not found.
 
 Example: the newest failed spans of one service
@@ -204,6 +205,7 @@ interface Envelope extends ReadAnswer {
   readonly error?: string;
   readonly partial?: boolean;
   readonly truncated?: boolean;
+  readonly inexact?: readonly { readonly field: string; readonly reason: string }[];
   readonly shards?: {
     readonly total: number;
     readonly failed: readonly { readonly id: string; readonly reason: string }[];
@@ -225,6 +227,8 @@ async function show(
   const table = asJson ? undefined : tableOf(answer, { color });
   await write(io.stdout, table ?? `${reply.text}\n`);
   if (answer.truncated === true) await say(io, 'there are more rows; shard.sql.maxRows bounds them');
+  for (const [reason, fields] of Map.groupBy(answer.inexact ?? [], each => each.reason))
+    await say(io, `not exact: ${fields.map(({ field }) => field).join(', ')} (${reason})`);
   if (answer.partial !== true) return EXIT.ok;
   const { total = 0, failed = [] } = answer.shards ?? {};
   const missing = failed.map(shard => `${shard.id} (${shard.reason})`).join(', ');

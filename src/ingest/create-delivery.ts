@@ -17,6 +17,7 @@ export interface DeliveryOptions {
   /** Not stopped with delivery. */
   readonly queue: BatchQueue;
   readonly maxShardBytes: number;
+  readonly maxQueueBytes: number;
   readonly lane: LaneOptions;
   readonly sendTimeoutMs: number;
   readonly clock: Clock;
@@ -27,6 +28,7 @@ export interface DeliveryOptions {
 
 /** Batches are held for hours or days; hearing of it within a few seconds will do. */
 const HELD_INTERVAL_MS = 5000;
+const MS_PER_SECOND = 1000;
 
 /**
  * The half of ingest that begins at the queue: a lane for each shard, and the metrics of what waits and of what is on
@@ -51,7 +53,11 @@ export function createDelivery(options: DeliveryOptions): Component {
   };
   const lanes = createLaneSet({ topology, queue, laneFor, lookIntervalMs: HELD_INTERVAL_MS, logger });
   const shards = () => topology.current().all.map(shard => shard.id);
-  telemetry.onSnapshot(queueMetrics({ queue, shards, maxShardBytes: options.maxShardBytes, clock, logger }));
+  const { maxShardBytes, maxQueueBytes } = options;
+  telemetry.onSnapshot(queueMetrics({ queue, shards, maxShardBytes, maxQueueBytes, clock, logger }));
+  telemetry.onSnapshot(metrics =>
+    metrics.otelfan_delivery_horizon_seconds.set(options.lane.horizonMs / MS_PER_SECOND),
+  );
   telemetry.onSnapshot(laneMetrics(lanes.states));
   telemetry.onSnapshot(topologyMetrics(topology.current));
   return lanes;

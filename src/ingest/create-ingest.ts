@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { type Component, once, stopAll } from '../shared/lifecycle.ts';
+import { within } from '../shared/within.ts';
 import { createDelivery, type DeliveryOptions } from './create-delivery.ts';
 import type { Doors, Listener } from './create-doors.ts';
 import { createHealthServer } from './health-server.ts';
@@ -36,6 +37,8 @@ export interface Ingest extends Component {
   unreadyReason(): Promise<string | undefined>;
 }
 
+const READY_WITHIN_MS = 1000;
+
 /**
  * A replica of the ingest router: doors, delivery, and what tells about them. Rejects when an address cannot be bound;
  * what was started by then is stopped again.
@@ -50,6 +53,14 @@ export async function createIngest(options: IngestOptions): Promise<Ingest> {
     if (doors === undefined) return 'starting';
     return (await queue.unavailableReason()) ?? doors.refusalReason();
   }
+  telemetry.onSnapshot(async metrics => {
+    // The metrics of a queue that does not answer are still to be had.
+    const isReady = await within(
+      READY_WITHIN_MS,
+      unreadyReason().then(reason => reason === undefined),
+    );
+    metrics.otelfan_ready.set(isReady === true ? 1 : 0);
+  });
   const snapshots = async () => {
     const [own, others] = await Promise.all([telemetry.snapshot(), doors?.snapshots() ?? []]);
     return [own, ...others];

@@ -8,8 +8,9 @@ import {
 import { explained } from './explain.ts';
 import type { Slot } from './fan-out.ts';
 import { RETRY_LATER } from './gate.ts';
+import type { InexactField } from './inexact.ts';
 import type { ReadCost } from './read-figures.ts';
-import type { Combined } from './reads/read.ts';
+import type { Combined, RefusedQuestion } from './reads/read.ts';
 
 export interface WholeAnswer {
   readonly kind: 'whole';
@@ -43,6 +44,8 @@ export type TellCost = () => ReadCost | undefined;
 export interface AnswerOptions {
   readonly isStrict: boolean;
   readonly tellCost: TellCost;
+  /** Members that are not exact; absent where every member is. */
+  readonly inexact?: readonly InexactField[] | undefined;
 }
 
 /**
@@ -53,11 +56,12 @@ export interface AnswerOptions {
 export function answerOf(
   combined: Combined,
   slots: readonly Slot<unknown>[],
-  { isStrict, tellCost }: AnswerOptions,
+  { isStrict, tellCost, inexact }: AnswerOptions,
 ): WholeAnswer {
   const shards = completenessOf(slots);
   const isPartial = shards.failed.length > 0;
-  const refuse = (status: 404 | 503, error: string) => envelope(status, shards, errorMember(error), tellCost);
+  const refuse = (status: 404 | 503, error: string) =>
+    envelope(status, shards, errorMember(error), { tellCost });
 
   if (combined.kind === 'refused') return refusal(combined.status, combined.error);
   const hasAnswer = slots.some(slot => 'value' in slot);
@@ -68,59 +72,70 @@ export function answerOf(
     return refuse(503, `partial=false and not every shard answered: ${nameMissing(shards)}`);
   }
   if (!hasAnswer) return refuse(503, `no shard answered: ${nameMissing(shards)}`);
-  if (combined.kind === 'found') return envelope(200, shards, combined.members, tellCost);
+  if (combined.kind === 'found') {
+    return envelope(200, shards, combined.members, { tellCost, inexact });
+  }
   if (!isPartial) return refuse(404, `${combined.what} not found`);
   return refuse(503, `${combined.what} not found, but not every shard answered: ${nameMissing(shards)}`);
 }
 
+/** What an answer is made of that begins before its end is known. The last two are, when all pieces were taken. */
+interface StreamedMembers {
+  readonly pieces: AsyncIterable<Buffer>;
+  readonly slots: () => readonly Slot<unknown>[];
+  readonly inexact: () => readonly InexactField[];
+}
+
 /** Rows of which only some are held. */
-export function streamedAnswerOf(
-  pieces: AsyncIterable<Buffer>,
-  slots: () => readonly Slot<unknown>[],
-  tellCost: TellCost,
-): StreamedAnswer {
+export function streamedAnswerOf(members: StreamedMembers, tellCost: TellCost): StreamedAnswer {
   return {
     kind: 'streamed',
-    pieces: enveloped(pieces, slots, tellCost),
-    trailers: () => completenessHeaders(completenessOf(slots())),
+    pieces: enveloped(members, tellCost),
+    trailers: () => completenessHeaders(completenessOf(members.slots())),
   };
 }
 
 async function* enveloped(
-  pieces: AsyncIterable<Buffer>,
-  slots: () => readonly Slot<unknown>[],
+  { pieces, slots, inexact }: StreamedMembers,
   tellCost: TellCost,
 ): AsyncGenerator<Buffer> {
   yield OPENING_BRACE;
   yield* pieces;
-  yield ending(completenessOf(slots()), tellCost());
+  yield ending(completenessOf(slots()), { tellCost, inexact: inexact() });
 }
 
 /** With what shards were asked for. */
 export function envelope(
   status: number,
   shards: Completeness,
-  members: string | Buffer,
-  tellCost: TellCost,
+  members: string | readonly Buffer[],
+  more: Omit<AnswerOptions, 'isStrict'>,
 ): WholeAnswer {
-  const body = Buffer.concat([OPENING_BRACE, Buffer.from(members), ending(shards, tellCost())]);
+  const pieces = typeof members === 'string' ? [Buffer.from(members)] : members;
+  const body = Buffer.concat([OPENING_BRACE, ...pieces, ending(shards, more)]);
   return { kind: 'whole', status, headers: completenessHeaders(shards), body };
 }
 
 const OPENING_BRACE = Buffer.from('{');
 
-function ending(shards: Completeness, cost: ReadCost | undefined): Buffer {
-  const explain = cost === undefined ? '' : `,"explain":${JSON.stringify(explained(cost))}`;
-  return Buffer.from(`,"partial":${shards.failed.length > 0},"shards":${JSON.stringify(shards)}${explain}}`);
+function ending(shards: Completeness, { tellCost, inexact = [] }: Omit<AnswerOptions, 'isStrict'>): Buffer {
+  const cost = tellCost();
+  const members = [
+    ...(inexact.length === 0 ? [] : [`"exact":false,"inexact":${JSON.stringify(inexact)}`]),
+    `"partial":${shards.failed.length > 0},"shards":${JSON.stringify(shards)}`,
+    ...(cost === undefined ? [] : [`"explain":${JSON.stringify(explained(cost))}`]),
+  ];
+  return Buffer.from(`,${members.join(',')}}`);
 }
 
-export function refusal(status: 400 | 413, error: string): WholeAnswer {
-  return { kind: 'whole', status, headers: {}, body: Buffer.from(`{${errorMember(error)}}`) };
+export function refusal(status: RefusedQuestion['status'], error: string): WholeAnswer {
+  const headers = status === 503 ? RETRY_LATER : {};
+  return { kind: 'whole', status, headers, body: Buffer.from(`{${errorMember(error)}}`) };
 }
 
 /** Too much is asked at once; nothing is wrong with the question. */
 export function busy(reason: string): WholeAnswer {
-  return { kind: 'whole', status: 503, headers: RETRY_LATER, body: Buffer.from(`{${errorMember(reason)}}`) };
+  return refusal(503, reason);
 }
 
 export function errorMember(error: string): string {

@@ -28,15 +28,14 @@ import { tracesRead } from './reads/traces.ts';
 import { type ReadDeps, runRead } from './run-read.ts';
 import { sendAnswer } from './send-answer.ts';
 import type { QueryTelemetry } from './telemetry/telemetry.ts';
+import { type AnswerWriteDeps, answerWrite } from './writes/answer-write.ts';
 import { blobWrite } from './writes/blob.ts';
-import { readBody } from './writes/body.ts';
 import { commentWrite } from './writes/comment.ts';
-import { runWrite, type WriteDeps } from './writes/run-write.ts';
 import { runnerSpanWrite } from './writes/runner-span.ts';
 import { scoreWrite } from './writes/score.ts';
 import type { Write } from './writes/write.ts';
 
-export interface AppDeps extends ReadDeps, WriteDeps {
+export interface AppDeps extends ReadDeps, AnswerWriteDeps {
   readonly readiness: () => Promise<Readiness>;
   readonly live: LiveFeed;
   readonly requestEnded: QueryTelemetry['requestEnded'];
@@ -63,7 +62,7 @@ export function createApp(deps: AppDeps): Express {
     allow(path, 'GET', 'HEAD');
   };
   const postWrite = (write: Write) => {
-    app.post(write.path, readBody, (request: Request, response: Response) =>
+    app.post(write.path, (request: Request, response: Response) =>
       answerWrite(write, deps, { request, response }),
     );
     allow(write.path, 'POST');
@@ -139,7 +138,7 @@ async function answerCounted(
   const gone = new AbortController();
   let answer: Answer | undefined;
   response.once('close', () => {
-    gone.abort();
+    gone.abort(ENDED);
     const isWhole = response.writableFinished;
     requestEnded({
       read,
@@ -154,18 +153,8 @@ async function answerCounted(
   await sendAnswer(answer, response, stallMs);
 }
 
-async function answerWrite(
-  write: Write,
-  deps: WriteDeps,
-  { request, response }: { readonly request: Request; readonly response: Response },
-): Promise<void> {
-  const { status, headers, body } = await runWrite(write, deps, {
-    path: request.params as Record<string, string>,
-    contentType: request.headers['content-type'],
-    body: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
-  });
-  response.status(status).set(headers).type('json').send(body);
-}
+/** Made once: an abort without a reason takes a picture of the stack. */
+const ENDED = new DOMException('the client has its answer or is gone', 'AbortError');
 
 function beginLive(
   live: LiveFeed,

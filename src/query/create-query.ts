@@ -6,15 +6,18 @@ import type { Clock } from '../shared/time.ts';
 import { createHash } from '../shared/topology/hash.ts';
 import type { TopologySource } from '../shared/topology/topology-source.ts';
 import { createApp } from './app.ts';
-import { createGate, type GateOptions } from './gate.ts';
+import { createGate, type GateLimits } from './gate.ts';
+import { createHeldBytes, type HeldBytesOptions } from './held-bytes.ts';
 import { createHoldingShards } from './holdings.ts';
 import { createLiveFeed } from './live/live-feed.ts';
 import { createReadiness } from './readiness.ts';
+import { createShares } from './rows/shares.ts';
 import type { ReadLimits } from './run-read.ts';
 import { createShardClient } from './shard-client.ts';
 import { createShardLog } from './shard-log.ts';
 import { createSlowLog } from './slow-log.ts';
 import { createQueryTelemetry } from './telemetry/telemetry.ts';
+import { createUploads, type UploadLimits } from './writes/uploads.ts';
 
 export interface QueryOptions {
   readonly host: string;
@@ -25,7 +28,8 @@ export interface QueryOptions {
   /** Deadline of a read; shards that miss their share of it are reported missing. */
   readonly timeoutMs: number;
   readonly calls: CallLimits;
-  readonly limits: ReadLimits & GateOptions;
+  readonly limits: ReadLimits & GateLimits & Pick<HeldBytesOptions, 'maxHeldBytes'>;
+  readonly writes: GateLimits & UploadLimits;
   /** Queries that take at least so long are logged; 0 logs none. */
   readonly slowQueryMs: number;
   /** Shards that must be ready for `/readyz` to be 200. */
@@ -47,12 +51,15 @@ interface CallLimits {
   readonly idleTimeoutMs: number;
   /** Largest answer. */
   readonly maxAnswerBytes: number;
+  /** Most rows of a signal of a tael-server that figures are computed from. */
+  readonly taelRowCap: number;
 }
 
 export interface QueryProxy extends Component {
   readonly port: number;
 }
 
+const WRITES = { what: 'writes', settings: 'query.writes' };
 /** On top of the read deadline, for answers that are still being sent. */
 const STOP_GRACE_MS = 2_000;
 /** Of the deadline: a call that was silent for so long counts against its shard, a shorter one against its caller. */
@@ -63,24 +70,45 @@ export async function createQuery(options: QueryOptions): Promise<QueryProxy> {
   const { calls, clock, limits, logger, random, timeoutMs, topology } = options;
   const telemetry = createQueryTelemetry();
   const silentMs = timeoutMs * SILENT_SHARE;
-  const client = createShardClient({ ...calls, silentMs, clock, random, onCall: telemetry.called });
+  const hash = await createHash();
+  const client = createShardClient({ ...calls, silentMs, clock, random, hash, onCall: telemetry.called });
   topology.onChange(({ all }) => client.keepOnly(all));
-  const gate = createGate(limits);
+  const gate = createGate({ ...limits, onRefused: telemetry.refused });
+  const held = createHeldBytes({ ...limits, onRefused: telemetry.refused });
+  const writeGate = createGate({ ...options.writes, of: WRITES, onRefused: telemetry.refused });
+  const uploads = createUploads({ ...options.writes, onRefused: telemetry.refused });
   const live = createLiveFeed({ topology, random });
+  const holding = createHoldingShards({ client, clock });
   const app = createApp({
     ...options,
     topology: topology.current,
     client,
+    shares: createShares(),
     live,
     gate,
-    holding: createHoldingShards({ client, clock }),
-    hash: await createHash(),
+    held,
+    writeGate,
+    uploads,
+    holding,
+    hash,
     shardLog: createShardLog(logger),
     slowLog: createSlowLog(logger, options.slowQueryMs),
-    readiness: createReadiness({ client, topology: topology.current, quorum: options.readyQuorum }),
+    readiness: createReadiness({
+      client,
+      shards: () => holding.sureAmong(topology.current().shards),
+      quorum: options.readyQuorum,
+    }),
     requestEnded: telemetry.requestEnded,
+    writeEnded: telemetry.writeEnded,
     metrics: () =>
-      telemetry.scrape({ gate, shards: topology.current().shards, breakerState: client.breakerState }),
+      telemetry.scrape({
+        gate,
+        held,
+        writeGate,
+        uploads,
+        topology: topology.current(),
+        breakerState: client.breakerState,
+      }),
   });
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, app);
   const stopGraceMs = timeoutMs + STOP_GRACE_MS;

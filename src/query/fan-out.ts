@@ -1,6 +1,6 @@
 import type { ShardSpec } from '../shared/topology/topology.ts';
 import { deadlineReason } from './deadline.ts';
-import type { CallOutcome } from './shard-client.ts';
+import type { CallOutcome } from './shard-call.ts';
 
 export interface FanOutOptions<T> {
   readonly shards: readonly ShardSpec[];

@@ -1,10 +1,10 @@
 import { createTurns } from '../shared/turns.ts';
 
-/** Bounds how many queries are in hand at once; a few more wait for a while. */
+/** Bounds how many requests of a kind are in hand at once; a few more wait for a while. */
 export interface Gate {
   /**
-   * Lets a query in when it is its turn, which then lasts until the signal is aborted: an answer is held in memory until
-   * its client has it or is gone. Refused when too many wait already, or when the turn did not come within `waitMs`.
+   * Lets a request in when it is its turn, which then lasts until the signal is aborted: of a query when its client has
+   * the answer, which is held in memory until then, or is gone. Refused when too many wait already, or when the turn did not come within `waitMs`.
    */
   enter(wait: GateWait): Promise<Entered>;
   inHand(): number;
@@ -12,7 +12,7 @@ export interface Gate {
 }
 
 interface GateWait {
-  /** Aborted when the client has its answer or is gone. */
+  /** Aborted when the turn is over, or not needed any more. */
   readonly signal: AbortSignal;
   readonly waitMs: number;
 }
@@ -25,14 +25,25 @@ type Entered =
 /** For answers to those that were refused. */
 export const RETRY_LATER = { 'Retry-After': '1' };
 
-export interface GateOptions {
+export interface GateLimits {
   readonly maxConcurrent: number;
   readonly maxWaiting: number;
 }
 
-export function createGate({ maxConcurrent, maxWaiting }: GateOptions): Gate {
+export interface GateOptions extends GateLimits {
+  /** What the requests are, and where their limits are set. */
+  readonly of?: { readonly what: string; readonly settings: string };
+  /** Told of every request that was refused, with the setting that bounds it. */
+  readonly onRefused?: ((setting: string) => void) | undefined;
+}
+
+const QUERIES = { what: 'queries', settings: 'query' };
+
+export function createGate({ maxConcurrent, maxWaiting, of = QUERIES, onRefused }: GateOptions): Gate {
   const turns = createTurns({ running: maxConcurrent, waiting: maxWaiting });
-  const busy = `too many queries: ${maxConcurrent} are in hand (query.maxConcurrent)`;
+  const concurrentSetting = `${of.settings}.maxConcurrent`;
+  const waitingSetting = `${of.settings}.maxWaiting`;
+  const busy = `too many ${of.what}: ${maxConcurrent} are in hand (${concurrentSetting})`;
   let inHand = 0;
   let waiting = 0;
 
@@ -53,17 +64,22 @@ export function createGate({ maxConcurrent, maxWaiting }: GateOptions): Gate {
         inHand--;
         return 'had its turn';
       };
+      const refuse = (setting: string, reason: string) => {
+        if (!signal.aborted) onRefused?.(setting);
+        entered.resolve({ kind: 'refused', reason });
+      };
       waiting++;
       void turns.run(stay, wait.signal).then(
         turn => {
           if (turn !== undefined) return;
-          entered.resolve({ kind: 'refused', reason: `${busy} and ${maxWaiting} wait (query.maxWaiting)` });
+          refuse(waitingSetting, `${busy} and ${maxWaiting} wait (${waitingSetting})`);
         },
-        () => entered.resolve({ kind: 'refused', reason: `${busy}, and none ended within ${waitMs} ms` }),
+        () => refuse(concurrentSetting, `${busy}, and none ended within ${waitMs} ms`),
       );
       const outcome = await entered.promise;
       waiting--;
       clearTimeout(timer);
+      signal.removeEventListener('abort', leave);
       return outcome;
     },
   };

@@ -12,45 +12,51 @@ export interface HoldingShards {
    * are named as asked before, as the next page is of the same shards.
    */
   among(shards: readonly ShardSpec[], askedBefore?: ReadonlySet<string>): readonly ShardSpec[];
+  /** The shards without those removed ones that did not say a moment ago that they hold something. */
+  sureAmong(shards: readonly ShardSpec[]): readonly ShardSpec[];
 }
 
 export interface HoldingShardsOptions {
-  readonly client: Pick<ShardClient, 'snapshot'>;
+  readonly client: Pick<ShardClient, 'reader'>;
   readonly clock: Clock;
 }
 
 /** A removed shard is still delivered what was queued for it, so that empty is not for ever. */
-const EMPTY_FOR_MS = 30_000;
+const SAID_FOR_MS = 30_000;
 const ASK_EVERY_MS = 10_000;
 const TIMEOUT_MS = 5_000;
 
 /** Asks removed shards what they hold, besides the reads, and never has a read wait for it. */
 export function createHoldingShards({ client, clock }: HoldingShardsOptions): HoldingShards {
-  const emptyAtMs = new Map<string, number>();
+  const said = new Map<string, { readonly isEmpty: boolean; readonly atMs: number }>();
   const askedAtMs = new Map<string, number>();
 
   async function ask(shard: ShardSpec): Promise<void> {
     const reads = [{ name: 'holdings', request: {} }] as const;
-    const outcome = await client.snapshot(shard, { reads }, AbortSignal.timeout(TIMEOUT_MS));
-    const isEmpty = outcome.kind === 'answered' && holdsNothing(outcome.value.parts[0]?.lines);
-    if (isEmpty) emptyAtMs.set(keyOf(shard), clock.now());
-    else emptyAtMs.delete(keyOf(shard));
+    const outcome = await client.reader().snapshot(shard, { reads }, AbortSignal.timeout(TIMEOUT_MS));
+    if (outcome.kind !== 'answered') said.delete(keyOf(shard));
+    else said.set(keyOf(shard), { isEmpty: holdsNothing(outcome.value.parts[0]?.lines), atMs: clock.now() });
+  }
+
+  /** What a removed shard said a moment ago; it is asked again when that is a while ago. */
+  function isEmpty(shard: ShardSpec): boolean | undefined {
+    const nowMs = clock.now();
+    const isWithin = (atMs: number | undefined, ms: number) => atMs !== undefined && nowMs - atMs < ms;
+    const key = keyOf(shard);
+    if (!isWithin(askedAtMs.get(key), ASK_EVERY_MS)) {
+      askedAtMs.set(key, nowMs);
+      void ask(shard);
+    }
+    const last = said.get(key);
+    return isWithin(last?.atMs, SAID_FOR_MS) ? last?.isEmpty : undefined;
   }
 
   return {
-    among(shards, askedBefore) {
-      return shards.filter(shard => {
-        if (shard.state !== 'removed' || askedBefore?.has(shard.id)) return true;
-        const nowMs = clock.now();
-        const isWithin = (atMs: number | undefined, ms: number) => atMs !== undefined && nowMs - atMs < ms;
-        const key = keyOf(shard);
-        if (!isWithin(askedAtMs.get(key), ASK_EVERY_MS)) {
-          askedAtMs.set(key, nowMs);
-          void ask(shard);
-        }
-        return !isWithin(emptyAtMs.get(key), EMPTY_FOR_MS);
-      });
-    },
+    among: (shards, askedBefore) =>
+      shards.filter(
+        shard => shard.state !== 'removed' || askedBefore?.has(shard.id) || isEmpty(shard) !== true,
+      ),
+    sureAmong: shards => shards.filter(shard => shard.state !== 'removed' || isEmpty(shard) === false),
   };
 }
 

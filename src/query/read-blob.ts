@@ -1,13 +1,15 @@
 import { createHash } from 'node:crypto';
 import { SHA256_FORM } from '../shared/read/writes.ts';
 import { answerOf, busy, refusal, type WholeAnswer } from './answer.ts';
+import { createCallMeter } from './call-meter.ts';
 import { shardTimeoutMs, waitingTimeMs } from './deadline.ts';
 import { fanOut } from './fan-out.ts';
 import { badValue, parseParams, timeoutMs as timeoutParam } from './params.ts';
 import type { ReadDeps } from './run-read.ts';
-import type { CallOutcome, ShardClient } from './shard-client.ts';
+import type { CallOutcome } from './shard-call.ts';
+import type { ShardClient } from './shard-client.ts';
 
-type BlobDeps = Pick<ReadDeps, 'gate' | 'topology' | 'holding' | 'timeoutMs'> & {
+type BlobDeps = Pick<ReadDeps, 'gate' | 'held' | 'topology' | 'holding' | 'timeoutMs'> & {
   readonly client: Pick<ShardClient, 'blob'>;
 };
 
@@ -22,7 +24,7 @@ interface BlobRequest {
  * 404 only when every shard said so.
  */
 export async function readBlob(
-  { client, gate, topology, holding, timeoutMs }: BlobDeps,
+  { client, gate, held, topology, holding, timeoutMs }: BlobDeps,
   { sha256, search, signal }: BlobRequest,
 ): Promise<WholeAnswer> {
   const startMs = performance.now();
@@ -32,13 +34,19 @@ export async function readBlob(
   const limitMs = Math.min(parsed.values.timeout ?? timeoutMs, timeoutMs);
   const turn = await gate.enter({ signal, waitMs: waitingTimeMs(limitMs) });
   if (turn.kind === 'refused') return busy(turn.reason);
+  const share = held.open(signal);
 
   let found: Buffer | undefined;
   const enough = new AbortController();
+  const take = (sizeBytes: number) => {
+    const notHeld = share.take(sizeBytes);
+    if (notHeld !== undefined) enough.abort();
+    return notHeld;
+  };
   const slots = await fanOut({
     shards: holding.among(topology().shards),
     call: async (shard, callSignal) => {
-      const outcome = checked(await client.blob(shard, sha256, callSignal), sha256);
+      const outcome = checked(await client.blob(shard, sha256, callSignal, createCallMeter(take)), sha256);
       if (outcome.kind === 'answered' && outcome.value !== undefined) {
         found = outcome.value;
         enough.abort();
@@ -50,6 +58,8 @@ export async function readBlob(
     signal: AbortSignal.any([signal, enough.signal]),
     failFast: false,
   });
+  const notHeld = share.refusal();
+  if (found === undefined && notHeld !== undefined) return busy(notHeld);
   if (found === undefined) {
     return answerOf({ kind: 'not-found', what: 'blob' }, slots, {
       isStrict: false,

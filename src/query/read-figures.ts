@@ -1,14 +1,18 @@
 import { type CallMeter, createCallMeter } from './call-meter.ts';
+import type { HeldShare } from './held-bytes.ts';
+import { Refused } from './refused.ts';
 
 /** What a read cost: where its time went, and what came from which shard. */
 export interface ReadFigures {
-  /** A meter for one more call of a shard, whose answer is held or passed on as it comes. */
-  meterFor(shardId: string, answer: 'held' | 'streamed'): CallMeter;
+  /** A meter for one more call of a shard, whose answer is held as a whole or as rows. */
+  meterFor(shardId: string, answer: 'whole' | 'rows'): CallMeter;
+  /** Rows are passed on as they come from here on. */
+  stopHolding(): void;
   addRows(shardId: string, rows: number): void;
   beginRound(): void;
   /** Waits for shards; what is outside of that is merging. */
   whileAsking<T>(asking: () => Promise<T>): Promise<T>;
-  /** Aborted when the shards together gave more than may be held. */
+  /** Aborted, with a {@link Refused} as the reason, when the shards together gave more than may be held. */
   readonly full: AbortSignal;
   /** To be called when the read has its turn. */
   begin(): void;
@@ -46,14 +50,17 @@ interface OfShard {
 export interface ReadFiguresOptions {
   /** When the request came, on the clock of `performance.now()`. */
   readonly startMs: number;
-  /** Most bytes of all answers that are held, together. */
+  /** Most bytes of all answers that are held as a whole, together. */
   readonly maxBytes: number;
+  /** What is held of the answers of all queries. */
+  readonly held: HeldShare;
 }
 
-export function createReadFigures({ startMs, maxBytes }: ReadFiguresOptions): ReadFigures {
+export function createReadFigures({ startMs, maxBytes, held }: ReadFiguresOptions): ReadFigures {
   const shards = new Map<string, OfShard>();
   const full = new AbortController();
   let sizeBytes = 0;
+  let isHolding = true;
   let rounds = 0;
   let askingMs = 0;
   let waitedMs = 0;
@@ -66,16 +73,27 @@ export function createReadFigures({ startMs, maxBytes }: ReadFiguresOptions): Re
 
   function take(bytes: number): string | undefined {
     sizeBytes += bytes;
-    if (sizeBytes <= maxBytes) return undefined;
-    full.abort();
-    return 'all answers together are too large';
+    return sizeBytes > maxBytes ? refuse(tooLarge(maxBytes)) : takeRows(bytes);
+  }
+
+  function takeRows(bytes: number): string | undefined {
+    const refusal = isHolding ? held.take(bytes) : undefined;
+    return refusal === undefined ? undefined : refuse(new Refused(503, refusal));
+  }
+
+  function refuse(refused: Refused): string {
+    full.abort(refused);
+    return refused.message;
   }
 
   return {
     meterFor(shardId, answer) {
-      const meter = createCallMeter(answer === 'held' ? take : undefined);
+      const meter = createCallMeter(answer === 'whole' ? take : takeRows);
       ofShard(shardId).meters.push(meter);
       return meter;
+    },
+    stopHolding() {
+      isHolding = false;
     },
     addRows(shardId, rows) {
       ofShard(shardId).rows += rows;
@@ -102,6 +120,13 @@ export function createReadFigures({ startMs, maxBytes }: ReadFiguresOptions): Re
       return { totalMs, waitedMs, mergeMs, rounds, shards: costs };
     },
   };
+}
+
+function tooLarge(maxBytes: number): Refused {
+  return new Refused(
+    413,
+    `the shards' answers are larger than query.maxAnswerBytes (${maxBytes} bytes): lower the limit or narrow the window`,
+  );
 }
 
 function costOf(id: string, { meters, rows }: OfShard): ShardCost {

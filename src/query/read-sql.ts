@@ -1,12 +1,13 @@
 import type { ShardSpec } from '../shared/topology/topology.ts';
 import { type Answer, answerOf, busy, refusal } from './answer.ts';
+import { createCallMeter } from './call-meter.ts';
 import { shardTimeoutMs, waitingTimeMs } from './deadline.ts';
 import { fanOut } from './fan-out.ts';
 import { anyText, badValue, parseParams, timeoutMs as timeoutParam } from './params.ts';
 import type { ReadDeps } from './run-read.ts';
 import type { ShardClient } from './shard-client.ts';
 
-type SqlDeps = Pick<ReadDeps, 'gate' | 'topology' | 'timeoutMs'> & {
+type SqlDeps = Pick<ReadDeps, 'gate' | 'held' | 'topology' | 'timeoutMs'> & {
   readonly client: Pick<ShardClient, 'sql'>;
 };
 
@@ -17,7 +18,7 @@ const PARAMS = { q: anyText, shard: anyText, timeout: timeoutParam };
  * a topology of one shard needs no `shard`.
  */
 export async function readSql(
-  { client, gate, topology, timeoutMs }: SqlDeps,
+  { client, gate, held, topology, timeoutMs }: SqlDeps,
   { search, signal }: { readonly search: URLSearchParams; readonly signal: AbortSignal },
 ): Promise<Answer> {
   const startMs = performance.now();
@@ -31,14 +32,17 @@ export async function readSql(
   const limitMs = Math.min(timeout, timeoutMs);
   const turn = await gate.enter({ signal, waitMs: waitingTimeMs(limitMs) });
   if (turn.kind === 'refused') return busy(turn.reason);
+  const share = held.open(signal);
   const slots = await fanOut({
     shards: [shard],
-    call: (asked, callSignal) => client.sql(asked, q, callSignal),
+    call: (asked, callSignal) => client.sql(asked, q, callSignal, createCallMeter(share.take)),
     timeoutMs: shardTimeoutMs(limitMs),
     startMs,
     signal,
     failFast: false,
   });
+  const notHeld = share.refusal();
+  if (notHeld !== undefined) return busy(notHeld);
   const [members = ''] = slots.flatMap(slot => ('value' in slot ? [slot.value] : []));
   return answerOf({ kind: 'found', members }, slots, { isStrict: false, tellCost: () => undefined });
 }

@@ -1,4 +1,4 @@
-import type { ShardSpec, Topology } from '../shared/topology/topology.ts';
+import type { ShardSpec } from '../shared/topology/topology.ts';
 import { completenessOf, nameMissing } from './completeness.ts';
 import { callTwice, type Slot } from './fan-out.ts';
 import type { ShardClient } from './shard-client.ts';
@@ -7,7 +7,8 @@ export type Readiness = { readonly kind: 'ready' } | { readonly kind: 'not-ready
 
 export interface ReadinessOptions {
   readonly client: Pick<ShardClient, 'ready'>;
-  readonly topology: () => Topology;
+  /** Those that count. */
+  readonly shards: () => readonly ShardSpec[];
   /** Shards that must be ready for the proxy to be. */
   readonly quorum: number;
   readonly probeTimeoutMs?: number;
@@ -15,18 +16,24 @@ export interface ReadinessOptions {
 
 /** Orchestrators probe every few seconds and give up after one or two. */
 const PROBE_TIMEOUT_MS = 1_000;
-/** A shard under heavy queries is slow to say that it is well (contract, D25). */
-const SILENCES_TO_BE_DOWN = 3;
+/**
+ * Looks in a row after which a shard that was ready is down (contract, D25): one under heavy queries is slow to say that it
+ * is well, and a tael-server may then also refuse or drop a connection.
+ */
+const LOOKS_TO_BE_DOWN = {
+  silent: { embedded: 3, tael: 3 },
+  refusing: { embedded: 1, tael: 2 },
+} as const;
 
 /**
  * Whether the proxy is of use: it reaches enough shards. A shard that was ready and does not answer in time stays ready
- * until it has been silent several times in a row; one that says that it is not ready, or cannot be reached, is not.
- * Who asks while a check runs shares it.
+ * until it has been silent several times in a row; one that says that it is not ready, or cannot be reached, is not, a
+ * tael-server when it is so twice. Who asks while a check runs shares it.
  */
 export function createReadiness(options: ReadinessOptions): () => Promise<Readiness> {
-  const { client, topology, quorum, probeTimeoutMs = PROBE_TIMEOUT_MS } = options;
-  /** Of the shards that were ready when they last said anything, how often in a row they have been silent since. */
-  const silences = new Map<string, number>();
+  const { client, shards: counted, quorum, probeTimeoutMs = PROBE_TIMEOUT_MS } = options;
+  /** Of the shards that count as ready, how many looks in a row have failed. */
+  const failures = new Map<string, number>();
   let running: Promise<Readiness> | undefined;
 
   async function probe(shard: ShardSpec): Promise<Slot<unknown>> {
@@ -34,24 +41,23 @@ export function createReadiness(options: ReadinessOptions): () => Promise<Readin
     const signal = AbortSignal.timeout(probeTimeoutMs);
     const outcome = await callTwice(shard, client.ready, signal);
     const slot = { shardId: shard.id, elapsedMs: Math.round(performance.now() - startMs) };
-    const silent = silences.get(shard.id);
     if (outcome.kind === 'answered') {
-      silences.set(shard.id, 0);
+      failures.set(shard.id, 0);
       return { ...slot, ...outcome };
     }
-    if (!signal.aborted) {
-      silences.delete(shard.id);
-      return { ...slot, kind: 'failed', reason: outcome.reason };
-    }
-    if (silent !== undefined) silences.set(shard.id, silent + 1);
-    if (silent !== undefined && silent + 1 < SILENCES_TO_BE_DOWN) {
+    const looksToBeDown = LOOKS_TO_BE_DOWN[signal.aborted ? 'silent' : 'refusing'][shard.kind];
+    const failed = (failures.get(shard.id) ?? looksToBeDown) + 1;
+    if (failed < looksToBeDown) {
+      failures.set(shard.id, failed);
       return { ...slot, kind: 'answered', value: 'ready' };
     }
-    return { ...slot, kind: 'failed', reason: `no answer within ${probeTimeoutMs} ms` };
+    failures.delete(shard.id);
+    const reason = signal.aborted ? `no answer within ${probeTimeoutMs} ms` : outcome.reason;
+    return { ...slot, kind: 'failed', reason };
   }
 
   async function check(): Promise<Readiness> {
-    const shards = completenessOf(await Promise.all(topology().shards.map(probe)));
+    const shards = completenessOf(await Promise.all(counted().map(probe)));
     if (shards.ok >= quorum) return { kind: 'ready' };
     const reason = `${shards.ok} of ${shards.total} shards are ready, ${quorum} needed; not ready: ${nameMissing(shards)}`;
     return { kind: 'not-ready', reason };

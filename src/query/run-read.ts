@@ -13,33 +13,31 @@ import {
 import { completenessOf } from './completeness.ts';
 import { shardTimeoutMs, waitingTimeMs } from './deadline.ts';
 import type { Gate } from './gate.ts';
+import type { HeldBytes } from './held-bytes.ts';
 import type { HoldingShards } from './holdings.ts';
+import { inexactFields } from './inexact.ts';
 import { flag, parseParams, timeoutMs } from './params.ts';
 import { createReadFigures, type ReadFigures } from './read-figures.ts';
-import type {
-  Combined,
-  Read,
-  ReadContext,
-  ReadQuery,
-  RefusedQuestion,
-  RowPlan,
-  StatePlan,
-} from './reads/read.ts';
+import type { Combined, Read, ReadContext, ReadQuery, RowPlan, StatePlan } from './reads/read.ts';
 import { commitsOf, type Page, pageOf } from './rows/page.ts';
 import { type PreparedRows, preparePage } from './rows/prepare-page.ts';
-import { MAX_HELD_BYTES, type RowsOutcome, runRows } from './rows/run-rows.ts';
+import { MAX_HELD_BYTES, type RowsOptions, type RowsOutcome, runRows } from './rows/run-rows.ts';
+import type { Shares } from './rows/shares.ts';
 import type { ShardClient } from './shard-client.ts';
 import type { ShardLog } from './shard-log.ts';
+import type { ShardReader } from './shard-reader.ts';
 import { type AnswerLimits, createReadSession, runToEnd } from './shard-reads.ts';
 import type { SlowLog } from './slow-log.ts';
 import { windowError } from './window-limit.ts';
 
 export interface ReadDeps {
   readonly client: ShardClient;
+  readonly shares: Shares;
   readonly topology: () => Topology;
   readonly holding: HoldingShards;
   readonly clock: Clock;
   readonly gate: Gate;
+  readonly held: HeldBytes;
   readonly shardLog: ShardLog;
   readonly slowLog: SlowLog;
   /** Deadline of a read; a request can only lower it. */
@@ -66,7 +64,10 @@ export async function runRead(
   const startMs = performance.now();
   const answerParams = parseParams(query.search, ANSWER_PARAMS);
   if (answerParams.kind === 'bad') return refusal(400, answerParams.error);
-  const badWindow = windowError(query.search, deps.limits.maxWindowMs);
+  const badWindow = windowError(query.search, {
+    windows: read.windows ?? [],
+    maxWindowMs: deps.limits.maxWindowMs,
+  });
   if (badWindow !== undefined) return refusal(400, badWindow);
   const nowNs = BigInt(deps.clock.now()) * NANOS_PER_MS;
   const plan = read.plan(query, { ...deps.limits, nowNs });
@@ -76,12 +77,14 @@ export async function runRead(
 
   const { timeout = deps.timeoutMs, partial = true, explain = false } = answerParams.values;
   const limitMs = Math.min(timeout, deps.timeoutMs);
-  const figures = createReadFigures({ startMs, maxBytes: deps.limits.maxAnswerBytes });
+  const held = deps.held.open(signal);
+  const figures = createReadFigures({ startMs, maxBytes: deps.limits.maxAnswerBytes, held });
   const turn = await deps.gate.enter({ signal, waitMs: waitingTimeMs(limitMs) });
   if (turn.kind === 'refused') return busy(turn.reason);
   figures.begin();
   const asked: Asked = {
     deps,
+    reader: deps.client.reader(),
     shards: deps.holding.among(deps.topology().shards, new Set(page?.cursor?.shards.keys())),
     startMs,
     timeoutMs: shardTimeoutMs(limitMs),
@@ -97,6 +100,7 @@ export async function runRead(
 
 interface Asked extends AnswerOptions {
   readonly deps: ReadDeps;
+  readonly reader: ShardReader;
   readonly shards: readonly ShardSpec[];
   readonly startMs: number;
   readonly timeoutMs: number;
@@ -107,11 +111,12 @@ interface Asked extends AnswerOptions {
 }
 
 async function answerStates(plan: StatePlan, asked: Asked): Promise<Answer> {
-  const { client, limits, shardLog } = asked.deps;
-  const session = createReadSession({ ...asked, client, limits });
+  const { limits, shardLog } = asked.deps;
+  const session = createReadSession({ ...asked, limits });
   const combined = await runToEnd(session, () => plan.answer(session));
   shardLog.record(session.slots());
-  const answer = answerOf(combined, session.slots(), asked);
+  const inexact = inexactFields(session.inexact(), plan.fieldsOf);
+  const answer = answerOf(combined, session.slots(), { ...asked, inexact });
   asked.ended(answer.status);
   return answer;
 }
@@ -124,7 +129,7 @@ async function answerRows(page: Page, asked: Asked): Promise<Answer> {
     return refusal(outcome.status, outcome.error);
   }
   if (outcome.kind === 'streamed') {
-    return streamedAnswerOf(watched(outcome, asked), outcome.slots, asked.tellCost);
+    return streamedAnswerOf({ ...outcome, pieces: watched(outcome, asked) }, asked.tellCost);
   }
   shardLog.record(outcome.slots);
   const answer = heldAnswer(page, outcome, asked);
@@ -132,20 +137,28 @@ async function answerRows(page: Page, asked: Asked): Promise<Answer> {
   return answer;
 }
 
-async function rowsOf(page: Page, asked: Asked): Promise<RowsOutcome | RefusedQuestion> {
-  const { client, limits } = asked.deps;
+/** Begins again, once, when retention has taken what was being read; a cursor shows that snapshot and no other. */
+async function rowsOf(page: Page, asked: Asked): Promise<RowsOutcome> {
+  if (page.cursor !== undefined) return tryRows(page, asked);
+  const first = await tryRows(page, { ...asked, mayBeginAgain: true });
+  return first.kind === 'gone' ? tryRows(page, asked) : first;
+}
+
+async function tryRows(page: Page, asked: Asked & Pick<RowsOptions, 'mayBeginAgain'>): Promise<RowsOutcome> {
+  const { shares } = asked.deps;
   const run = (rows: PreparedRows) =>
-    runRows({ ...asked, ...rows, client, spentMs: performance.now() - asked.startMs });
+    runRows({ ...asked, ...rows, shares, spentMs: performance.now() - asked.startMs });
   // Of one shard alone nothing is on another.
   if (page.plan.prepare === undefined || asked.shards.length < 2) return run({ page });
-  const session = createReadSession({ ...asked, client, limits, pinned: commitsOf(page) });
+  const { limits } = asked.deps;
+  const session = createReadSession({ ...asked, limits, pinned: commitsOf(page) });
   const prepared = await preparePage(page, session);
   return prepared.kind === 'prepared' ? run(prepared.rows) : prepared;
 }
 
 function heldAnswer(
   { plan }: Page,
-  outcome: Exclude<RowsOutcome, { kind: 'streamed' }>,
+  outcome: Exclude<RowsOutcome, { kind: 'streamed' | 'refused' }>,
   asked: Asked,
 ): Extract<Answer, { kind: 'whole' }> {
   const { slots } = outcome;
@@ -155,11 +168,11 @@ function heldAnswer(
       const combined: Combined = isMissing
         ? { kind: 'not-found', what: plan.missing }
         : { kind: 'found', members: outcome.members };
-      return answerOf(combined, slots, asked);
+      return answerOf(combined, slots, { ...asked, inexact: outcome.inexact });
     }
     case 'gone': {
       const error = errorMember(`the cursor cannot go on: ${outcome.reason}`);
-      return envelope(410, completenessOf(slots), error, asked.tellCost);
+      return envelope(410, completenessOf(slots), error, asked);
     }
     case 'too-large':
       return refusal(413, tooLarge(plan));

@@ -1,15 +1,17 @@
 import type { ShardSpec } from '../shared/topology/topology.ts';
 import { LAGGARD_SHARE } from './deadline.ts';
 import { fanOut, type Slot } from './fan-out.ts';
+import type { InexactPart } from './inexact.ts';
 import { BrokenPart, type RowPart } from './merge/row-part.ts';
 import type { ReadFigures } from './read-figures.ts';
 import type { RefusedQuestion, ShardQuery, ShardReads } from './reads/read.ts';
 import { Refused } from './refused.ts';
-import type { ShardClient, SnapshotRows } from './shard-client.ts';
+import type { ShardReader, SnapshotRows } from './shard-reader.ts';
+import { askToEnd } from './whole-rows.ts';
 
 export interface ShardReadsOptions {
   readonly shards: readonly ShardSpec[];
-  readonly client: Pick<ShardClient, 'snapshot'>;
+  readonly reader: Pick<ShardReader, 'snapshot'>;
   /** When the read began, on the clock of `performance.now()`. */
   readonly startMs: number;
   /** From then, for all rounds together. */
@@ -36,6 +38,8 @@ export interface ReadSession extends ShardReads {
   exclude(shardId: string, reason: string): void;
   /** What became of each shard over all rounds, in their order. */
   slots(): readonly Slot<unknown>[];
+  /** What is not exact of what the shards gave, those that are out left out. */
+  inexact(): readonly InexactPart[];
   /** The commits that the shards are read at, those that are out left out. */
   commits(): ReadonlyMap<string, string>;
 }
@@ -58,7 +62,7 @@ export async function runToEnd<T>(
     try {
       return await work();
     } catch (error) {
-      if (error instanceof Refused) return { kind: 'refused', status: error.status, error: error.message };
+      if (error instanceof Refused) return error.question();
       if (error instanceof BrokenPart) session.exclude(error.shardId, error.message);
       else if (!(error instanceof StartOver)) throw error;
     }
@@ -70,16 +74,18 @@ export async function runToEnd<T>(
  * from the start, once. Asking throws {@link StartOver}, and {@link Refused} when the answers are over a limit.
  */
 export function createReadSession(options: ShardReadsOptions): ReadSession {
-  const { shards, client, timeoutMs, startMs, isStrict, figures, limits, pinned = NONE } = options;
+  const { shards, reader, timeoutMs, startMs, isStrict, figures, limits, pinned = NONE } = options;
   const signal = AbortSignal.any([options.signal, figures.full]);
   const seen = new Map<string, Seen>();
   const remembered = new Map<string, Map<string, readonly RowPart[]>>();
   const startedAnew = new Set<string>();
+  const flaws = new Map<string, readonly InexactPart[]>();
 
   const isOut = (id: string) => seen.has(id) && seen.get(id)?.asOf === undefined;
 
   function forget(shardId: string): void {
     seen.delete(shardId);
+    flaws.delete(shardId);
     for (const round of remembered.values()) round.delete(shardId);
   }
 
@@ -94,7 +100,8 @@ export function createReadSession(options: ShardReadsOptions): ReadSession {
         shards: asked,
         call: (shard, callSignal) => {
           const asOf = seen.get(shard.id)?.asOf ?? pinned.get(shard.id);
-          return client.snapshot(shard, { asOf, reads }, callSignal, figures.meterFor(shard.id, 'held'));
+          const newMeter = () => figures.meterFor(shard.id, 'whole');
+          return askToEnd(some => reader.snapshot(shard, some, callSignal, newMeter), { asOf, reads });
         },
         timeoutMs,
         startMs,
@@ -103,7 +110,7 @@ export function createReadSession(options: ShardReadsOptions): ReadSession {
         failFast: isStrict,
       }),
     );
-    if (figures.full.aborted) throw tooLarge(limits.maxAnswerBytes);
+    if (figures.full.aborted) throw figures.full.reason as Refused;
     let isBroken = false;
     for (const slot of slots) isBroken = take(slot, round, reads) || isBroken;
     const failed = slots.find(({ shardId }) => seen.get(shardId)?.slot.kind === 'failed');
@@ -126,12 +133,16 @@ export function createReadSession(options: ShardReadsOptions): ReadSession {
     const before = seen.get(shardId);
     const elapsedMs = slot.elapsedMs + (before?.slot.elapsedMs ?? 0);
     if ('value' in slot) {
-      const { asOf, parts, rows } = slot.value;
+      const { asOf, parts, rows, inexact = [] } = slot.value;
       for (const [index, count] of rows.entries()) {
         figures.addRows(shardId, count);
         checkServices(reads[index] as ShardQuery, count, limits.maxGroups);
       }
       round.set(shardId, parts);
+      const flawed = inexact.flatMap((reason, index) =>
+        reason === undefined ? [] : [{ query: reads[index] as ShardQuery, reason }],
+      );
+      flaws.set(shardId, [...(flaws.get(shardId) ?? []), ...flawed]);
       const wasCut = before?.slot.kind === 'cut' ? { kind: 'cut', reason: before.slot.reason } : {};
       const now = { ...slot, ...wasCut, elapsedMs } as Slot<unknown>;
       seen.set(shardId, { asOf, slot: now });
@@ -177,6 +188,7 @@ export function createReadSession(options: ShardReadsOptions): ReadSession {
         ({ id }) =>
           seen.get(id)?.slot ?? { shardId: id, elapsedMs: 0, kind: 'abandoned', reason: 'was not asked' },
       ),
+    inexact: () => [...flaws.values()].flat(),
     commits: () =>
       new Map([...seen].flatMap(([id, { asOf }]) => (asOf === undefined ? [] : [[id, asOf] as const]))),
   };
@@ -194,11 +206,4 @@ interface Seen {
 function checkServices({ name }: ShardQuery, rows: number, maxGroups: number): void {
   if (name !== 'services' || rows <= maxGroups) return;
   throw new Refused(413, `a shard has ${rows} services, more than query.maxGroups (${maxGroups})`);
-}
-
-function tooLarge(maxAnswerBytes: number): Refused {
-  return new Refused(
-    413,
-    `the shards' answers are larger than query.maxAnswerBytes (${maxAnswerBytes} bytes): lower the limit or narrow the window`,
-  );
 }

@@ -6,6 +6,7 @@ import { createOtlpHttpServer } from '../shared/otlp/http-server.ts';
 import { createJsonTranscoder } from '../shared/otlp/json-transcoder.ts';
 import { createOtlpTypes } from '../shared/otlp/messages.ts';
 import type { Clock } from '../shared/time.ts';
+import { createTimeSlices } from '../shared/time-slices.ts';
 import { createHash } from '../shared/topology/hash.ts';
 import { createTurns } from '../shared/turns.ts';
 import { createBlobRoute, createBlobUploadRoute } from './api/blob-routes.ts';
@@ -14,7 +15,7 @@ import { createLiveRoute } from './api/live-route.ts';
 import { createReadRoutes } from './api/read-route.ts';
 import { createSqlRoute } from './api/sql-route.ts';
 import { createWriteRoute } from './api/write-route.ts';
-import { createDecoder } from './decode/decoder.ts';
+import { atOnce, createDecoder } from './decode/decoder.ts';
 import { createLiveFeed } from './live/live-feed.ts';
 import { createShardExportHandler } from './otlp-handler.ts';
 import { createReadServer } from './read-server.ts';
@@ -28,6 +29,7 @@ import { createDiskReserve } from './store/disk-reserve.ts';
 import { createMaintenance } from './store/maintenance.ts';
 import type { RetentionLimits } from './store/retention.ts';
 import { createWriter } from './store/writer.ts';
+import { createShardTelemetry } from './telemetry/telemetry.ts';
 import { createWriteApi } from './writes/write-api.ts';
 
 export interface ShardOptions {
@@ -59,6 +61,8 @@ export interface ShardOptions {
   readonly checkpointBytes?: number;
   /** How long to wait for another process to let go of the data folder. */
   readonly openTimeoutMs?: number;
+  /** Of the product, for `otelfan_build_info`. */
+  readonly version: string;
   readonly logger: Logger;
   readonly clock: Clock;
 }
@@ -78,6 +82,8 @@ const OPEN_TIMEOUT_MS = 10_000;
 /** Requests of the largest size that may be in memory at once. */
 const LARGEST_REQUESTS_IN_FLIGHT = 4;
 const MAX_CONCURRENT_REQUESTS = 1000;
+/** What is decoded before reads get a turn. */
+const DECODE_SLICE_MS = 1;
 /** Of comments, scores, runner spans and uploads, which are a few megabytes each at most. */
 const WRITES_IN_HAND = { running: 32, waiting: 1000 };
 /** Part of the reserve of the disk that queries may fill with what does not fit into memory. */
@@ -113,19 +119,22 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
     const writer = start(
       await createWriter({ ...options, database, refusal: reserve.refusal, freeMemory: sql.giveWay }),
     );
+    const caps = { maxRows: options.maxAnswerRows, maxBytes: options.maxAnswerBytes };
+    const reader = createReader({ database, hash, caps });
+    // Every running query holds one of the process's few libuv threads, which file system calls need too.
+    const turns = createTurns({ running: options.maxConcurrentReads, waiting: options.maxWaitingReads });
+    start(startWarmUp({ reader, turns, writer, refusal: reserve.refusal, logger }));
     const maintenance = start(
       await createMaintenance({ ...options, database, writer, reserve, limits: options.retention }),
     );
+    const refusal = () => maintenance.refusal() ?? writer.fatalFailure();
     const types = createOtlpTypes();
     const decode = createDecoder({ types, hash });
-    const caps = { maxRows: options.maxAnswerRows, maxBytes: options.maxAnswerBytes };
-    const reader = createReader({ database, hash, caps });
+    const slices = createTimeSlices({ sliceMs: DECODE_SLICE_MS });
     const live = createLiveFeed({ spanRowJson: SPAN_ROWS.json, logRowJson: LOG_ROWS.json });
     writer.onCommit(({ batches }) => {
       for (const slices of batches) live.publish(slices);
     });
-    // Every running query holds one of the process's few libuv threads, which file system calls need too.
-    const turns = createTurns({ running: options.maxConcurrentReads, waiting: options.maxWaitingReads });
     const read = start(
       await createReadServer({
         ...options.read,
@@ -135,11 +144,12 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
           createLiveRoute(live),
           createSqlRoute(sql),
           ...inTurn(createTurns(WRITES_IN_HAND), [
-            createWriteRoute(createWriteApi({ types, decode, writer })),
+            createWriteRoute(createWriteApi({ types, decode: atOnce(decode), writer, database })),
             createBlobUploadRoute({ writer, clock: options.clock, pinMs: options.retention.evalAgeMs }),
           ]),
         ],
-        notReadyReason: () => maintenance.refusal() ?? writer.fatalFailure(),
+        notReadyReason: refusal,
+        metrics: createShardTelemetry({ ...options, database, reserve, maintenance, refusal }),
         logger,
       }),
     );
@@ -160,11 +170,10 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
           buffers: NO_POOL,
         }),
         transcoder: createJsonTranscoder(types),
-        handle: createShardExportHandler({ decode, writer }),
+        handle: createShardExportHandler({ decode, slices, writer }),
         logger,
       }),
     );
-    start(startWarmUp({ reader, turns, logger }));
     return { otlpPort: otlp.port, readPort: read.port, stop: once(() => stopAll(started)) };
   } catch (error) {
     await stopAll(started);

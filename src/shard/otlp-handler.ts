@@ -1,6 +1,7 @@
 import { BATCH_ID_HEADER, decodeSlices, SLICES_HEADER, type SliceInfo } from '../shared/otlp/batch-header.ts';
 import { type ExportHandler, type ExportRequest, type Refusal, refuse } from '../shared/otlp/door.ts';
-import type { Decode } from './decode/decoder.ts';
+import type { TimeSlices } from '../shared/time-slices.ts';
+import type { DecodeInSteps } from './decode/decoder.ts';
 import type { RecordBatch, SliceRecords } from './store/commit.ts';
 import type { Writer } from './store/writer.ts';
 
@@ -13,16 +14,18 @@ const BATCH_ID_FORM = /^[A-Za-z0-9._:-]{1,128}$/;
  */
 export function createShardExportHandler({
   decode,
+  slices,
   writer,
 }: {
-  decode: Decode;
-  writer: Writer;
+  decode: DecodeInSteps;
+  slices: TimeSlices;
+  writer: Pick<Writer, 'write'>;
 }): ExportHandler {
   return async request => {
     const envelope = readEnvelope(request);
     if ('kind' in envelope) return envelope;
     const rejections = new Map<string, number>();
-    const decoded = decodeBatch(request, { decode, envelope, rejections });
+    const decoded = await slices.run(decodeBatch(request, { decode, envelope, rejections }));
     if ('kind' in decoded) return decoded;
     const outcome = await writer.write(decoded);
     switch (outcome.kind) {
@@ -72,21 +75,21 @@ function readEnvelope({ body, header }: ExportRequest): Envelope | Refusal {
 }
 
 interface Decoding {
-  readonly decode: Decode;
+  readonly decode: DecodeInSteps;
   readonly envelope: Envelope;
   /** Filled with how many records were rejected, by reason. */
   readonly rejections: Map<string, number>;
 }
 
 /** Slice by slice, because a repeat leaves out a single one. */
-function decodeBatch(
+function* decodeBatch(
   { signal, body }: ExportRequest,
   { decode, envelope, rejections }: Decoding,
-): RecordBatch | Refusal {
+): Generator<undefined, RecordBatch | Refusal, undefined> {
   const slices: SliceRecords[] = [];
   let at = 0;
   for (const { exportId, sizeBytes } of envelope.slices) {
-    const decoded = decode(signal, body.subarray(at, at + sizeBytes));
+    const decoded = yield* decode(signal, body.subarray(at, at + sizeBytes));
     if (decoded.kind === 'malformed') {
       const which = exportId === undefined ? 'body' : `slice of export ${exportId}`;
       return refuse('malformed', `${which} is not a valid OTLP ${signal} request: ${decoded.reason}`);

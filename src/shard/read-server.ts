@@ -6,6 +6,7 @@ import { READ_API_VERSION } from '../shared/read/contract.ts';
 import { sendError } from './api/bodies.ts';
 import type { Route } from './api/route.ts';
 import { DatabaseDownError } from './store/database.ts';
+import type { Scrape } from './telemetry/telemetry.ts';
 
 export interface ReadServerOptions {
   readonly host: string;
@@ -14,12 +15,13 @@ export interface ReadServerOptions {
   readonly routes: readonly Route[];
   /** `undefined` when the shard can take and answer, else why not. */
   readonly notReadyReason: () => string | undefined;
+  readonly metrics: () => Promise<Scrape>;
   readonly logger: Logger;
 }
 
 const STOP_GRACE_MS = 5_000;
 
-/** The internal API of one shard, made of its routes, and the health endpoints. */
+/** The internal API of one shard, made of its routes, the health endpoints and `/metrics`. */
 export async function createReadServer(options: ReadServerOptions): Promise<HttpListener> {
   const answering = new Set<Promise<void>>();
   const server = createServer((request, response) => {
@@ -53,7 +55,7 @@ export async function createReadServer(options: ReadServerOptions): Promise<Http
 }
 
 async function answer(
-  { routes, notReadyReason }: ReadServerOptions,
+  { routes, notReadyReason, metrics }: ReadServerOptions,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -62,6 +64,10 @@ async function answer(
   if (path === '/readyz') {
     const reason = notReadyReason();
     return reason === undefined ? sendText(response, 200, 'ready') : sendText(response, 503, reason);
+  }
+  if (path === '/metrics') {
+    const { contentType, text } = await metrics();
+    return sendText(response, 200, text, contentType);
   }
   const [, version, call = ''] = /^\/internal\/([^/]+)\/(.+)$/.exec(path) ?? [];
   const atPath = routes.filter(route => route.path.test(call));
@@ -84,7 +90,12 @@ async function answer(
   await route.handle({ request, response, name: route.path.exec(call)?.[1] ?? '' });
 }
 
-function sendText(response: ServerResponse, status: number, text: string): void {
-  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' });
+function sendText(
+  response: ServerResponse,
+  status: number,
+  text: string,
+  type = 'text/plain; charset=utf-8',
+): void {
+  response.writeHead(status, { 'content-type': type });
   response.end(text);
 }

@@ -3,12 +3,14 @@ import type { Hash } from '../shared/topology/hash.ts';
 import { holdDataFolder } from './store/data-folder.ts';
 import { firstLine, type InstanceOptions, openInstance, withConnection } from './store/instance.ts';
 import { SCHEMA_VERSION, schemaVersion } from './store/migrations.ts';
+import { remedyOf } from './store/shortage.ts';
 import { UnusableDataError } from './store/unusable-data-error.ts';
 import { type Check, type VerifyParts, verifyStore } from './store/verify.ts';
 
 export type VerifyReport =
-  | { readonly kind: 'sound' | 'damaged'; readonly checks: readonly Check[] }
-  /** The folder is in use, or there is none. */
+  /** `incomplete` when no damage was found and some checks could not be made. */
+  | { readonly kind: 'sound' | 'damaged' | 'incomplete'; readonly checks: readonly Check[] }
+  /** The folder is in use, or there is none, or there is too little memory to open it. */
   | { readonly kind: 'not checked'; readonly reason: string };
 
 export interface VerifyOptions extends InstanceOptions {
@@ -51,6 +53,7 @@ async function checkFile(path: string, options: VerifyOptions): Promise<VerifyRe
     }
   } catch (error) {
     if (!(error instanceof UnusableDataError)) throw error;
+    if (remedyOf(error.cause) !== undefined) return { kind: 'not checked', reason: error.message };
     return { kind: 'damaged', checks: [{ name: OPENS, result: 'damaged', detail: error.message }] };
   }
 }
@@ -65,8 +68,9 @@ async function checkTables(parts: VerifyParts): Promise<VerifyReport> {
     };
   }
   const checks = await verifyStore(parts);
+  const isAny = (wanted: Check['result']) => checks.some(({ result }) => result === wanted);
   return {
-    kind: checks.some(({ result }) => result === 'damaged') ? 'damaged' : 'sound',
+    kind: isAny('damaged') ? 'damaged' : isAny('not made') ? 'incomplete' : 'sound',
     checks: [{ name: OPENS, result: 'ok', detail: `schema version ${version}` }, ...checks],
   };
 }

@@ -7,9 +7,9 @@ import { attribute, metricsOf } from '../support/otlp-samples.ts';
 
 interface Example {
   readonly path: string;
-  /** What is posted, and whether it is said to be JSON. */
+  /** What is posted. */
   readonly body: string | undefined;
-  readonly isJson: boolean;
+  readonly headers: Readonly<Record<string, string>>;
   /** As it stands there: `…` is for what is left out. */
   readonly answer: string;
 }
@@ -21,7 +21,9 @@ const EXAMPLE = /```sh\ncurl (.*?)\n```\n```json\n(.*?)\n```/gs;
 const examples: Example[] = Array.from(SECTIONS.matchAll(EXAMPLE), ([, command = '', answer = '']) => ({
   path: /http:\/\/127\.0\.0\.1:7701([^'\s]+)/.exec(command)?.[1] ?? '',
   body: /(?:-d|--data-binary) '(.*)'$/s.exec(command)?.[1],
-  isJson: command.includes("-H 'content-type: application/json'"),
+  headers: Object.fromEntries(
+    Array.from(command.matchAll(/-H '([^:']+): ([^']*)'/g), ([, name = '', value = '']) => [name, value]),
+  ),
   answer,
 }));
 
@@ -48,6 +50,7 @@ afterAll(() => site.stop());
 it('there is an example of every endpoint', () => {
   expect(examples.map(({ path }) => path.replace(/\?.*/, ''))).toEqual([
     '/api/v1/traces/5b8efff798038103d269b633813fc60c/comments',
+    '/api/v1/traces/5b8efff798038103d269b633813fc60c/comments',
     '/api/v1/evals/runner-spans',
     '/api/v1/blobs',
     '/api/v1/evals/scores',
@@ -60,8 +63,7 @@ it('there is an example of every endpoint', () => {
   ]);
 });
 
-it.each(examples)('docs/API.md: $path answers as shown', async ({ path, body, isJson, answer }) => {
-  const headers: Record<string, string> = isJson ? { 'content-type': 'application/json' } : {};
+it.each(examples)('docs/API.md: $path answers as shown', async ({ path, body, headers, answer }) => {
   const { status, body: given } =
     body === undefined ? await site.query.get(path) : await site.post(path, body, headers);
   expect(given).toMatchObject(JSON.parse(answer.replace(/,\s*…/g, '')) as object);

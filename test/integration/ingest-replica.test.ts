@@ -105,6 +105,9 @@ describe('an ingest replica in one process', () => {
     expect(sum('otelfan_hot_key_records', { signal: 'traces', shard: 's0' })).toBeGreaterThan(0);
     expect(sum('otelfan_lane_breaker_state', { shard: 's0', state: 'closed' })).toBe(1);
     expect(sum('otelfan_topology_version')).toBe(3);
+    expect(sum('otelfan_topology_hash')).toBeGreaterThan(0);
+    expect(sum('otelfan_delivery_horizon_seconds')).toBe(86_400);
+    expect(sum('otelfan_ready')).toBe(1);
     expect(sum('otelfan_topology_slots_ratio', { shard: 's0' })).toBe(1);
     expect(sum('otelfan_unaccounted_records')).toBe(0);
     expect(sum('otelfan_requests_in_flight')).toBe(0);
@@ -127,6 +130,7 @@ describe('an ingest replica in one process', () => {
     expect(unready.status).toBe(503);
     expect(unready.text).toContain('queue.maxBytes is 1000');
     const series = await metricsOf(replica);
+    expect(sumOf(series, 'otelfan_ready')).toBe(0);
     expect(sumOf(series, 'otelfan_admission_refused_total', { reason: 'queue' })).toBeGreaterThan(0);
     expect(sumOf(series, 'otelfan_requests_total', { condition: 'unavailable' })).toBeGreaterThan(0);
 

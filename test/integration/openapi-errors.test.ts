@@ -74,6 +74,18 @@ describe('errors are as the OpenAPI document says', () => {
     },
   );
 
+  it.each(WRITES.filter(({ path }) => path !== '/api/v1/blobs'))(
+    '$method $path: 422 for a key that was used with another body',
+    async write => {
+      const { body } = exampleBody(write);
+      const headers = { 'idempotency-key': '"used"' };
+      expect((await postExample(site, write, { headers })).status).toBe(201);
+      const answer = await postExample(site, write, { headers, body: `${body} ` });
+      expect(answer.status).toBe(422);
+      expect(undocumented(write, answer)).toEqual([]);
+    },
+  );
+
   it('410 for a cursor whose rows are gone', async () => {
     const shard = await startStubShard('s0', (response, _request, { body }) => {
       if (JSON.stringify(body).includes('"asOf"')) {

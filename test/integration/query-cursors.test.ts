@@ -1,20 +1,14 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { nanosKey } from '../../src/shared/read/ndjson.ts';
-import { type QueryHarness, type StubBehaviour, startQuery, startShards } from '../support/query-harness.ts';
+import { type QueryHarness, type StubBehaviour, startOverStubs } from '../support/query-harness.ts';
 import { answers, type StubRow, type StubShard } from '../support/stub-shard.ts';
 
-let shards: StubShard[] = [];
+let shards: StubShard[];
 let query: QueryHarness;
 
 async function start(...behaviours: StubBehaviour[]): Promise<void> {
-  shards = await startShards(...behaviours);
-  query = await startQuery(shards.map(shard => shard.spec));
+  ({ shards, query } = await startOverStubs(behaviours));
 }
-
-afterEach(async () => {
-  await query.stop();
-  await Promise.all(shards.map(shard => shard.stop()));
-});
 
 const record = (time: bigint, tie: string): StubRow => ({
   key: [nanosKey(time), nanosKey(time), '', '', tie.repeat(16)],
@@ -65,6 +59,13 @@ describe('a cursor', () => {
     await start(answers(ROWS));
     const cursor = await firstCursor('&severity=error');
     expect((await query.get(`/api/v1/logs?severity=ERROR&timeout=5s&cursor=${cursor}`)).status).toBe(200);
+  });
+
+  it.each(['60m', '3600', '+3600s'])('stays good when its window of 1h is written as %s', async last => {
+    await start(answers(ROWS));
+    const cursor = await firstCursor('&last=1h');
+    const { status } = await query.get(`/api/v1/logs?last=${encodeURIComponent(last)}&cursor=${cursor}`);
+    expect(status).toBe(200);
   });
 
   it('is refused by another read', async () => {

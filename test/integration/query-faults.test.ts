@@ -1,7 +1,7 @@
 import { Agent, get as httpGet } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type QueryHarness, type StubBehaviour, startQuery, startShards } from '../support/query-harness.ts';
-import { answers, ndjson, type StubShard, shardSpec } from '../support/stub-shard.ts';
+import { answers, ndjson, type StubShard } from '../support/stub-shard.ts';
 
 const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
 const DEADLINE_MS = 400;
@@ -152,18 +152,6 @@ describe('a shard that', () => {
     await start((response, request, read) => (calls++ === 0 ? resetting : healthy)(response, request, read));
     expect((await query.get('/api/v1/logs')).body).toMatchObject({ count: 1, partial: false });
     expect(calls).toBe(2);
-  });
-
-  it('is of kind tael is named as not readable', async () => {
-    shards = await startShards(healthy);
-    const specs = shards.map(shard => shard.spec);
-    query = await startQuery([...specs, { ...shardSpec('t0', 1), kind: 'tael' }]);
-    const { body } = await query.get('/api/v1/logs');
-    expect(body).toMatchObject({
-      count: 1,
-      partial: true,
-      shards: { failed: [{ id: 't0', reason: 'shards of kind tael cannot be read yet' }] },
-    });
   });
 
   it('is draining is read like any other', async () => {

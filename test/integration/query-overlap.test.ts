@@ -138,6 +138,35 @@ describe('F17: a shard that left the topology', () => {
     expect(next.body).toMatchObject({ count: 1, partial: false, shards: { failed: [] } });
   });
 
+  it('does not count for readiness when it holds nothing', async () => {
+    const [leaves] = (await startShards(1)) as [TestShard];
+    const shards = [shardSpec('s0', 1), specOf('s1', leaves, 'removed')];
+    const previous = [{ version: 1, shards: ['s0', 's1'] }];
+    const query = await startFollowing(createTopology({ version: 2, shards, previous }, hash));
+    const ready = async () => (await query.get('/readyz')).body;
+    const down = {
+      error: expect.stringMatching(/^0 of 1 shards are ready, 1 needed; not ready: s0 \(.+\)$/),
+    };
+    expect(await ready()).toEqual(down);
+    await eventually(
+      async () => (await query.get('/api/v1/logs')).body.shards as { total: number },
+      ({ total }) => total === 1,
+    );
+    expect(await ready()).toEqual(down);
+  });
+
+  it('counts for readiness while it holds something', async () => {
+    const [leaves] = (await startShards(1)) as [TestShard];
+    await leaves.send('traces', tracesOf('shop', [{ trace: 'a', span: 1 }]));
+    const shards = [shardSpec('s0', 1), specOf('s1', leaves, 'removed')];
+    const previous = [{ version: 1, shards: ['s0', 's1'] }];
+    const query = await startFollowing(createTopology({ version: 2, shards, previous }, hash));
+    await eventually(
+      async () => (await query.get('/readyz')).status,
+      status => status === 200,
+    );
+  });
+
   it('is named as missing when it cannot be reached: it may hold something', async () => {
     const [stays] = (await startShards(1)) as [TestShard];
     const shards = [specOf('s0', stays), { ...shardSpec('s1', 1), state: 'removed' as const }];

@@ -1,33 +1,27 @@
-import { afterEach, describe, expect, it } from 'vitest';
-import { type QueryHarness, type StubBehaviour, startQuery, startShards } from '../support/query-harness.ts';
+import { describe, expect, it } from 'vitest';
+import { parseMetrics, sumOf } from '../support/metrics.ts';
+import {
+  type HarnessOptions,
+  type QueryHarness,
+  type StubBehaviour,
+  startOverStubs,
+} from '../support/query-harness.ts';
 import { answers, type StubShard, service } from '../support/stub-shard.ts';
 
 const row = (body: string) => ({ key: ['2', '2', '', '', body], row: { body } });
 const healthy = answers([row('b')]);
 
-let shards: StubShard[] = [];
+let shards: StubShard[];
 let query: QueryHarness;
 
-async function start(
-  options: Parameters<typeof startQuery>[1],
-  ...behaviours: StubBehaviour[]
-): Promise<void> {
-  shards = await startShards(...behaviours);
-  query = await startQuery(
-    shards.map(shard => shard.spec),
-    { timeoutMs: 20_000, ...options },
-  );
+async function start(options: HarnessOptions, ...behaviours: StubBehaviour[]): Promise<void> {
+  ({ shards, query } = await startOverStubs(behaviours, { timeoutMs: 20_000, ...options }));
 }
 
-afterEach(async () => {
-  await query.stop();
-  await Promise.all(shards.map(shard => shard.stop()));
-});
-
 /** Shards that answer only when they are let. */
-function holding(): { behaviour: StubBehaviour; release: () => void } {
+function holding(answer = healthy): { behaviour: StubBehaviour; release: () => void } {
   const released = Promise.withResolvers<void>();
-  const behaviour: StubBehaviour = (...call) => void released.promise.then(() => healthy(...call));
+  const behaviour: StubBehaviour = (...call) => void released.promise.then(() => answer(...call));
   return { behaviour, release: () => released.resolve() };
 }
 
@@ -48,6 +42,9 @@ describe('queries at once', () => {
     expect(body).toEqual({
       error: 'too many queries: 2 are in hand (query.maxConcurrent) and 1 wait (query.maxWaiting)',
     });
+    expect((await query.get('/metrics')).text).toMatch(
+      /^otelfan_query_refusals_total{setting="query.maxWaiting"} 1$/m,
+    );
     expect(shards[0]?.reads).toHaveLength(2);
     release();
     for (const reply of await Promise.all([...running, waiting]))
@@ -95,6 +92,55 @@ describe('queries at once', () => {
   });
 });
 
+describe('what all queries hold together', () => {
+  const large = 'x'.repeat(3000);
+  const LARGE: Record<string, StubBehaviour> = {
+    '/api/v1/services': answers([service(large)]),
+    '/api/v1/logs': answers([row(large)]),
+    '/api/v1/sql?shard=s0&q=SELECT': response => response.end(`{"rows":["${large}","${large}"],"count":2}`),
+    [`/api/v1/blobs/${'0'.repeat(64)}`]: response => response.end(large + large),
+  };
+
+  it.each(Object.entries(LARGE))(
+    'is bounded: %s would exceed it and is a 503 that names the setting, the others go on',
+    async (path, gives) => {
+      const { behaviour, release } = holding(answers([service('small')]));
+      let isFirst = true;
+      await start(
+        { limits: { maxHeldBytes: 9000 } },
+        (...call) => {
+          if (isFirst) answers([service(large)])(...call);
+          else gives(...call);
+        },
+        (...call) => {
+          if (isFirst) behaviour(...call);
+          else healthy(...call);
+        },
+      );
+      const running = query.get('/api/v1/services');
+      const metrics = async () => parseMetrics((await query.get('/metrics')).text);
+      await expect
+        .poll(async () => sumOf(await metrics(), 'otelfan_query_held_bytes'))
+        .toBeGreaterThan(large.length);
+      isFirst = false;
+      const { status, headers, body } = await query.get(path);
+      expect(status).toBe(503);
+      expect(headers.get('retry-after')).toBe('1');
+      expect(body).toEqual({
+        error:
+          'too much is held: the answers of all queries would be larger than query.maxHeldBytes (9000 bytes)',
+      });
+      release();
+      expect(await running).toMatchObject({ status: 200, body: { partial: false } });
+      await expect.poll(async () => sumOf(await metrics(), 'otelfan_query_held_bytes')).toBe(0);
+      const refused = { setting: 'query.maxHeldBytes' };
+      expect(sumOf(await metrics(), 'otelfan_query_refusals_total', refused)).toBe(1);
+      isFirst = true;
+      expect((await query.get('/api/v1/services')).status).toBe(200);
+    },
+  );
+});
+
 describe('what a read may take', () => {
   it('is bounded in rows', async () => {
     await start({ limits: { maxRows: 5 } }, healthy);
@@ -127,6 +173,23 @@ describe('what a read may take', () => {
     expect(status).toBe(400);
     expect(body.error).toBe('bad last "61m": expected at most 3600s (query.maxWindow)');
     expect((await query.get(path)).status).toBe(200);
+  });
+
+  it.each(['/api/v1/services', '/api/v1/comments', '/api/v1/evals/runs'])(
+    'is not bounded in time where there is no window to name: %s',
+    async path => {
+      await start({ limits: { maxWindowMs: 3_600_000 } }, answers([]));
+      expect((await query.get(`${path}?last=61m&baseline=7h`)).status).toBe(200);
+    },
+  );
+
+  it('is bounded in time when no window is named where there is one', async () => {
+    await start({ limits: { maxWindowMs: 1_800_000 } }, answers([]));
+    expect((await query.get('/api/v1/summary')).body).toMatchObject({ window_seconds: 1800 });
+    expect((await query.get('/api/v1/anomalies?last=10m')).body).toMatchObject({
+      current_seconds: 600,
+      baseline_seconds: 1800,
+    });
   });
 });
 

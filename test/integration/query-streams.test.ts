@@ -4,31 +4,25 @@ import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { setImmediate } from 'node:timers/promises';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { rowLine, trailerLine } from '../../src/shared/read/ndjson.ts';
 import { parseMetrics, sumOf } from '../support/metrics.ts';
-import { type QueryHarness, type StubBehaviour, startQuery, startShards } from '../support/query-harness.ts';
+import { type QueryHarness, type StubBehaviour, startOverStubs } from '../support/query-harness.ts';
 import { answers, type StubShard } from '../support/stub-shard.ts';
 
 const MIB = 1024 * 1024;
 /** For two shared cores, which megabytes keep busy. */
 const DEADLINE_MS = 3_000;
 
-let shards: StubShard[] = [];
+let shards: StubShard[];
 let query: QueryHarness;
 
 async function start(behaviours: readonly StubBehaviour[], stallMs?: number): Promise<void> {
-  shards = await startShards(...behaviours);
-  query = await startQuery(
-    shards.map(shard => shard.spec),
-    { timeoutMs: DEADLINE_MS, ...(stallMs !== undefined && { stallMs }) },
-  );
+  ({ shards, query } = await startOverStubs(behaviours, {
+    timeoutMs: DEADLINE_MS,
+    ...(stallMs !== undefined && { stallMs }),
+  }));
 }
-
-afterEach(async () => {
-  await query.stop();
-  await Promise.all(shards.map(shard => shard.stop()));
-});
 
 /** A row of about a mebibyte; those with lower numbers come first. */
 function bigRow(no: number, shard: string): string {

@@ -1,10 +1,10 @@
-import { createServer, request as httpRequest, type RequestListener } from 'node:http';
+import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from 'vitest';
 import { blobKey, nameKey, traceKey } from '../../src/shared/topology/shard-key.ts';
-import type { ShardSpec } from '../../src/shared/topology/topology.ts';
 import { type EvalSite, startEvalSite } from '../support/eval-site.ts';
+import { startLossy } from '../support/lossy-shard.ts';
 import { spanId, traceId } from '../support/otlp-samples.ts';
 import { getBlob, sha256 } from '../support/shard-writes.ts';
 import type { TestShard } from '../support/test-shard.ts';
@@ -239,26 +239,11 @@ describe('a write', () => {
 
 describe('a write whose answer is lost', () => {
   it.each(WRITES)('G4: a $name is sent once more and stored once', async ({ write, read }) => {
-    let own: ShardSpec | undefined;
-    let calls = 0;
-    // Passes the first write on to the shard, but not its answer to the proxy.
-    const between = await serve((incoming, response) => {
-      const { method, url: path, headers } = incoming;
-      const isLost = ++calls === 1;
-      const outgoing = httpRequest(`${own?.read}${path}`, { ...(method && { method }), headers }, answer => {
-        if (isLost) answer.resume().once('end', () => incoming.socket.destroy());
-        else answer.pipe(response.writeHead(answer.statusCode ?? 0, answer.headers));
-      });
-      incoming.pipe(outgoing);
-    });
-    await start(1, {
-      specOf: spec => {
-        own = spec;
-        return { ...spec, read: between };
-      },
-    });
+    const lossy = await startLossy(1);
+    stops.push(lossy.stop);
+    await start(1, { specOf: lossy.before });
     expect((await write()).status).toBe(201);
-    expect(calls).toBe(2);
+    expect(lossy.calls()).toBe(2);
     expect(await counts(read)).toEqual([1]);
   });
 });

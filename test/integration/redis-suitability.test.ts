@@ -5,6 +5,7 @@ import type { BatchQueue } from '../../src/ingest/queue/batch-queue.ts';
 import { createBullmqQueue, UnsafeRedisError } from '../../src/ingest/queue/bullmq-queue.ts';
 import { systemClock } from '../../src/shared/time.ts';
 import { newBatch } from '../conformance/new-batch.ts';
+import { repositoryFile } from '../support/deploy-files.ts';
 import { cannotControlRedis, startRedis, type TestRedis } from '../support/redis.ts';
 
 const DURABLE: readonly string[] = [];
@@ -81,6 +82,15 @@ describe('a Redis that may lose batches', () => {
   it('says nothing of one that loses nothing', async () => {
     await start(DURABLE);
     await open({ requireDurable: true, maxQueueBytes: 1024 });
+    expect(warnings).toEqual([]);
+  });
+
+  it('says nothing of one with the settings that the manifests for Kubernetes show', async () => {
+    const settings = repositoryFile('deploy', 'k8s', 'redis.conf')
+      .split('\n')
+      .filter(line => /^[a-z]/.test(line));
+    await start(settings.flatMap(line => `--${line}`.split(' ')));
+    await open({ requireDurable: true, maxQueueBytes: 10 * 1024 ** 3 });
     expect(warnings).toEqual([]);
   });
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createDecoder } from '../../src/shard/decode/decoder.ts';
+import { atOnce, createDecoder } from '../../src/shard/decode/decoder.ts';
 import { LOG_ROWS } from '../../src/shard/rows/log-row.ts';
 import { METRIC_ROWS } from '../../src/shard/rows/metric-row.ts';
 import { SPAN_ROWS } from '../../src/shard/rows/span-row.ts';
@@ -22,7 +22,7 @@ import { DATA_MEMBERS, logRecordOf, metricOf, sortedAttributes, spanOf } from '.
 
 const types = createOtlpTypes();
 const transcoder = createJsonTranscoder(types);
-const decode = createDecoder({ types, hash: await createHash() });
+const decode = atOnce(createDecoder({ types, hash: await createHash() }));
 
 function decodeJson(signal: Signal, json: Json): Records {
   const transcoded = transcoder.toProtobuf(signal, Buffer.from(JSON.stringify(json)));

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createRandom } from '../../src/cli/demo/random.ts';
-import { createDecoder } from '../../src/shard/decode/decoder.ts';
+import { atOnce, createDecoder } from '../../src/shard/decode/decoder.ts';
 import type { Records } from '../../src/shard/store/tables.ts';
 import { createOtlpTypes } from '../../src/shared/otlp/messages.ts';
 import type { Signal } from '../../src/shared/otlp/signal.ts';
@@ -20,7 +20,7 @@ import { mutateMessage } from '../support/wire-mutations.ts';
 
 const types = createOtlpTypes();
 const hash = await createHash();
-const decode = createDecoder({ types, hash });
+const decode = atOnce(createDecoder({ types, hash }));
 
 function wireDecoded(signal: Signal, body: Buffer): unknown {
   const decoded = decode(signal, body);

@@ -15,7 +15,7 @@ export const MAX_REQUEST_BYTES = 100_000;
 export const ACCEPTED: ExportOutcome = { kind: 'accepted', rejected: 0, message: '' };
 
 export interface TestDoorOptions {
-  readonly outcome?: ExportOutcome | (() => Promise<ExportOutcome>);
+  readonly outcome?: ExportOutcome | ((request: ExportRequest) => Promise<ExportOutcome>);
   readonly admission?: Admission;
   readonly maxRequestBytes?: number;
   readonly maxSilenceMs?: number | undefined;
@@ -68,7 +68,7 @@ function doorOf({
     admission: admission ?? admissionOf(),
     handle: request => {
       received.push(request);
-      return typeof outcome === 'function' ? outcome() : Promise.resolve(outcome);
+      return typeof outcome === 'function' ? outcome(request) : Promise.resolve(outcome);
     },
     onAnswered: event => answered.push(event),
     logger: pino({ level: 'silent' }),

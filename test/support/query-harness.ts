@@ -1,5 +1,6 @@
 import { pino } from 'pino';
 import { v7 as uuidv7 } from 'uuid';
+import { onTestFinished } from 'vitest';
 import { createQuery, type QueryOptions, type QueryProxy } from '../../src/query/create-query.ts';
 import type { ShardSpec } from '../../src/shared/topology/topology.ts';
 import { type StubShard, startStubShard, topologyOf } from './stub-shard.ts';
@@ -26,15 +27,16 @@ export async function startShards(...behaviours: readonly StubBehaviour[]): Prom
   return Promise.all(behaviours.map((behave, index) => startStubShard(`s${index}`, behave)));
 }
 
-export type HarnessOptions = Partial<Omit<QueryOptions, 'calls' | 'limits'>> & {
+export type HarnessOptions = Partial<Omit<QueryOptions, 'calls' | 'limits' | 'writes'>> & {
   readonly calls?: Partial<QueryOptions['calls']>;
   readonly limits?: Partial<QueryOptions['limits']>;
+  readonly writes?: Partial<QueryOptions['writes']>;
 };
 
 /** A query proxy on a free port over the given shards. */
 export async function startQuery(
   shards: readonly ShardSpec[],
-  { calls, limits, ...options }: HarnessOptions = {},
+  { calls, limits, writes, ...options }: HarnessOptions = {},
 ): Promise<QueryHarness> {
   const topology = topologyOf(shards);
   const proxy = await createQuery({
@@ -47,6 +49,7 @@ export async function startQuery(
       firstByteTimeoutMs: 10_000,
       idleTimeoutMs: 10_000,
       maxAnswerBytes: 64 * 1024 * 1024,
+      taelRowCap: 1000,
       ...calls,
     },
     limits: {
@@ -55,9 +58,17 @@ export async function startQuery(
       maxWindowMs: 0,
       maxGroups: 1000,
       maxAnswerBytes: 256 * 1024 * 1024,
+      maxHeldBytes: 1024 * 1024 * 1024,
       maxConcurrent: 100,
       maxWaiting: 100,
       ...limits,
+    },
+    writes: {
+      maxConcurrent: 100,
+      maxWaiting: 100,
+      maxBytes: 64 * 1024 * 1024,
+      uploadTimeoutMs: 10_000,
+      ...writes,
     },
     slowQueryMs: 0,
     readyQuorum: 1,
@@ -82,4 +93,21 @@ export async function startQuery(
     },
     stop: () => proxy.stop(),
   };
+}
+
+/** Stub shards and a query proxy over them, which end with the test. */
+export async function startOverStubs(
+  behaviours: readonly StubBehaviour[],
+  options: HarnessOptions = {},
+): Promise<{ readonly shards: StubShard[]; readonly query: QueryHarness }> {
+  const shards = await startShards(...behaviours);
+  const query = await startQuery(
+    shards.map(shard => shard.spec),
+    options,
+  );
+  onTestFinished(async () => {
+    await query.stop();
+    await Promise.all(shards.map(shard => shard.stop()));
+  });
+  return { shards, query };
 }

@@ -28,6 +28,7 @@ interface StoreOptions {
   readonly maxBytes?: number;
   readonly evalAgeMs?: number;
   readonly checkpointBytes?: number;
+  readonly holdReadsMs?: number;
 }
 
 /** What a shard has behind its doors, on a temporary folder, with a clock that stands still until it is moved. */
@@ -50,7 +51,12 @@ export interface TestStore {
 }
 
 export async function openTestStore(options: StoreOptions = {}): Promise<TestStore> {
-  const { dataDir = await mkdtemp(join(tmpdir(), 'otelfan-store-')), checkpointBytes, ...limits } = options;
+  const {
+    dataDir = await mkdtemp(join(tmpdir(), 'otelfan-store-')),
+    checkpointBytes,
+    holdReadsMs,
+    ...limits
+  } = options;
   const threshold = checkpointBytes === undefined ? {} : { checkpointBytes };
   let nowMs = 1_700_000_000_000;
   const clock = { now: () => nowMs };
@@ -118,6 +124,7 @@ export async function openTestStore(options: StoreOptions = {}): Promise<TestSto
         clock,
         logger,
         lookEveryMs: 20,
+        ...(holdReadsMs !== undefined && { holdReadsMs }),
       });
     },
     async remove() {

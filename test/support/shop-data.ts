@@ -69,7 +69,10 @@ export function gauge(name: string, timeNs: bigint, value: number): Json {
 }
 
 /** Stores each record on the shard that its key falls to. */
-export async function load({ spans, logs, metrics }: ShopData, shards: readonly TestShard[]): Promise<void> {
+export async function load(
+  { spans, logs, metrics }: ShopData,
+  shards: readonly Pick<TestShard, 'send'>[],
+): Promise<void> {
   for (const [index, shard] of shards.entries()) {
     const here = <T>(samples: readonly Sample<T>[]) => [
       ...Map.groupBy(
@@ -95,7 +98,7 @@ function together(member: string, requests: readonly Json[]): Json {
 }
 
 export async function send(
-  shard: TestShard,
+  shard: Pick<TestShard, 'send'>,
   ...[signal, json]: Parameters<TestShard['send']>
 ): Promise<void> {
   const response = await shard.send(signal, json);

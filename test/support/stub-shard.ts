@@ -67,7 +67,8 @@ export function shardSpec(id: string, port: number): ShardSpec {
 
 /** Reads go to every shard, so nothing here owns a slot. */
 export function topologyOf(shards: readonly ShardSpec[]): Topology {
-  return { version: 1, all: shards, shards, active: shards, owners: new Uint16Array(), previous: [] };
+  const owners = new Uint16Array();
+  return { version: 1, all: shards, shards, active: shards, owners, previous: [], fingerprint: 1 };
 }
 
 /** A row of the read `services`. */

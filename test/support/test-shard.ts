@@ -115,6 +115,7 @@ export function testOptions(dataDir: string): ShardOptions {
     retention: { maxAgeMs: 365 * 86_400_000, maxBytes: 2 ** 40, evalAgeMs: 365 * 86_400_000 },
     minFreeBytes: 16 * 1024 * 1024,
     lookEveryMs: 50,
+    version: '0.0.0-test',
     logger: pino({ level: 'silent' }),
     clock: { now: () => Date.now() },
   };

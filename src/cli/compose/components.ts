@@ -11,6 +11,7 @@ import type { TopologySource } from '../../shared/topology/topology-source.ts';
 import { EXIT, UserError } from '../exit-codes.ts';
 import { leaveAtOnce } from '../leave.ts';
 import { listenError } from '../serve.ts';
+import { version } from '../version.ts';
 
 /* From configuration to the running parts of the read side; `ingest.ts` beside it has the write side. */
 
@@ -31,6 +32,7 @@ export async function startQuery(
         firstByteTimeoutMs: query.firstByteTimeout,
         idleTimeoutMs: query.idleTimeout,
         maxAnswerBytes: query.maxShardAnswerBytes,
+        taelRowCap: query.taelRowCap,
       },
       limits: {
         maxConcurrent: query.maxConcurrent,
@@ -40,6 +42,13 @@ export async function startQuery(
         maxEvalRows: query.maxEvalRows,
         maxWindowMs: query.maxWindow,
         maxAnswerBytes: query.maxAnswerBytes,
+        maxHeldBytes: query.maxHeldBytes,
+      },
+      writes: {
+        maxConcurrent: query.writes.maxConcurrent,
+        maxWaiting: query.writes.maxWaiting,
+        maxBytes: query.writes.maxBytes,
+        uploadTimeoutMs: query.writes.uploadTimeout,
       },
       slowQueryMs: query.slowQuery,
       readyQuorum: query.readyQuorum,
@@ -89,6 +98,7 @@ export async function startShard(config: Config, id: string, logger: Logger): Pr
         evalAgeMs: shard.retention.evalAge,
       },
       minFreeBytes: shard.minFreeBytes,
+      version: version(),
       logger,
       clock: systemClock,
     });

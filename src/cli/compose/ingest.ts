@@ -66,6 +66,7 @@ export async function startIngest(parts: IngestParts): Promise<Ingest> {
       ...(bullBoard !== undefined && { bullBoard }),
       topology,
       maxShardBytes: config.queue.maxShardBytes,
+      maxQueueBytes: config.queue.maxBytes,
       lane: {
         concurrency: delivery.concurrency,
         retryInitialMs: delivery.retryInitial,

@@ -25,6 +25,7 @@ interface ShardProcessOptions {
   readonly env: NodeJS.ProcessEnv;
   /** For tests. */
   readonly liveness?: LivenessOptions;
+  readonly firstStartLimitMs?: number;
   readonly startLimitMs?: number;
   readonly logger: Logger;
 }
@@ -39,25 +40,55 @@ const STABLE_AFTER_MS = 30_000;
 const STOP_GRACE_MS = 15_000;
 const LIVENESS: LivenessOptions = { everyMs: 5_000, silences: 6 };
 /**
- * A started process that is not ready by then is ended and started again. To replay a full WAL takes seconds, to
- * migrate a large file may take minutes, and nothing outside tells either from standing still. So the next start may
- * take twice as long: one that only is slow is through some time.
+ * A process that is not ready by then is ended: nothing outside tells a slow start from one that stands still. The
+ * first start may have a large file to migrate, and fails as a whole when it does not get ready. Later ones replay a
+ * WAL, which takes seconds, and are tried again with twice the time: one that only is slow is through some time.
  */
+const FIRST_START_LIMIT_MS = 30 * 60_000;
 const START_LIMIT_MS = 5 * 60_000;
+/** Somebody waits for the first start and wants to know why. */
+const TELL_AFTER_MS = 30_000;
 
+/** @throws UserError when its process ends, says something else, or is not ready in time at the first start */
 export async function startShardProcess(options: ShardProcessOptions): Promise<ShardProcess> {
-  const { id, logger, liveness: livenessOptions = LIVENESS } = options;
+  const {
+    id,
+    logger,
+    liveness: livenessOptions = LIVENESS,
+    firstStartLimitMs = FIRST_START_LIMIT_MS,
+    startLimitMs: usualLimitMs = START_LIMIT_MS,
+  } = options;
   let isStopping = false;
   let restartMs = RESTART_FIRST_MS;
   let restartTimer: NodeJS.Timeout | undefined;
-  let startLimitMs = options.startLimitMs ?? START_LIMIT_MS;
+  let startLimitMs = usualLimitMs;
   let liveness: Liveness | undefined;
 
   let child = spawnShard(options, { otlpPort: '0', readPort: '0' });
-  const addresses = await readyOf(child);
+  const addresses = await firstReady();
   const ports = { otlpPort: new URL(addresses.otlp).port, readPort: new URL(addresses.read).port };
   watch(child);
   watchAnswers();
+
+  async function firstReady(): Promise<Ready> {
+    const tell = setTimeout(() => {
+      logger.warn({ shard: id, firstStartLimitMs }, 'shard process is not ready yet; it opens its data');
+    }, TELL_AFTER_MS);
+    let isLate = false;
+    const limit = setTimeout(() => {
+      isLate = true;
+      child.kill('SIGKILL');
+    }, firstStartLimitMs);
+    try {
+      return await readyOf(child);
+    } catch (error) {
+      if (!isLate) throw error;
+      throw new UserError(`shard ${id} was not ready after ${firstStartLimitMs} ms and was ended`);
+    } finally {
+      clearTimeout(tell);
+      clearTimeout(limit);
+    }
+  }
 
   function watch(watched: ChildProcess): void {
     const startedAtMs = performance.now();
@@ -98,6 +129,7 @@ export async function startShardProcess(options: ShardProcessOptions): Promise<S
         () => {
           // It may have been told to stop in the meantime, or have ended.
           if (isStopping || child !== started) return;
+          startLimitMs = usualLimitMs;
           watchAnswers();
           logger.warn({ shard: id }, 'shard process is back');
         },

@@ -1,3 +1,4 @@
+import type { Check } from '../../shard/store/verify.ts';
 import { type VerifyReport, verifyFolder } from '../../shard/verify-folder.ts';
 import { systemClock } from '../../shared/time.ts';
 import { createHash } from '../../shared/topology/hash.ts';
@@ -15,7 +16,8 @@ const HELP = {
   summary: 'Check the data of stopped shards: that all of it can be read and fits together. Changes nothing.',
   usage: 'otelfan shard verify [--id ID] [flags]',
   flags: DATA_FLAGS,
-  exitCodes: '0 sound, 1 could not be checked (in use, not there), 2 usage, 3 damage was found',
+  exitCodes:
+    '0 sound, 1 could not be checked (in use, not there, too little memory), 2 usage, 3 damage was found',
   example: 'otelfan shard verify --id s0 --data-dir /var/lib/otelfan',
 };
 
@@ -43,13 +45,11 @@ export async function verifyCommand(argv: readonly string[], io: Io): Promise<nu
     io.stdout.write(asJson ? `${JSON.stringify({ shard: shard.id, ...report })}\n` : asText(shard, report));
   }
   if (kinds.has('damaged')) return VERIFY_EXIT.damaged;
-  return kinds.has('not checked') ? VERIFY_EXIT.failed : VERIFY_EXIT.ok;
+  return kinds.has('not checked') || kinds.has('incomplete') ? VERIFY_EXIT.failed : VERIFY_EXIT.ok;
 }
 
 function asText({ id, folder }: StoredShard, report: VerifyReport): string {
   if (report.kind === 'not checked') return `Shard ${id} was not checked: ${report.reason}\n`;
-  const damaged = report.checks.filter(({ result }) => result === 'damaged').length;
-  const verdict = damaged === 0 ? 'is sound' : `has damage: ${countText(damaged, 'check')} failed`;
   const table = renderTable({
     columns: [
       { title: 'CHECK', cell: check => check.name },
@@ -58,5 +58,15 @@ function asText({ id, folder }: StoredShard, report: VerifyReport): string {
     ],
     rows: report.checks,
   });
-  return `Shard ${id} in ${folder} ${verdict}.\n\n${table}\n`;
+  return `Shard ${id} in ${folder} ${verdictOf(report.checks)}.\n\n${table}\n`;
+}
+
+function verdictOf(checks: readonly Check[]): string {
+  const count = (wanted: Check['result']) => checks.filter(({ result }) => result === wanted).length;
+  const [damaged, notMade] = [count('damaged'), count('not made')];
+  const verdicts = [
+    ...(damaged > 0 ? [`has damage: ${countText(damaged, 'check')} failed`] : []),
+    ...(notMade > 0 ? [`was not checked whole: ${countText(notMade, 'check')} could not be made`] : []),
+  ];
+  return verdicts.length === 0 ? 'is sound' : verdicts.join(' and ');
 }

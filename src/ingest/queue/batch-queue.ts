@@ -93,6 +93,9 @@ export interface BatchQueue {
   /** `undefined` when batches can be stored now, else the reason why not, for readiness and admission. */
   unavailableReason(): Promise<string | undefined>;
 
+  /** How the backend stood when it was last looked at; nothing is asked. */
+  standing(): QueueStanding;
+
   stop(): Promise<void>;
 }
 
@@ -130,6 +133,13 @@ export interface DeadLetter extends Pick<BatchInfo, 'id' | 'shard' | 'signal' | 
   readonly sizeBytes: number;
   readonly reason: string;
   readonly deadAtMs: number;
+}
+
+export interface QueueStanding {
+  /** What about the backend may cost stored batches, each with what to change; none where it keeps its word. */
+  readonly risks: readonly string[];
+  /** Part of the memory it may use that it uses, from 0 to 1; `undefined` where it has no such limit. */
+  readonly memoryShare: number | undefined;
 }
 
 export type RecordCounts = Readonly<Record<Signal, number>>;

@@ -293,6 +293,8 @@ export async function createBullmqQueue(options: BullmqQueueOptions): Promise<Ba
       return connection.probe();
     },
 
+    standing: connection.standing,
+
     stop,
   };
 }

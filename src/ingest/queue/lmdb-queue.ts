@@ -130,6 +130,8 @@ export async function createLmdbQueue(options: LmdbQueueOptions): Promise<BatchQ
     stats: shard => whenOpen(() => store.stats(shard)),
     audit: shard => whenOpen(() => store.audit(shard)),
     unavailableReason: () => whenOpen(() => freeSpace.take(0)),
+    // The disk is what it needs, and its commits are synced.
+    standing: () => ({ risks: [], memoryShare: undefined }),
 
     onEnqueued(listener) {
       listeners.add(listener);

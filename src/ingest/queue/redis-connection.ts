@@ -1,6 +1,7 @@
 import { Cluster, Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { once } from '../../shared/lifecycle.ts';
+import type { QueueStanding } from './batch-queue.ts';
 import { openRedis, type RedisAddress, type RedisClient, writableNodes } from './redis-client.ts';
 import { describeFailure, type RedisFailure, UNREACHABLE } from './redis-failure.ts';
 import { startHeartbeat } from './redis-heartbeat.ts';
@@ -18,6 +19,8 @@ export interface RedisConnection {
   reason(key?: string): string | undefined;
   /** To be told of each failed command for this key. */
   failed(key: string, error: unknown): RedisFailure;
+  /** Of all servers together, as they last said. */
+  standing(): QueueStanding;
   /** Asks the servers, then answers like `reason`. */
   probe(): Promise<string | undefined>;
   stop(): Promise<void>;
@@ -158,6 +161,13 @@ export function connectRedis(options: RedisConnectionOptions): RedisConnection {
       if (failure.isReadOnly) isReplica = true;
       if (!failure.isRefusal && client instanceof Cluster) troubledKeys.set(key, failure.reason);
       return failure;
+    },
+    standing() {
+      const shares = verdicts?.flatMap(({ memoryShare }) => memoryShare ?? []) ?? [];
+      return {
+        risks: [...new Set(verdicts?.flatMap(({ risks }) => risks))],
+        memoryShare: shares.length === 0 ? undefined : Math.max(...shares),
+      };
     },
     probe,
     stop: once(async () => {

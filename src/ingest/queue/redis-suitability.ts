@@ -6,6 +6,8 @@ export interface RedisSuitability {
   readonly risks: readonly string[];
   /** What an operator should know all the same. */
   readonly advice: readonly string[];
+  /** Part of its `maxmemory` that is in use; `undefined` where it has none. */
+  readonly memoryShare: number | undefined;
 }
 
 /** Claiming needs memory too: a Redis that was filled to the brim could never be drained. */
@@ -52,7 +54,13 @@ export function judgeRedis({ info, appendFsync, maxQueueBytes }: SuitabilityQues
       `it has no maxmemory, and queue.maxBytes (${maxQueueBytes}) is more than ${MAX_MACHINE_SHARE * 100} % of the memory of its machine (${machineBytes}): set maxmemory, or lower queue.maxBytes`,
     );
   }
-  return { refusal: refusalOf({ policy, usedBytes: bytes('used_memory'), maxBytes }), risks, advice };
+  const usedBytes = bytes('used_memory');
+  return {
+    refusal: refusalOf({ policy, usedBytes, maxBytes }),
+    risks,
+    advice,
+    memoryShare: maxBytes === 0 ? undefined : usedBytes / maxBytes,
+  };
 }
 
 interface Memory {

@@ -7,6 +7,7 @@ import {
   type MetricSpecs,
   seconds,
 } from '../../shared/telemetry/metric-spec.ts';
+import { TOPOLOGY_METRICS } from '../../shared/telemetry/topology-metrics.ts';
 
 /** What the OpenTelemetry Collector calls the records of a signal in its metric names. */
 export const RECORDS = {
@@ -134,6 +135,26 @@ export const METRICS = {
   otelfan_queue_up: gauge([], '0 or 1', 'Whether all of the queue answered when metrics were read.', {
     alert: 'it is 0 for a minute: senders get 503',
   }),
+  otelfan_queue_risks: gauge(
+    [],
+    'risks',
+    'Settings of Redis by which it may lose batches: it evicts keys, or keeps no append-only file; the log has each. 0 for the embedded queue.',
+    { alert: 'it is above zero: an OK to a sender means less than it says' },
+  ),
+  otelfan_queue_memory_ratio: gauge(
+    [],
+    '0 to 1',
+    'Part of `maxmemory` that Redis uses, on its fullest node; 0 without `maxmemory`, and for the embedded queue.',
+    { alert: 'it nears 0.8: from there on senders get 503' },
+  ),
+  otelfan_queue_capacity_bytes: gauge(
+    [],
+    'bytes',
+    'Payload bytes that may wait for all shards: `queue.maxBytes`.',
+    {
+      alert: 'the sum of `otelfan_queue_bytes` is above 80 % of it: at 100 % senders get 503',
+    },
+  ),
   otelfan_queue_batches: gauge(['shard'], 'batches', 'Batches stored and not settled.'),
   otelfan_queue_bytes: gauge(['shard'], 'bytes', 'Payload bytes of those.'),
   otelfan_queue_oldest_age_seconds: gauge(
@@ -149,6 +170,11 @@ export const METRICS = {
     ['shard', 'signal', 'event'],
     'records',
     'The ledger of the queue, over all replicas and restarts: records `accepted`, `delivered`, `dead_lettered` and `rerouted`.',
+  ),
+  otelfan_delivery_horizon_seconds: gauge(
+    [],
+    'seconds',
+    'Age at which a batch that was not delivered becomes a dead letter: `delivery.horizon`.',
   ),
   otelfan_dead_letters: gauge(['shard'], 'batches', 'Dead letters kept.', {
     alert: 'it is above zero: look at `otelfan dead-letter list`',
@@ -180,9 +206,10 @@ export const METRICS = {
   ),
   otelfan_lane_concurrency: gauge(['shard'], 'batches', 'Batches that the lane would send at once.'),
 
-  otelfan_topology_version: gauge([], '', 'Version of the topology in force.', {
-    alert: 'replicas differ for minutes',
+  otelfan_ready: gauge([], '0 or 1', 'Whether requests are taken, which is what `/readyz` says.', {
+    alert: 'it is 0 for minutes; no replica has 1',
   }),
+  ...TOPOLOGY_METRICS,
   otelfan_topology_slots_ratio: gauge(
     ['shard'],
     '0 to 1',

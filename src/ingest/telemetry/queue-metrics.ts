@@ -11,7 +11,9 @@ interface QueueMetricsOptions {
   readonly queue: BatchQueue;
   /** Shards that are shown even before they ever had a batch. */
   readonly shards: () => readonly string[];
+  /** `queue.maxShardBytes` and `queue.maxBytes`. */
   readonly maxShardBytes: number;
+  readonly maxQueueBytes: number;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Longest that reading metrics waits for the queue. Default 1 s. */
@@ -47,6 +49,10 @@ export function queueMetrics(options: QueueMetricsOptions): (metrics: Metrics) =
     await within(timeLimitMs, audits.underWay());
     for (const name of QUEUE_METRICS) metrics[name].reset();
     metrics.otelfan_queue_up.set(isWhole ? 1 : 0);
+    const { risks, memoryShare = 0 } = queue.standing();
+    metrics.otelfan_queue_risks.set(risks.length);
+    metrics.otelfan_queue_memory_ratio.set(memoryShare);
+    metrics.otelfan_queue_capacity_bytes.set(options.maxQueueBytes);
     for (const { shard, stats } of lanes) {
       setStats(metrics, { shard, stats, nowMs: clock.now() });
       metrics.otelcol_exporter_queue_capacity.set({ exporter: exporterOf(shard) }, options.maxShardBytes);

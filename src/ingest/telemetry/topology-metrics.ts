@@ -1,11 +1,13 @@
+import { setTopology } from '../../shared/telemetry/topology-metrics.ts';
 import { SLOT_COUNT } from '../../shared/topology/hash.ts';
 import type { Topology } from '../../shared/topology/topology.ts';
 import type { Metrics } from './metrics.ts';
 
 export function topologyMetrics(current: () => Topology): (metrics: Metrics) => void {
   return metrics => {
-    const { version, all, active, owners } = current();
-    metrics.otelfan_topology_version.set(version);
+    const topology = current();
+    const { all, active, owners } = topology;
+    setTopology(metrics, topology);
     metrics.otelfan_topology_slots_ratio.reset();
     for (const { id } of all) {
       const index = active.findIndex(shard => shard.id === id);

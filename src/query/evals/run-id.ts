@@ -23,12 +23,16 @@ export function runOfPath({ path }: ReadQuery): PathRun {
   return { kind: 'run', runId };
 }
 
-/** Plans a read about the run that the path names. */
+/**
+ * Plans a read about the run that the path names.
+ * @param field - the member of the answer that is derived from rows
+ */
 export function planOfRun(
   query: ReadQuery,
+  field: string,
   answer: (shards: ShardReads, runId: string) => Promise<Combined>,
 ): StatePlan | BadRun {
   const named = runOfPath(query);
   if (named.kind === 'bad') return named;
-  return { kind: 'states', answer: shards => answer(shards, named.runId) };
+  return { kind: 'states', answer: shards => answer(shards, named.runId), fieldsOf: () => [field] };
 }

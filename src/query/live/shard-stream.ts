@@ -3,7 +3,7 @@ import type { Dispatcher } from 'undici';
 import { type BackoffOptions, backoffMs } from '../../shared/backoff.ts';
 import { type LiveEvent, passedOn } from '../../shared/live/event.ts';
 import { unreachableReason } from '../call-failure.ts';
-import { readStart } from '../shard-client.ts';
+import { readStart } from '../shard-call.ts';
 import { errorMember } from '../shard-refusal.ts';
 import { type SseLine, sseLines } from './sse-lines.ts';
 

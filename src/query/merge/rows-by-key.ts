@@ -3,7 +3,7 @@ import { compareKeys, type KeyOrder } from './key-order.ts';
 import { BrokenPart, type RowPart, rowsOf } from './row-part.ts';
 
 /** The rows of a key, at most one of a shard. */
-interface RowsOfKey {
+export interface RowsOfKey {
   readonly key: readonly string[];
   readonly rows: readonly { readonly shardId: string; readonly rowJson: string }[];
 }

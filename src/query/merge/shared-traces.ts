@@ -1,15 +1,16 @@
-import { z } from 'zod';
 import type { SpanSlots } from '../../shared/read/contract.ts';
 import { SLOT_COUNT } from '../../shared/topology/hash.ts';
 import type { RowPart } from './row-part.ts';
-import { rowsByKey } from './rows-by-key.ts';
-import { statesOf } from './states.ts';
+import { type RowsOfKey, rowsByKey } from './rows-by-key.ts';
+import { formOf, isCount, statesOf } from './states.ts';
 
-const slot = z
-  .int()
-  .min(0)
-  .max(SLOT_COUNT - 1);
-const spanSlots: z.ZodType<SpanSlots> = z.object({ slots: z.array(z.tuple([slot, slot])) });
+const spanSlots = formOf<SpanSlots>(({ slots }) => Array.isArray(slots) && slots.every(isSlotRange));
+
+function isSlotRange(range: unknown): boolean {
+  return (
+    Array.isArray(range) && range.length === 2 && range.every(slot => isCount(slot) && slot < SLOT_COUNT)
+  );
+}
 
 /**
  * The slots that more than one shard has traces of, out of the answers to `spanSlots`: because the topology changed, or
@@ -34,14 +35,19 @@ export function slotsOnSeveral(parts: readonly RowPart[]): [number, number][] {
 }
 
 /**
- * Out of the answers to `traceIds`: how many traces of each service, or of the one name `''`, are counted too often when
- * the counts of the shards are added up. A trace that three shards have is counted twice too often.
+ * Out of one page of the answers to `traceIds`, of at most `limit` rows from each shard: the traces, and the key that the
+ * next page begins with; none when this was the last one. The shard whose full part ends first says how far the traces
+ * of all shards are there.
  */
-export function repeatsOf(parts: readonly RowPart[]): ReadonlyMap<string, number> {
-  const repeats = new Map<string, number>();
-  for (const { key, rows } of rowsByKey(parts, 2)) {
-    const [service = ''] = key;
-    if (rows.length > 1) repeats.set(service, (repeats.get(service) ?? 0) + rows.length - 1);
+export function* tracesOfPage(
+  parts: readonly RowPart[],
+  limit: number,
+): Generator<RowsOfKey, readonly string[] | undefined> {
+  const given = new Map<string, number>();
+  for (const trace of rowsByKey(parts, 2)) {
+    for (const { shardId } of trace.rows) given.set(shardId, (given.get(shardId) ?? 0) + 1);
+    if (trace.rows.some(({ shardId }) => given.get(shardId) === limit)) return trace.key;
+    yield trace;
   }
-  return repeats;
+  return undefined;
 }

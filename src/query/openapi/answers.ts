@@ -5,6 +5,9 @@ import { count, described, listOf, type Members, number, object, schemaRef, text
 const partial = described({ type: 'boolean' }, 'Whether shards are missing.');
 const shards = schemaRef('Completeness');
 const explain = schemaRef('Explain');
+/** What an answer says that is not exact. */
+const exact = described({ type: 'boolean', const: false }, 'There when members are not exact.');
+const inexact = described(listOf(schemaRef('InexactField')), 'Which they are; there with exact.');
 
 export const ANSWER_SCHEMAS = {
   Completeness: described(
@@ -36,6 +39,13 @@ export const ANSWER_SCHEMAS = {
     }),
     'What the read cost; there when it was asked for.',
   ),
+  InexactField: described(
+    object({
+      field: described(text, 'A member of the answer, with dots between names: traces.p95_ms.'),
+      reason: described(text, 'Why, with the shard and the setting.'),
+    }),
+    'A member that was computed from a part of the rows of a tael-server, or by itself.',
+  ),
   Error: object(
     { error: described(text, 'What is wrong, with the name, the value and what is accepted.') },
     { partial, shards, explain },
@@ -61,10 +71,12 @@ export const ERROR_RESPONSES = {
   BadRequest: errorResponse('A parameter, an id or the body is not in an accepted form.'),
   NotFound: errorResponse('Every shard answered, and none has it.'),
   Gone: errorResponse('The rows that the cursor shows cannot be read any more.', COMPLETENESS_HEADERS),
+  TimedOut: errorResponse('The body did not arrive in time.'),
   TooLarge: errorResponse(
     'The answer, what it is computed from, or the body is larger than the bound it names.',
   ),
   UnsupportedMediaType: errorResponse('The body is of a type, or in a coding, that is not taken.'),
+  KeyReused: errorResponse('Something else was written with the same Idempotency-Key.'),
   Unavailable: errorResponse(
     'No shard answered; or shards are missing and what was asked for was not found, or partial=false was given; or ' +
       'too much is asked at once. For a write: its owner did not confirm it, and the error says whether it may be stored.',
@@ -76,9 +88,11 @@ export const ERROR_RESPONSES = {
 const STATUSES = {
   BadRequest: '400',
   NotFound: '404',
+  TimedOut: '408',
   Gone: '410',
   TooLarge: '413',
   UnsupportedMediaType: '415',
+  KeyReused: '422',
   Unavailable: '503',
   InternalError: '500',
 } as const satisfies Readonly<Record<keyof typeof ERROR_RESPONSES, string>>;
@@ -100,7 +114,7 @@ export function completeAnswer(description: string, members: Members, optional: 
   return {
     description,
     headers: COMPLETENESS_HEADERS,
-    content: json(object({ ...members, partial, shards }, { ...optional, explain })),
+    content: json(object({ ...members, partial, shards }, { ...optional, exact, inexact, explain })),
   };
 }
 
@@ -109,7 +123,13 @@ export function created(description: string, members: Members): Response {
   return { description, content: json(object(members)) };
 }
 
-export const OF_EVERY_WRITE = ['BadRequest', 'TooLarge', 'UnsupportedMediaType', 'Unavailable'] as const;
+export const OF_EVERY_WRITE = [
+  'BadRequest',
+  'TimedOut',
+  'TooLarge',
+  'UnsupportedMediaType',
+  'Unavailable',
+] as const;
 
 export function json(schema: Schema): Content {
   return { 'application/json': { schema } };

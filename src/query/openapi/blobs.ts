@@ -13,6 +13,7 @@ export const blobs: Area = {
         operationId: 'putBlob',
         tags: ['blobs'],
         summary: 'Store bytes; the same bytes again change nothing',
+        parameters: shared('idempotencyKey'),
         requestBody: {
           required: true,
           description: `The bytes themselves, of whatever type, at most ${MAX_BLOB_BYTES}.`,

@@ -36,7 +36,7 @@ export const comments: Area = {
         operationId: 'addComment',
         tags: ['comments'],
         summary: 'Add a comment; the trace need not exist',
-        parameters: shared('commentedId'),
+        parameters: shared('commentedId', 'idempotencyKey'),
         requestBody: jsonBody(
           object(
             { body: text },
@@ -49,7 +49,7 @@ export const comments: Area = {
         ),
         responses: {
           '201': created('The comment, durable.', { comment: schemaRef('Comment') }),
-          ...errors(...OF_EVERY_WRITE),
+          ...errors(...OF_EVERY_WRITE, 'KeyReused'),
         },
       },
     },

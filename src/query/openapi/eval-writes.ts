@@ -2,7 +2,7 @@ import { SPAN_STATUSES } from '../../shared/read/contract.ts';
 import { TIME_FORMS } from '../../shared/time.ts';
 import { created, errors, OF_EVERY_WRITE } from './answers.ts';
 import { type Area, jsonBody, type Schema } from './openapi.ts';
-import { TRACE_ID } from './parameters.ts';
+import { shared, TRACE_ID } from './parameters.ts';
 import {
   countOrNull,
   described,
@@ -24,6 +24,7 @@ export const evalWrites: Area = {
         operationId: 'addScore',
         tags: ['evals'],
         summary: 'Add a score of a case',
+        parameters: shared('idempotencyKey'),
         requestBody: jsonBody(
           object(
             { run_id: nonBlank, case_id: nonBlank, metric: nonBlank, value: number },
@@ -53,7 +54,7 @@ export const evalWrites: Area = {
         ),
         responses: {
           '201': created('The score, durable.', { score: schemaRef('Score') }),
-          ...errors(...OF_EVERY_WRITE),
+          ...errors(...OF_EVERY_WRITE, 'KeyReused'),
         },
       },
     },
@@ -62,6 +63,7 @@ export const evalWrites: Area = {
         operationId: 'putRunnerSpan',
         tags: ['evals'],
         summary: 'Add the span of a case that a runner ran, or replace the one of the same ids',
+        parameters: shared('idempotencyKey'),
         requestBody: jsonBody(
           object(
             {
@@ -98,7 +100,7 @@ export const evalWrites: Area = {
         ),
         responses: {
           '201': created('The span, durable.', { span: schemaRef('Span') }),
-          ...errors(...OF_EVERY_WRITE),
+          ...errors(...OF_EVERY_WRITE, 'KeyReused'),
         },
       },
     },

@@ -9,7 +9,7 @@ export interface Reference {
 
 export interface Parameter {
   readonly name: string;
-  readonly in: 'query' | 'path';
+  readonly in: 'query' | 'path' | 'header';
   readonly required?: boolean;
   readonly description: string;
   readonly schema: Schema;
@@ -80,6 +80,10 @@ type Tag = keyof typeof TAGS;
 
 export function parameter(name: string, rest: Omit<Parameter, 'name' | 'in'>): Parameter {
   return { name, in: 'query', ...rest };
+}
+
+export function headerParameter(name: string, rest: Omit<Parameter, 'name' | 'in'>): Parameter {
+  return { name, in: 'header', ...rest };
 }
 
 export function pathParameter(name: string, rest: Omit<Parameter, 'name' | 'in' | 'required'>): Parameter {

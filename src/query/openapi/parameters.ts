@@ -3,7 +3,14 @@ import { SEVERITIES, SPAN_STATUSES } from '../../shared/read/contract.ts';
 import { DURATION_FORMS } from '../../shared/time.ts';
 import { runIdParam } from '../evals/run-id.ts';
 import { commentedTraceParam, flag, traceIdParam } from '../params.ts';
-import { type Parameter, parameter, pathParameter, type Reference, type Schema } from './openapi.ts';
+import {
+  headerParameter,
+  type Parameter,
+  parameter,
+  pathParameter,
+  type Reference,
+  type Schema,
+} from './openapi.ts';
 import { hex, oneOf, text } from './schema.ts';
 
 export const TRACE_ID: Schema = { type: 'string', pattern: '^[0-9a-fA-F]{32}$' };
@@ -61,6 +68,13 @@ export const PARAMETERS = {
       'matches nothing. Of spans: in the prompts and completions of one trace; of logs: in the body.',
     schema: text,
     example: 'declined',
+  }),
+  idempotencyKey: headerParameter('Idempotency-Key', {
+    description:
+      'Names the write for its client: repeated with the same key and body it is stored once and answered as before. ' +
+      'Up to 255 visible ASCII characters, in double quotes or bare.',
+    schema: text,
+    example: '"8e03978e-40d5-43e8-bc93-6894a57f9324"',
   }),
   traceId: pathParameter('trace_id', {
     description: `${traceIdParam.accepts}, in any case.`,

@@ -7,6 +7,7 @@ import {
   type SpanCounts,
 } from '../merge/anomaly-rules.ts';
 import { anyText, badValue, parseParams, startOf, windowNanos } from '../params.ts';
+import { defaultWindow } from '../window-limit.ts';
 import { allGroups, type Group, type TooMany } from './groups.ts';
 import { boundsOf, type Search, searchServices, settleByService } from './percentiles.ts';
 import { type Combined, membersOf, type Read } from './read.ts';
@@ -22,11 +23,16 @@ const BASELINE_FACTOR = 6n;
 export const anomaliesRead: Read = {
   name: 'anomalies',
   path: '/api/v1/anomalies',
+  windows: ['last', 'baseline'],
 
-  plan({ search }, { nowNs, maxGroups }) {
+  plan({ search }, { nowNs, maxGroups, maxWindowMs }) {
     const parsed = parseParams(search, { last: windowNanos, baseline: windowNanos, service: anyText });
     if (parsed.kind === 'bad') return parsed;
-    const { last = DEFAULT_WINDOW_NS, baseline = last * BASELINE_FACTOR, service } = parsed.values;
+    const {
+      last = defaultWindow(DEFAULT_WINDOW_NS, maxWindowMs),
+      baseline = defaultWindow(last * BASELINE_FACTOR, maxWindowMs),
+      service,
+    } = parsed.values;
     if (baseline < last) {
       const accepts = `a window no shorter than last, which is ${secondsOf(last)} seconds`;
       return { kind: 'bad', error: badValue('baseline', search.get('baseline') ?? '', accepts) };
@@ -43,6 +49,7 @@ export const anomaliesRead: Read = {
     return {
       kind: 'states',
       answer: shards => runRounds(shards, answerAnomalies({ windows, head, maxGroups })),
+      fieldsOf: () => ['anomalies'],
     };
   },
 };

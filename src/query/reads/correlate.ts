@@ -6,7 +6,7 @@ import { compareUtf8 } from '../merge/key-order.ts';
 import type { RowPart } from '../merge/row-part.ts';
 import { statesOf } from '../merge/states.ts';
 import { missingParam, parseParams, traceIdParam } from '../params.ts';
-import { type Combined, membersOf, type Read, rowsMember } from './read.ts';
+import { type Combined, membersOf, type Read, rowsMember, type ShardQuery } from './read.ts';
 import { ask, type Rounds, runRounds, together } from './rounds.ts';
 import { TRACE_MERGE } from './trace.ts';
 
@@ -26,9 +26,16 @@ export const correlateRead: Read = {
     if (parsed.kind === 'bad') return parsed;
     const { trace } = parsed.values;
     if (trace === undefined) return { kind: 'bad', error: missingParam('trace', traceIdParam.accepts) };
-    return { kind: 'states', answer: shards => runRounds(shards, correlate(trace)) };
+    return { kind: 'states', answer: shards => runRounds(shards, correlate(trace)), fieldsOf };
   },
 };
+
+/** The rows under their names; of the trace itself there are figures. */
+function fieldsOf({ name }: ShardQuery): readonly string[] {
+  return name === 'trace'
+    ? ['span_count', 'services', 'start_time', 'end_time', 'duration_ms', 'error_count']
+    : [name];
+}
 
 function* correlate(traceId: string): Rounds<Combined> {
   const [traceParts, logParts] = yield* together(
@@ -90,6 +97,6 @@ function spansOf(parts: readonly RowPart[]): readonly z.output<typeof spanRow>[]
     return rows.map(row => spanRow.parse(JSON.parse(row)));
   } catch {
     // Looks at every row of every shard, to throw what names the one that sent it.
-    return statesOf(parts, spanRow);
+    return statesOf(parts, row => spanRow.safeParse(row).data);
   }
 }

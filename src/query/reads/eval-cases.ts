@@ -14,7 +14,7 @@ export const evalCasesRead: Read = {
   path: '/api/v1/evals/runs/:runId/cases',
 
   plan(query, { maxEvalRows }) {
-    return planOfRun(query, async (shards, runId) => {
+    return planOfRun(query, 'cases', async (shards, runId) => {
       const budget = createRowBudget(maxEvalRows);
       const loaded = await loadRuns(shards, { runId, budget });
       if (loaded.kind === 'refused') return loaded;

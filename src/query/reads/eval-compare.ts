@@ -38,6 +38,7 @@ export const evalCompareRead: Read = {
         };
         return { kind: 'found', members: membersOf(members) };
       },
+      fieldsOf: () => ['cases'],
     };
   },
 };

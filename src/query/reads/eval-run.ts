@@ -9,7 +9,7 @@ export const evalRunRead: Read = {
   path: '/api/v1/evals/runs/:runId',
 
   plan(query, { maxEvalRows }) {
-    return planOfRun(query, async (shards, runId) => {
+    return planOfRun(query, 'run', async (shards, runId) => {
       const loaded = await loadRuns(shards, { runId, budget: createRowBudget(maxEvalRows) });
       if (loaded.kind === 'refused') return loaded;
       const facts = loaded.runs.get(runId);

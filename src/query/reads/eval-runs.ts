@@ -22,6 +22,7 @@ export const evalRunsRead: Read = {
         .map(({ runId, facts }) => runOf(runId, facts));
       return { kind: 'found', members: membersOf({ runs, count: runs.length }) };
     },
+    fieldsOf: () => ['runs'],
   }),
 };
 

@@ -13,7 +13,7 @@ export const evalScoresRead: Read = {
   path: '/api/v1/evals/runs/:runId/scores',
 
   plan(query, { maxEvalRows }) {
-    return planOfRun(query, async (shards, runId) => {
+    return planOfRun(query, 'scores', async (shards, runId) => {
       const budget = createRowBudget(maxEvalRows);
       const scores: Score[] = [];
       for await (const point of budget.within(scorePoints(shards, runId))) {

@@ -8,6 +8,7 @@ const DEFAULT_LIMIT = 100;
 export const logsRead: Read = {
   name: 'logs',
   path: '/api/v1/logs',
+  windows: ['last'],
 
   plan({ search }, { nowNs, maxRows }) {
     const parsed = parseParams(search, {

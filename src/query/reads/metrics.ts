@@ -8,6 +8,7 @@ const DEFAULT_LIMIT = 500;
 export const metricsRead: Read = {
   name: 'metrics',
   path: '/api/v1/metrics',
+  windows: ['last'],
 
   plan({ search }, { nowNs, maxRows }) {
     const parsed = parseParams(search, {

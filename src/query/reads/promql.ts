@@ -6,7 +6,7 @@ import type { InstantQuery, RangeFunction } from '../promql/instant-query.ts';
 import { parsePromql } from '../promql/parse.ts';
 import { everyPoint } from '../promql/points.ts';
 import { createSeriesSet, pushedDown } from '../promql/series.ts';
-import { windowFault } from '../window-limit.ts';
+import { defaultWindow, windowFault } from '../window-limit.ts';
 import {
   type Combined,
   membersOf,
@@ -25,12 +25,14 @@ const MAX_QUERY_CHARS = 8192;
 export const promqlRead: Read = {
   name: 'promql',
   path: '/api/v1/metrics/query',
+  windows: ['last'],
 
   plan({ search }, context) {
     const { nowNs, maxWindowMs } = context;
     const parsed = parseParams(search, { query: anyText, last: windowStart(nowNs) });
     if (parsed.kind === 'bad') return parsed;
-    const { query: text, last = startOf(DEFAULT_LOOKBACK_NS, nowNs) } = parsed.values;
+    const { query: text, last = startOf(defaultWindow(DEFAULT_LOOKBACK_NS, maxWindowMs), nowNs) } =
+      parsed.values;
     if (text === undefined)
       return bad('query is missing: expected PromQL such as rate({"http.requests"}[5m])');
     if (text.length > MAX_QUERY_CHARS) return bad(`query is longer than ${MAX_QUERY_CHARS} characters`);
@@ -41,7 +43,11 @@ export const promqlRead: Read = {
     const tooLong = over && rangeFault(over, maxWindowMs);
     if (tooLong !== undefined) return bad(tooLong);
     const fromNs = over === undefined ? last : startOf(over.rangeNs, nowNs);
-    return { kind: 'states', answer: shards => answerQuery(shards, { text, query, fromNs, context }) };
+    return {
+      kind: 'states',
+      answer: shards => answerQuery(shards, { text, query, fromNs, context }),
+      fieldsOf: () => ['series'],
+    };
   },
 };
 

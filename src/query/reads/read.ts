@@ -1,6 +1,7 @@
 import type { ShardReadName, ShardReadRequest } from '../../shared/read/contract.ts';
 import type { KeyOrder } from '../merge/key-order.ts';
 import type { RowPart } from '../merge/row-part.ts';
+import type { WindowName } from '../window-limit.ts';
 
 /**
  * One read of the public API, over any number of shards. It does no I/O of its own: it says what to ask, and makes the
@@ -12,6 +13,8 @@ export interface Read {
   readonly name: string;
   /** Express route. */
   readonly path: string;
+  /** Those of its parameters that `query.maxWindow` bounds. */
+  readonly windows?: readonly WindowName[];
   plan(query: ReadQuery, context: ReadContext): Plan | BadQuery;
 }
 
@@ -30,7 +33,7 @@ export interface ReadContext {
   readonly maxGroups: number;
   /** Most spans, scores and comments that an answer about evals is computed from. */
   readonly maxEvalRows: number;
-  /** Longest window that a request may name; 0 for any. */
+  /** Longest window that a request may name, or has when it names none where there must be one; 0 for any. */
   readonly maxWindowMs: number;
 }
 
@@ -80,6 +83,8 @@ export interface StatePlan {
    * remembered. So it keeps nothing between two runs.
    */
   answer(shards: ShardReads): Promise<Combined>;
+  /** The members of the answer that are computed from what the shards say to a question. */
+  fieldsOf(query: ShardQuery): readonly string[];
 }
 
 /** Asks all shards of a read. Every round sees the same snapshot of each shard, and the same shards. */
@@ -97,16 +102,16 @@ export type ShardQuery = {
 }[ShardReadName];
 
 export type Combined =
-  /** JSON text of the answer's own members, without the braces. */
-  | { readonly kind: 'found'; readonly members: string | Buffer }
+  /** JSON text of the answer's own members, without the braces; rows are in pieces. */
+  | { readonly kind: 'found'; readonly members: string | readonly Buffer[] }
   /** `what` names the thing that no asked shard has. */
   | { readonly kind: 'not-found'; readonly what: string }
   | RefusedQuestion;
 
-/** The question cannot be answered as it is. */
+/** The question cannot be answered as it is, or with 503 not now. */
 export interface RefusedQuestion {
   readonly kind: 'refused';
-  readonly status: 400 | 413;
+  readonly status: 400 | 413 | 503;
   readonly error: string;
 }
 

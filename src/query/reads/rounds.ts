@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { ShardReadName, ShardReadRequest } from '../../shared/read/contract.ts';
 import type { RowPart } from '../merge/row-part.ts';
 import type { ShardQuery, ShardReads } from './read.ts';
@@ -5,7 +6,8 @@ import type { ShardQuery, ShardReads } from './read.ts';
 /**
  * A computation over all shards in rounds. It yields the questions of its next round and goes on with what the shards
  * gave: for each question one part a shard, always of the same shards in the same order. It does no I/O, so
- * {@link together} can let several share their rounds.
+ * {@link together} can let several share their rounds. One that computes for long yields {@link NO_QUESTION} now and
+ * then, so that the process can do something else.
  */
 export type Rounds<T> = Generator<readonly ShardQuery[], T, Given>;
 
@@ -13,9 +15,14 @@ type Given = readonly (readonly RowPart[])[];
 
 export async function runRounds<T>(shards: Pick<ShardReads, 'askTogether'>, rounds: Rounds<T>): Promise<T> {
   let step = rounds.next();
-  while (!step.done) step = rounds.next(await shards.askTogether(step.value));
+  while (!step.done) {
+    const questions = step.value;
+    step = rounds.next(questions.length === 0 ? await setImmediate([]) : await shards.askTogether(questions));
+  }
   return step.value;
 }
+
+export const NO_QUESTION: readonly ShardQuery[] = [];
 
 /** One question in a round. */
 export function* ask<N extends ShardReadName>(

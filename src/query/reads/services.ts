@@ -10,7 +10,11 @@ import { ask, type Rounds, runRounds, together } from './rounds.ts';
 export const servicesRead: Read = {
   name: 'services',
   path: '/api/v1/services',
-  plan: () => ({ kind: 'states', answer: shards => runRounds(shards, answerServices()) }),
+  plan: () => ({
+    kind: 'states',
+    answer: shards => runRounds(shards, answerServices()),
+    fieldsOf: () => ['services'],
+  }),
 };
 
 function* answerServices(): Rounds<Combined> {

@@ -2,9 +2,10 @@ import { SEVERITIES, type Severity } from '../../shared/read/contract.ts';
 import { milliseconds, ratio, sorted } from '../merge/figures.ts';
 import { spanTotals, statesOf } from '../merge/states.ts';
 import { anyText, parseParams, startOf, windowNanos } from '../params.ts';
+import { defaultWindow } from '../window-limit.ts';
 import { allGroups, someGroups, type TooMany, topGroups } from './groups.ts';
 import { percentiles, servicePercentiles } from './percentiles.ts';
-import { type Combined, membersOf, type Read } from './read.ts';
+import { type Combined, membersOf, type Read, type ShardQuery } from './read.ts';
 import { repeatedTraces } from './repeated-traces.ts';
 import { ask, type Rounds, runRounds, together } from './rounds.ts';
 import { DEFAULT_WINDOW_NS, secondsOf, type Window } from './window.ts';
@@ -19,19 +20,42 @@ const MOST = 10;
 export const summaryRead: Read = {
   name: 'summary',
   path: '/api/v1/summary',
+  windows: ['last'],
 
-  plan({ search }, { nowNs, maxGroups }) {
+  plan({ search }, { nowNs, maxGroups, maxWindowMs }) {
     const parsed = parseParams(search, { last: windowNanos, service: anyText });
     if (parsed.kind === 'bad') return parsed;
-    const { last = DEFAULT_WINDOW_NS, service } = parsed.values;
+    const { last = defaultWindow(DEFAULT_WINDOW_NS, maxWindowMs), service } = parsed.values;
     const window = { fromNs: startOf(last, nowNs), service };
     const head = { window_seconds: secondsOf(last), service_filter: service ?? null };
     return {
       kind: 'states',
       answer: shards => runRounds(shards, answerSummary({ window, head, maxGroups })),
+      fieldsOf,
     };
   },
 };
+
+function fieldsOf({ name, request }: ShardQuery): readonly string[] {
+  if (name === 'spanTotals') return TOTALS;
+  if (name === 'traceIds') return ['traces.trace_count'];
+  if (name === 'durationBuckets') return request.byService ? ['top_services'] : PERCENTILES;
+  if (name === 'durationValues')
+    return request.ranges.flatMap(({ service }) => (service === undefined ? PERCENTILES : ['top_services']));
+  if (name !== 'groupCounts') return [];
+  if (request.of !== 'spans') return [request.of];
+  return request.by.includes('operation') ? ['top_error_operations'] : ['top_services'];
+}
+
+const TOTALS = [
+  'traces.span_count',
+  'traces.trace_count',
+  'traces.error_count',
+  'traces.error_rate',
+  'traces.avg_ms',
+  'traces.max_ms',
+];
+const PERCENTILES = ['traces.p50_ms', 'traces.p95_ms', 'traces.p99_ms'];
 
 interface SummaryOptions {
   readonly window: Window;

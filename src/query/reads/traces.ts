@@ -10,6 +10,7 @@ const DEFAULT_LIMIT = 100;
 export const tracesRead: Read = {
   name: 'traces',
   path: '/api/v1/traces',
+  windows: ['last'],
 
   plan({ search }, { nowNs, maxRows }) {
     const parsed = parseParams(search, {

@@ -1,4 +1,3 @@
-import type { RefusedQuestion } from '../reads/read.ts';
 import { type ReadSession, runToEnd } from '../shard-reads.ts';
 import type { Page } from './page.ts';
 import type { RowsOptions, RowsOutcome } from './run-rows.ts';
@@ -8,8 +7,7 @@ export type PreparedRows = Pick<RowsOptions, 'page' | 'earlier'>;
 
 type Preparation =
   | { readonly kind: 'prepared'; readonly rows: PreparedRows }
-  | Extract<RowsOutcome, { kind: 'gone' }>
-  | RefusedQuestion;
+  | Extract<RowsOutcome, { kind: 'gone' | 'refused' }>;
 
 /** Completes the request of a page, at the commits that the rows are then read at. */
 export async function preparePage(page: Page, session: ReadSession): Promise<Preparation> {

@@ -5,7 +5,8 @@ import { deadlineReason } from '../deadline.ts';
 import { isSameKey, type RowSource } from '../merge/k-way.ts';
 import type { KeyOrder } from '../merge/key-order.ts';
 import { cutReason } from '../row-body.ts';
-import type { CallOutcome, RowStream } from '../shard-client.ts';
+import type { CallOutcome } from '../shard-call.ts';
+import type { RowStream } from '../shard-reader.ts';
 import { type OpenRows, openRows, type RowPosition } from './open-rows.ts';
 
 /** Where a shard is to begin, and at which commit; absent for its first row and its last commit. */
@@ -14,12 +15,20 @@ export interface RowPlace {
   readonly after?: RowPosition | undefined;
 }
 
+/** What a shard is asked for at once. */
+export interface RowsAsk extends RowPlace {
+  /** Those at the key of the place that come before it are among them. Absent for all rows. */
+  readonly limit: number | undefined;
+}
+
 export interface ShardRowsOptions {
   readonly shardId: string;
   readonly order: KeyOrder;
   readonly start: RowPlace;
+  /** How many rows it is asked for at its start. */
+  readonly firstRows: number;
   /** Asks the shard. The rows begin with the first one that has the key of the place, however many come before it. */
-  readonly open: (place: RowPlace, signal: AbortSignal) => Promise<CallOutcome<RowStream>>;
+  readonly open: (ask: RowsAsk, signal: AbortSignal) => Promise<CallOutcome<RowStream>>;
   /** Whether the shard can begin at a place in the middle. */
   readonly canResume: boolean;
   /** How long the shard may be waited for, all in all. */
@@ -42,8 +51,11 @@ export type SourceEnd =
 /** The rows of one shard, asked for when they are first read and read when they are needed. */
 export interface ShardRows extends RowSource {
   readonly shardId: string;
-  /** Reads on, so that a `next` that was waiting may have something. Settles when it has, and never rejects. */
-  read(): Promise<void>;
+  /**
+   * Reads on, so that a `next` that was waiting may have something. Settles when it has, and never rejects. `anew` when
+   * the rows that were given do not count, because they cannot be gone on from: the shard is read at a later commit.
+   */
+  read(needed: Needed): Promise<'on' | 'anew'>;
   /** Gives all rows again, from the first. */
   rewind(): void;
   /** Gives up rewinding, so that rows that were given take no more memory. */
@@ -53,10 +65,19 @@ export interface ShardRows extends RowSource {
   abandon(reason: string): void;
   end(): SourceEnd | undefined;
   asOf(): string | undefined;
+  /** Why its rows may not be the right ones. */
+  inexact(): string | undefined;
   /** Time that the shard was waited for. */
   waitedMs(): number;
   /** Rows that were read. */
   rowCount(): number;
+}
+
+export interface Needed {
+  /** Rows that are needed of this shard at most, should it have to be asked again. */
+  readonly rows: number;
+  /** How long all shards together may still be waited for. */
+  readonly leftMs: number;
 }
 
 /** Well before the shard would drop a caller that takes nothing. */
@@ -68,17 +89,22 @@ const LET_GO_MS = STALL_MS / 3;
  * same way it is asked for the rest when it has ended its answer at a bound of its own.
  */
 export function createShardRows(options: ShardRowsOptions): ShardRows {
-  const { shardId, order, start, canResume, timeoutMs, spentMs = 0, letGoMs = LET_GO_MS } = options;
+  const { shardId, order, start, firstRows, canResume, timeoutMs, spentMs = 0 } = options;
+  const { letGoMs = LET_GO_MS } = options;
   const calls = new AbortController();
   let end: SourceEnd | undefined;
   /** Ends the waiting of the read in hand. */
   let wake = () => {};
   let stream: OpenRows | undefined;
+  /** Of the stream. */
+  let limit: number | undefined;
   let asOf = start.asOf;
+  let inexact: string | undefined;
   let position = start.after;
   let kept: RawRow[] = [];
   let given = 0;
   let isRewindable = true;
+  let hasBegunAnew = false;
   let waitedMs = 0;
   let rowCount = 0;
   let idle: NodeJS.Timeout | undefined;
@@ -101,15 +127,34 @@ export function createShardRows(options: ShardRowsOptions): ShardRows {
     fail(reason);
   }
 
-  async function open(): Promise<void> {
-    const outcome = await options.open({ asOf, after: position }, calls.signal);
+  async function open(rows: number): Promise<void> {
+    limit = canResume ? rows + (position?.given ?? 0) : undefined;
+    const outcome = await options.open({ asOf, after: position, limit }, calls.signal);
+    if (end !== undefined) return 'value' in outcome ? outcome.value.body.letGo() : undefined;
+    if (outcome.kind === 'gone' && mayBeginAnew()) return beginAnew();
     if (outcome.kind === 'gone' || outcome.kind === 'refused') return endWith(outcome);
     if (outcome.kind !== 'answered') return fail(outcome.reason);
     const { value } = outcome;
-    if (asOf !== undefined && asOf !== value.asOf) fail(`answered at commit ${value.asOf}, not ${asOf}`);
-    if (end !== undefined) return void value.body.destroy();
+    if (asOf !== undefined && asOf !== value.asOf) {
+      return fail(`answered at commit ${value.asOf}, not ${asOf}`);
+    }
     asOf = value.asOf;
+    inexact ??= value.inexact;
     stream = openRows(value.body, { order, asOf, after: position });
+  }
+
+  /** Whether the commit is nobody's but ours, and nobody has seen its rows. */
+  function mayBeginAnew(): boolean {
+    return start.asOf === undefined && asOf !== undefined && isRewindable && !hasBegunAnew;
+  }
+
+  function beginAnew(): Promise<void> {
+    hasBegunAnew = true;
+    asOf = undefined;
+    position = start.after;
+    kept = [];
+    given = 0;
+    return open(firstRows);
   }
 
   async function readOn(from: OpenRows): Promise<void> {
@@ -119,7 +164,8 @@ export function createShardRows(options: ShardRowsOptions): ShardRows {
   }
 
   function takeEnd(from: OpenRows, trailer: Trailer): void {
-    if (!trailer.truncated) endWith({ kind: 'answered' });
+    const isFilled = limit !== undefined && limit > 0 && trailer.rows >= limit;
+    if (!trailer.truncated && !isFilled) endWith({ kind: 'answered' });
     else if (canResume && from.given() > 0) letGo();
     else endWith({ kind: 'cut', reason: cutReason(trailer) });
   }
@@ -154,18 +200,22 @@ export function createShardRows(options: ShardRowsOptions): ShardRows {
       if (isRewindable) given = kept.push(row);
       return row;
     },
-    async read() {
-      if (end !== undefined) return;
+    async read(needed) {
+      if (end !== undefined) return 'on';
       clearTimeout(idle);
       const startMs = performance.now();
-      const late = setTimeout(runOut, Math.max(0, timeoutMs - spentMs - waitedMs));
+      const leftMs = Math.min(timeoutMs - spentMs - waitedMs, needed.leftMs);
+      const late = setTimeout(runOut, Math.max(0, leftMs));
+      const hadBegunAnew = hasBegunAnew;
       await new Promise<void>((resolve, reject) => {
         wake = resolve;
-        (stream === undefined ? open() : readOn(stream)).then(resolve, reject);
+        const rows = position === start.after ? firstRows : needed.rows;
+        (stream === undefined ? open(rows) : readOn(stream)).then(resolve, reject);
       });
       clearTimeout(late);
       waitedMs += performance.now() - startMs;
       if (canResume && end === undefined) idle = setTimeout(letGo, letGoMs).unref();
+      return hasBegunAnew === hadBegunAnew ? 'on' : 'anew';
     },
     rewind() {
       given = 0;
@@ -177,6 +227,7 @@ export function createShardRows(options: ShardRowsOptions): ShardRows {
     abandon: reason => endWith({ kind: 'abandoned', reason }),
     end: () => end,
     asOf: () => asOf,
+    inexact: () => inexact,
     waitedMs: () => Math.round(waitedMs),
     rowCount: () => rowCount,
   };

@@ -26,7 +26,7 @@ export const commentWrite: Write = {
   name: 'comment',
   path: '/api/v1/traces/:traceId/comments',
 
-  plan(request, { nowNs, newId }) {
+  plan(request, { nowNs, identity }) {
     const text = request.path.traceId ?? '';
     const traceId = commentedTraceParam.decode(text);
     if (traceId === undefined) return refused(badValue('trace id', text, commentedTraceParam.accepts));
@@ -37,7 +37,7 @@ export const commentWrite: Write = {
     return {
       kind: 'write',
       key: traceKey(traceId),
-      embedded: postJson(writePath('comment'), { id: newId(), traceId, spanId, author, body, createdNs }),
+      embedded: postJson(writePath('comment'), { ...identity, traceId, spanId, author, body, createdNs }),
       tael: postJson(`/api/v1/traces/${encodeURIComponent(traceId)}/comments`, {
         body,
         author,

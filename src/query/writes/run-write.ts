@@ -1,8 +1,12 @@
 import type { Clock } from '../../shared/time.ts';
 import type { Hash } from '../../shared/topology/hash.ts';
 import { ownerOf, type ShardSpec, type Topology } from '../../shared/topology/topology.ts';
+import { waitingTimeMs } from '../deadline.ts';
 import { fanOut, type Slot } from '../fan-out.ts';
-import type { CallOutcome, ShardClient } from '../shard-client.ts';
+import { type Gate, RETRY_LATER } from '../gate.ts';
+import type { CallOutcome } from '../shard-call.ts';
+import type { ShardClient } from '../shard-client.ts';
+import { identityOf, parseIdempotencyKey } from './idempotency-key.ts';
 import type { ShardReply, ShardWriteRequest } from './shard-write.ts';
 import type { Write, WriteRequest } from './write.ts';
 
@@ -12,39 +16,76 @@ export interface WriteDeps {
   readonly hash: Pick<Hash, 'slot'>;
   readonly clock: Clock;
   readonly newId: () => string;
+  /** Bounds how many writes are with shards at once. */
+  readonly writeGate: Gate;
   /** Deadline of a write, its repeat included. */
   readonly timeoutMs: number;
 }
 
 export interface WriteAnswer {
-  readonly status: 201 | 400 | 413 | 415 | 503;
+  readonly status: 201 | 400 | 413 | 415 | 422 | 503;
   readonly headers: Readonly<Record<string, string>>;
   /** JSON text. */
   readonly body: string;
 }
 
 const NANOS_PER_MS = 1_000_000n;
-const RETRY_AFTER_S = '1';
+
+interface WriteCall extends WriteRequest {
+  /** Aborted when the client is gone. */
+  readonly gone: AbortSignal;
+}
 
 /**
  * Sends a write to the one shard that owns it and answers when it is durable there. Never to another shard, where a
  * repeat would not be recognised. A shard's no is passed on; without an answer it is a 503 that names the shard, and
  * whether the write is stored is not known.
  */
-export async function runWrite(write: Write, deps: WriteDeps, request: WriteRequest): Promise<WriteAnswer> {
-  const { topology, hash, clock, newId, timeoutMs, client } = deps;
-  const plan = write.plan(request, { nowNs: BigInt(clock.now()) * NANOS_PER_MS, newId });
+export async function runWrite(
+  write: Write,
+  deps: WriteDeps,
+  { gone, ...request }: WriteCall,
+): Promise<WriteAnswer> {
+  const startMs = performance.now();
+  const { topology, hash, clock, newId, timeoutMs, client, writeGate } = deps;
+  const parsed = parseIdempotencyKey(request.idempotencyKey);
+  if (parsed.kind === 'bad') return refusal(400, parsed.error);
+  const { key } = parsed;
+  const scope = [write.name, ...Object.values(request.path)];
+  const identity = key === undefined ? { id: newId() } : identityOf(key, { scope, body: request.body });
+  const plan = write.plan(request, { nowNs: BigInt(clock.now()) * NANOS_PER_MS, identity });
   if (plan.kind === 'refused') return refusal(plan.status, plan.error);
+  const turn = await takeTurn(writeGate, { gone, waitMs: waitingTimeMs(timeoutMs) });
+  if (turn.kind === 'refused') return refusal(503, turn.reason);
   const owner = ownerOf(topology(), hash.slot(plan.key));
   const [slot] = await fanOut({
     shards: [owner],
     call: (shard, signal) => callOwner(client, { shard, request: plan[shard.kind], signal }),
     timeoutMs,
+    startMs,
     // Not ended when the client leaves: what is on its way may be stored, and then is.
     signal: new AbortController().signal,
     failFast: false,
-  });
+  }).finally(turn.end);
   return answerOf(slot as Slot<ShardReply>, { write, answer: plan.answer, owner });
+}
+
+type Turn =
+  | { readonly kind: 'entered'; readonly end: () => void }
+  | { readonly kind: 'refused'; readonly reason: string };
+
+/** Who leaves while waiting has no turn; a write that has one keeps it to its end. */
+async function takeTurn(
+  gate: Gate,
+  { gone, waitMs }: { readonly gone: AbortSignal; readonly waitMs: number },
+): Promise<Turn> {
+  const turn = new AbortController();
+  const end = () => turn.abort();
+  gone.addEventListener('abort', end, { once: true });
+  if (gone.aborted) end();
+  const entered = await gate.enter({ signal: turn.signal, waitMs });
+  gone.removeEventListener('abort', end);
+  return entered.kind === 'entered' ? { kind: 'entered', end } : entered;
 }
 
 /** A tael-server does not recognise a repeat: there a write whose answer was lost must not be sent once more. */
@@ -70,14 +111,16 @@ interface Asked {
 function answerOf(slot: Slot<ShardReply>, { write, answer, owner }: Asked): WriteAnswer {
   if (slot.kind !== 'answered') {
     const error = `${write.name} not confirmed by its shard ${slot.shardId}: ${slot.reason}`;
-    return { ...refusal(503, error), headers: { 'Retry-After': RETRY_AFTER_S } };
+    return refusal(503, error);
   }
   const reply = slot.value;
+  if (reply.kind === 'conflict')
+    return refusal(422, `another ${write.name} was written with this Idempotency-Key`);
   if (reply.kind === 'refused') return refusal(reply.status, reply.error);
   const body = owner.kind === 'embedded' ? answer(reply.json) : reply.json;
   return { status: 201, headers: {}, body };
 }
 
 function refusal(status: WriteAnswer['status'], error: string): WriteAnswer {
-  return { status, headers: {}, body: JSON.stringify({ error }) };
+  return { status, headers: status === 503 ? RETRY_LATER : {}, body: JSON.stringify({ error }) };
 }

@@ -42,7 +42,7 @@ export const runnerSpanWrite: Write = {
   name: 'runner span',
   path: '/api/v1/evals/runner-spans',
 
-  plan(request, { nowNs, newId }) {
+  plan(request, { nowNs, identity }) {
     const parsed = parseJsonBody(request, RUNNER_SPAN_BODY);
     if (parsed.kind === 'refused') return parsed;
     const span = parsed.value;
@@ -53,7 +53,7 @@ export const runnerSpanWrite: Write = {
       kind: 'write',
       key: traceKey(span.trace_id),
       embedded: postJson(writePath('runnerSpan'), {
-        id: newId(),
+        ...identity,
         traceId: span.trace_id,
         spanId: span.span_id,
         startNs: startNs.toString(),

@@ -25,14 +25,14 @@ export const scoreWrite: Write = {
   name: 'score',
   path: '/api/v1/evals/scores',
 
-  plan(request, { nowNs, newId }) {
+  plan(request, { nowNs, identity }) {
     const parsed = parseJsonBody(request, SCORE_BODY);
     if (parsed.kind === 'refused') return parsed;
     const { value, ...attributes } = parsed.value;
     return {
       kind: 'write',
       key: nameKey(EVAL_SCORE),
-      embedded: postJson(writePath('score'), { id: newId(), timeNs: nowNs.toString(), value, attributes }),
+      embedded: postJson(writePath('score'), { ...identity, timeNs: nowNs.toString(), value, attributes }),
       tael: postJson('/api/v1/evals/scores', parsed.value),
       answer: row => JSON.stringify({ score: scoreOf(JSON.parse(row) as MetricRow) }),
     };

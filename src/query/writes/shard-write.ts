@@ -11,7 +11,9 @@ export type ShardReply =
   /** Durable; what it answered. */
   | { readonly kind: 'stored'; readonly json: string }
   /** The same write will never be taken. */
-  | { readonly kind: 'refused'; readonly status: 400 | 413; readonly error: string };
+  | { readonly kind: 'refused'; readonly status: 400 | 413; readonly error: string }
+  /** Something else was written under the same id. */
+  | { readonly kind: 'conflict' };
 
 /**
  * The reply that an answer is; `undefined` when it says nothing of the write itself. A tael-server creates with 201,
@@ -26,6 +28,8 @@ export function replyOf(statusCode: number, text: string): ShardReply | undefine
     case 415:
     case 422:
       return { kind: 'refused', status: 400, error: errorOf(text) };
+    case 409:
+      return { kind: 'conflict' };
     case 413:
       return { kind: 'refused', status: 413, error: errorOf(text) };
     default:

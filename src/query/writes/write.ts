@@ -1,3 +1,4 @@
+import type { WriteIdentity } from './idempotency-key.ts';
 import type { ShardWriteRequest } from './shard-write.ts';
 
 /**
@@ -17,14 +18,16 @@ export interface WriteRequest {
   readonly path: Readonly<Record<string, string>>;
   /** The header as it came; absent when there is none. */
   readonly contentType: string | undefined;
+  /** The header `Idempotency-Key` as it came. */
+  readonly idempotencyKey?: string | undefined;
   readonly body: Buffer;
 }
 
 /** Pinned once per request. */
 interface WriteContext {
   readonly nowNs: bigint;
-  /** A new UUIDv7, by which a shard tells a repeat. */
-  readonly newId: () => string;
+  /** By which a shard tells a repeat. */
+  readonly identity: WriteIdentity;
 }
 
 interface WritePlan {

@@ -3,6 +3,8 @@ import { parseWrite, type WriteApi } from '../writes/write-api.ts';
 import { readJson, sendError, sendJson, sendNotStored } from './bodies.ts';
 import type { Route } from './route.ts';
 
+const CONFLICT = 'something else was written under the same id';
+
 /** `POST writes/<kind>`: comments, eval scores and runner spans (see the write contract). */
 export function createWriteRoute(writes: WriteApi): Route {
   return {
@@ -17,6 +19,7 @@ export function createWriteRoute(writes: WriteApi): Route {
       }
       if (call.kind === 'invalid') return sendError(response, { status: 400, message: call.reason });
       const answer = await writes.write(call);
+      if (answer.kind === 'conflict') return sendError(response, { status: 409, message: CONFLICT });
       if (answer.kind === 'failed') return sendNotStored(response, answer.reason);
       sendJson(response, answer.rowJson);
     },

@@ -1,9 +1,9 @@
 import type { OtlpTypes } from '../../shared/otlp/messages.ts';
 import type { Signal } from '../../shared/otlp/signal.ts';
+import { addWords } from '../../shared/text/words.ts';
 import type { Hash } from '../../shared/topology/hash.ts';
 import { Arena } from '../store/arena.ts';
 import type { Records } from '../store/tables.ts';
-import { addWords } from '../words.ts';
 import { type RecordVisitor, visitRecords } from './envelope.ts';
 import { decodeLog } from './logs.ts';
 import { decodeMetric } from './metrics.ts';
@@ -15,24 +15,38 @@ import { createSink, type Rejections, type Sink } from './sink.ts';
 import { decodeSpan } from './spans.ts';
 import { createSurroundingsCache } from './surroundings.ts';
 
-type Decoded =
+export type Decoded =
   | { readonly kind: 'records'; readonly records: Records; readonly rejections: Rejections }
   | { readonly kind: 'malformed'; readonly reason: string };
 
 /** OTLP protobuf to stored records (read API contract §2, without what its D14 and D15 lose). */
 export type Decode = (signal: Signal, body: Buffer) => Decoded;
 
-export function createDecoder({ types, hash }: { types: OtlpTypes; hash: Hash }): Decode {
+/** The same in steps of a few records each. Steps of several requests may take turns. */
+export type DecodeInSteps = (signal: Signal, body: Buffer) => Generator<undefined, Decoded, undefined>;
+
+export function createDecoder({ types, hash }: { types: OtlpTypes; hash: Hash }): DecodeInSteps {
   const surroundings = createSurroundingsCache({ types, hash });
   const visitors = createVisitors({ types, hash });
-  return (signal, body) => {
+  return function* (signal, body) {
     const sink = createSink(signal === 'traces' ? body.length : 0);
     try {
-      visitRecords(body, surroundings, visitors[signal](body, sink));
+      yield* visitRecords(body, surroundings, visitors[signal](body, sink));
     } catch (error) {
       return { kind: 'malformed', reason: error instanceof Error ? error.message : String(error) };
     }
     return { kind: 'records', records: sink.records, rejections: sink.rejections() };
+  };
+}
+
+/** For what is small. */
+export function atOnce(decode: DecodeInSteps): Decode {
+  return (signal, body) => {
+    const steps = decode(signal, body);
+    for (;;) {
+      const step = steps.next();
+      if (step.done === true) return step.value;
+    }
   };
 }
 

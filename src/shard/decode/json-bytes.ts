@@ -4,6 +4,8 @@ import type { Arena } from '../store/arena.ts';
 
 /** `\u00xx`: what one byte can become at most. */
 const LONGEST_ESCAPE = 6;
+/** Of a string, in bytes. */
+const QUOTES = 2;
 
 /** Of 32 bits. */
 const MOST_DIGITS = 10;
@@ -56,8 +58,9 @@ export class JsonBytes {
   /** The UTF-8 string in `[start, end)` of the source, quoted and escaped as `JSON.stringify` does. */
   string(source: Buffer, start: number, end: number): void {
     const { arena } = this;
-    arena.reserve(LONGEST_ESCAPE * (end - start) + 2);
-    const { bytes } = arena;
+    // Most texts have nothing to escape, and six times the room of a long one is a lot.
+    arena.reserve(end - start + QUOTES);
+    let { bytes } = arena;
     let at = arena.sizeBytes;
     let special = 0;
     bytes[at++] = QUOTE;
@@ -65,6 +68,9 @@ export class JsonBytes {
       const byte = source[index] as number;
       const kind = SPECIAL[byte] as number;
       if (kind === 1) {
+        arena.sizeBytes = at;
+        arena.reserve(LONGEST_ESCAPE + (end - index) + QUOTES);
+        bytes = arena.bytes;
         at = writeEscaped(bytes, at, byte);
         continue;
       }

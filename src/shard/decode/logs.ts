@@ -1,5 +1,5 @@
 import type { Severity } from '../../shared/read/contract.ts';
-import { addWords } from '../words.ts';
+import { addWords } from '../../shared/text/words.ts';
 import { kindOf, scalarText } from './any-value.ts';
 import { attributesBeyondValues, attributeValues, valuesJson } from './attributes.ts';
 import { textBlob } from './blob.ts';

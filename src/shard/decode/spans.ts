@@ -1,8 +1,8 @@
 import type { SpanEventRow } from '../../shared/read/model.ts';
+import { addWords } from '../../shared/text/words.ts';
 import { formatNanos } from '../../shared/time.ts';
 import { type Hash, SLOT_COUNT } from '../../shared/topology/hash.ts';
 import type { SpanRecord } from '../store/tables.ts';
-import { addWords } from '../words.ts';
 import { kindOf } from './any-value.ts';
 import {
   attributesBeyondValues,

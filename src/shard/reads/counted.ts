@@ -31,8 +31,3 @@ export function inSlots(ranges: SlotRanges): string {
   for (const [from, to] of ranges) bits.fill('1', from, to + 1);
   return `get_bit('${bits.join('')}'::BIT, slot) = 1`;
 }
-
-/** Distinct traces, without those of slots that are counted elsewhere. */
-export function traceCount(slotsElsewhere: SlotRanges): string {
-  return `count(DISTINCT trace_id) FILTER (NOT (${inSlots(slotsElsewhere)}))`;
-}

@@ -1,6 +1,6 @@
 import type { ParsedShardRead, ServiceState } from '../../shared/read/contract.ts';
 import { rowLine } from '../../shared/read/ndjson.ts';
-import { countedSpans, traceCount } from './counted.ts';
+import { countedSpans } from './counted.ts';
 import { query } from './query.ts';
 import type { ReadContext } from './read.ts';
 import { createParameters } from './where.ts';
@@ -16,8 +16,8 @@ export async function readServices(
   return states.map(state => rowLine([state.service], JSON.stringify(state)));
 }
 
-function isOverEverything({ fromNs, toNs, slotsElsewhere }: ParsedShardRead<'services'>): boolean {
-  return fromNs === undefined && toNs === undefined && slotsElsewhere.length === 0;
+function isOverEverything({ fromNs, toNs }: ParsedShardRead<'services'>): boolean {
+  return fromNs === undefined && toNs === undefined;
 }
 
 async function storedStates(context: ReadContext, service: string | undefined): Promise<ServiceState[]> {
@@ -40,7 +40,7 @@ async function scannedStates(
   const parameters = createParameters();
   const result = await query(
     connection,
-    `SELECT service, count(*), ${traceCount(request.slotsElsewhere)}, count(*) FILTER (status = 'error'),
+    `SELECT service, count(*), count(DISTINCT trace_id), count(*) FILTER (status = 'error'),
        sum(duration_ns)
      FROM store.spans WHERE ${countedSpans(request, asOf, parameters)}
      GROUP BY service ORDER BY service LIMIT ${mostRows}`,

@@ -1,5 +1,5 @@
 import type { ParsedShardRead } from '../../shared/read/contract.ts';
-import type { TextQuery } from '../search/text-query.ts';
+import type { TextQuery } from '../../shared/text/text-query.ts';
 import { inTraceWithWords } from '../search/word-tables.ts';
 import { hasAttributeKeys, hasAttributes } from './attributes.ts';
 import { inSlice, type TimeSlice } from './newest.ts';

@@ -1,6 +1,6 @@
 import type { ParsedShardRead, SpanTotals } from '../../shared/read/contract.ts';
 import { rowLine } from '../../shared/read/ndjson.ts';
-import { countedSpans, traceCount } from './counted.ts';
+import { countedSpans } from './counted.ts';
 import { linesOf, query } from './query.ts';
 import type { ReadContext } from './read.ts';
 import { createParameters } from './where.ts';
@@ -13,7 +13,7 @@ export async function readSpanTotals(
   const parameters = createParameters();
   const result = await query(
     connection,
-    `SELECT count(*), ${traceCount(request.slotsElsewhere)}, count(*) FILTER (status = 'error'),
+    `SELECT count(*), count(DISTINCT trace_id), count(*) FILTER (status = 'error'),
        coalesce(sum(duration_ns), 0), min(duration_ns), max(duration_ns)
      FROM store.spans WHERE ${countedSpans(request, asOf, parameters)}`,
     parameters,

@@ -1,8 +1,8 @@
 import type { ParsedShardRead } from '../../shared/read/contract.ts';
+import { parseTextQuery, type TextQuery } from '../../shared/text/text-query.ts';
 import { renderLines } from '../rows/row-kind.ts';
 import { BARE_SPAN_ROWS, SPAN_ROWS } from '../rows/span-row.ts';
 import { matchingTraces } from '../search/matching-traces.ts';
-import { parseTextQuery, type TextQuery } from '../search/text-query.ts';
 import { ALL_TIME, newestSlices, type Wanted } from './newest.ts';
 import type { ReadContext } from './read.ts';
 import { keyPages, readKeys } from './row-keys.ts';
@@ -26,7 +26,7 @@ export async function readSpans(
   const pages = search.text === undefined ? newest(context, search) : withText(context, search);
   const kind = request.bare ? BARE_SPAN_ROWS : SPAN_ROWS;
   const rows = await firstRows(context, kind, { pages, limit });
-  return renderLines(context.connection, kind, rows);
+  return renderLines(context, kind, rows);
 }
 
 interface Search {

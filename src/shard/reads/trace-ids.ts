@@ -3,7 +3,7 @@ import { rowLine } from '../../shared/read/ndjson.ts';
 import { countedSpans, inSlots } from './counted.ts';
 import { linesOf, query } from './query.ts';
 import type { ReadContext } from './read.ts';
-import { createParameters } from './where.ts';
+import { createParameters, fromKey, hexLiteral, when } from './where.ts';
 
 /** The distinct traces of some slots: what other shards may have as well cannot be added up as counts. */
 export async function readTraceIds(
@@ -12,11 +12,14 @@ export async function readTraceIds(
 ): Promise<Iterable<string>> {
   const parameters = createParameters();
   const service = request.byService ? 'service' : "''";
+  const fromStart = when(request.startAt, ([name, traceId]) =>
+    fromKey([service, 'trace_id'], '>=', [parameters.text(name), hexLiteral(traceId, 'UHUGEINT')]),
+  );
   const result = await query(
     connection,
     `SELECT DISTINCT ${service}, trace_id
-     FROM store.spans WHERE ${countedSpans(request, asOf, parameters, [inSlots(request.slots)])}
-     ORDER BY ALL LIMIT ${mostRows}`,
+     FROM store.spans WHERE ${countedSpans(request, asOf, parameters, [inSlots(request.slots), fromStart])}
+     ORDER BY ALL LIMIT ${Math.min(request.limit, mostRows)}`,
     parameters,
   );
   return linesOf(result, row => {

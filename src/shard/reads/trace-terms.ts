@@ -1,7 +1,7 @@
 import type { ParsedShardRead, TraceTerms } from '../../shared/read/contract.ts';
 import { rowLine } from '../../shared/read/ndjson.ts';
+import { parseTextQuery, termCount } from '../../shared/text/text-query.ts';
 import { traceIdText } from '../rows/ids.ts';
-import { parseTextQuery, termCount } from '../search/text-query.ts';
 import { termsOfTraces } from '../search/traces-with-terms.ts';
 import type { ReadContext } from './read.ts';
 

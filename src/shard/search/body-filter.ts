@@ -1,9 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { DuckDBConnection } from '@duckdb/node-api';
+import { createTextMatch, parseTextQuery, type TextQuery } from '../../shared/text/text-query.ts';
 import { allOf, type Parameters } from '../reads/where.ts';
 import { blobTexts } from './blob-texts.ts';
 import { mayHold } from './superset.ts';
-import { createTextMatch, parseTextQuery, type TextQuery } from './text-query.ts';
 
 /** The body of a log record: here, or kept as a blob. */
 export interface Body {

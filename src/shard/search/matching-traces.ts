@@ -1,7 +1,7 @@
+import type { TextQuery } from '../../shared/text/text-query.ts';
 import { query } from '../reads/query.ts';
 import type { ReadContext } from '../reads/read.ts';
 import { allOf, createParameters } from '../reads/where.ts';
-import type { TextQuery } from './text-query.ts';
 import { locate, readTexts, resent, rowsOf, type Traces } from './trace-texts.ts';
 import { haveAll, isWord } from './word-tables.ts';
 

@@ -1,5 +1,5 @@
+import type { TextQuery } from '../../shared/text/text-query.ts';
 import { allOf, type Parameters } from '../reads/where.ts';
-import type { TextQuery } from './text-query.ts';
 
 /**
  * An SQL condition that holds for every text with the words, and for some without: those are told apart in

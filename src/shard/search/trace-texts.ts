@@ -1,9 +1,9 @@
+import { createTextMatch, type TextMatch, type TextQuery } from '../../shared/text/text-query.ts';
 import { query } from '../reads/query.ts';
 import type { ReadContext } from '../reads/read.ts';
 import { allOf, createParameters, type Parameters } from '../reads/where.ts';
 import { traceIdText } from '../rows/ids.ts';
 import { blobTexts } from './blob-texts.ts';
-import { createTextMatch, type TextMatch, type TextQuery } from './text-query.ts';
 
 /** Some traces and where they are. */
 export interface Traces {

@@ -1,10 +1,10 @@
 import type { DuckDBListValue } from '@duckdb/node-api';
+import type { TextQuery } from '../../shared/text/text-query.ts';
+import { ANY_WORD } from '../../shared/text/words.ts';
 import { inSlots, type SlotRanges } from '../reads/counted.ts';
 import { query } from '../reads/query.ts';
 import type { ReadContext } from '../reads/read.ts';
 import { allOf, createParameters } from '../reads/where.ts';
-import { ANY_WORD } from '../words.ts';
-import type { TextQuery } from './text-query.ts';
 import { locate, readTexts, resent } from './trace-texts.ts';
 import { isWord } from './word-tables.ts';
 

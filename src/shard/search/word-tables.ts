@@ -1,8 +1,8 @@
+import type { TextQuery } from '../../shared/text/text-query.ts';
+import { ANY_WORD } from '../../shared/text/words.ts';
 import { query } from '../reads/query.ts';
 import type { ReadContext } from '../reads/read.ts';
 import { createParameters, type Parameters } from '../reads/where.ts';
-import { ANY_WORD } from '../words.ts';
-import type { TextQuery } from './text-query.ts';
 
 /**
  * The commits whose log bodies may hold every word, each in a body of its own perhaps; without those that have only

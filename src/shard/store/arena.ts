@@ -23,7 +23,9 @@ export class Arena {
 
   /** Adds a text and returns its size; it begins where the arena ended before. */
   addText(text: string): number {
-    this.reserve(MOST_BYTES_PER_UNIT * text.length);
+    // To count the bytes of a text costs as much as writing it, so they are counted where there may be no room.
+    if (this.sizeBytes + MOST_BYTES_PER_UNIT * text.length > this.bytes.length)
+      this.reserve(Buffer.byteLength(text));
     const sizeBytes = this.bytes.write(text, this.sizeBytes);
     this.sizeBytes += sizeBytes;
     return sizeBytes;

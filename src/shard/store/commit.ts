@@ -2,6 +2,7 @@ import type { DuckDBConnection, DuckDBPreparedStatement } from '@duckdb/node-api
 import { type AppendedTable, type Appender, createAppender } from './append.ts';
 import { appendRecords } from './append-records.ts';
 import { bigint, ubigint, uinteger } from './columns.ts';
+import { type KeptAnswer, keepAnswers } from './kept-answers.ts';
 import { replaceSpans } from './replace-spans.ts';
 import { loadSeenIds, type Remembered, type SeenIds } from './seen-ids.ts';
 import { loadSources, type ResolvedSources, type Sources } from './sources.ts';
@@ -19,6 +20,8 @@ export interface SliceRecords {
 export interface RecordBatch {
   readonly id: string | undefined;
   readonly slices: readonly SliceRecords[];
+  /** Kept for as long as the id is remembered. */
+  readonly answer?: KeptAnswer | undefined;
 }
 
 export interface CommitTime {
@@ -69,13 +72,17 @@ export interface Store {
   readonly commit: DuckDBPreparedStatement;
 }
 
-export async function openStore(connection: DuckDBConnection): Promise<Store> {
+/** @param before the store until now, if there was one */
+export async function openStore(
+  connection: DuckDBConnection,
+  before?: Pick<Store, 'sources'>,
+): Promise<Store> {
   return {
     connection,
     appender: createAppender(connection),
     batchIds: await loadSeenIds(connection, 'batch_ids'),
     exportIds: await loadSeenIds(connection, 'export_ids'),
-    sources: await loadSources(connection),
+    sources: await loadSources(connection, before?.sources),
     begin: await connection.prepare('BEGIN'),
     last: { commitNo: await lastCommitNo(connection) },
     commit: await connection.prepare('COMMIT'),
@@ -141,6 +148,10 @@ async function addBatches(
     ({ exportId }) => exportId === undefined || exports?.fresh.delete(exportId) !== false,
   );
   const added = await addRecords(store, slices, time.nowMs);
+  const answers = fresh.flatMap(({ id, answer }) =>
+    id === undefined || answer === undefined ? [] : [{ id, ...answer }],
+  );
+  await keepAnswers(store.appender, answers, time.nowMs);
   const commit = added && { ...added.commit, batches: storedOf(fresh, new Set(slices)) };
   return {
     added,

@@ -39,8 +39,9 @@ export interface Database extends Component {
   connect(): Promise<DuckDBConnection>;
   /** For the writer, and for whoever reads already: as `connect`, but never waits. */
   connectAtOnce(): Promise<DuckDBConnection>;
-  /** See {@link OpenConnections}. */
+  /** Both: see {@link OpenConnections}. */
   readonly betweenReads: OpenConnections['betweenReads'];
+  readonly longestReadMs: OpenConnections['longestReadMs'];
   /** Whether a query succeeds. */
   answers(): Promise<boolean>;
   /** Bytes of the file's blocks that are free for reuse. */
@@ -91,6 +92,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
       connect: () => connections.toRead(connectNow),
       connectAtOnce: atOnce.connect,
       betweenReads: connections.betweenReads,
+      longestReadMs: connections.longestReadMs,
       answers: () => answers(atOnce),
       async reusableBytes() {
         if (instance === undefined) return 0;

@@ -10,8 +10,15 @@ import type { Database } from './database.ts';
 export interface DiskReserve {
   /** Why nothing should be written now; `undefined` when there is room. */
   refusal(): Promise<string | undefined>;
+  /** What is free on the disk, and the size of the WAL. */
+  look(): Promise<DiskRoom>;
   /** Whether a checkpoint, which empties the WAL, has the room that it takes. */
   mayCheckpoint(): Promise<boolean>;
+}
+
+interface DiskRoom {
+  readonly diskBytes: number;
+  readonly walBytes: number;
 }
 
 export interface DiskReserveOptions {
@@ -31,7 +38,7 @@ export function createDiskReserve(options: DiskReserveOptions): DiskReserve {
   const { database, minFreeBytes, clock } = options;
   let roomSeenAtMs = Number.NEGATIVE_INFINITY;
 
-  async function look(): Promise<{ diskBytes: number; walBytes: number }> {
+  async function look(): Promise<DiskRoom> {
     const [{ bavail, bsize }, walBytes] = await Promise.all([
       statfs(database.path),
       sizeOf(walOf(database.path)),
@@ -63,6 +70,7 @@ export function createDiskReserve(options: DiskReserveOptions): DiskReserve {
       roomSeenAtMs = clock.now();
       return undefined;
     },
+    look,
     async mayCheckpoint() {
       const { diskBytes, walBytes } = await look();
       return diskBytes + (await reusableBytes()) >= walBytes + minFreeBytes * CHECKPOINT_SHARE;

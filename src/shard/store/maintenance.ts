@@ -4,6 +4,7 @@ import type { Clock } from '../../shared/time.ts';
 import { sizeOf, walOf } from './data-folder.ts';
 import type { Database } from './database.ts';
 import type { DiskReserve } from './disk-reserve.ts';
+import { forgetAnswers } from './kept-answers.ts';
 import { type RetentionLimits, retentionStep } from './retention.ts';
 import { forgetIds } from './seen-ids.ts';
 import { sweepSources } from './sweep-sources.ts';
@@ -13,6 +14,10 @@ import type { Writer } from './writer.ts';
 export interface Maintenance extends Component {
   /** Why writes are refused, as of the last look; `undefined` while there is room. */
   refusal(): string | undefined;
+  /** Rounds that failed since it was started. */
+  failedRounds(): number;
+  /** When retention last came to its end; before the first time, when this was started. */
+  retainedAtMs(): number;
 }
 
 export interface MaintenanceOptions {
@@ -28,6 +33,8 @@ export interface MaintenanceOptions {
   /** How often the disk is looked at. */
   readonly lookEveryMs?: number;
   readonly retainEveryMs?: number;
+  /** How long reads may be held for a checkpoint, and how long one has to be open to be not waited for. */
+  readonly holdReadsMs?: number;
 }
 
 const LOOK_EVERY_MS = 1000;
@@ -42,15 +49,24 @@ const SWEEP_EVERY_MS = 3_600_000;
  */
 const TRIED_AT = 1.25;
 const FORCED_AT = 2;
-/** Reads are held for so long at most, and not again for a while: most of the time they run. */
+/**
+ * Reads are held for so long at most, and not again for a while: most of the time they run. None is held for the sake
+ * of one that has been open as long already.
+ */
 const HOLD_READS_MS = 2000;
 const HOLD_EVERY_MS = 10_000;
 
 export async function createMaintenance(options: MaintenanceOptions): Promise<Maintenance> {
   const { database, writer, reserve, clock, logger } = options;
-  const { lookEveryMs = LOOK_EVERY_MS, retainEveryMs = RETAIN_EVERY_MS } = options;
+  const {
+    lookEveryMs = LOOK_EVERY_MS,
+    retainEveryMs = RETAIN_EVERY_MS,
+    holdReadsMs = HOLD_READS_MS,
+  } = options;
   let refusal: string | undefined;
-  let retainedAtMs = Number.NEGATIVE_INFINITY;
+  let failedRounds = 0;
+  let retainedAtMs = clock.now();
+  let retainingSinceMs = Number.NEGATIVE_INFINITY;
   let forgotAtMs = Number.NEGATIVE_INFINITY;
   let heldAtMs = Number.NEGATIVE_INFINITY;
   let holding: Promise<void> = Promise.resolve();
@@ -66,9 +82,10 @@ export async function createMaintenance(options: MaintenanceOptions): Promise<Ma
       forgotAtMs = clock.now();
       await forget();
     }
-    if (isDue(retainedAtMs, retainEveryMs)) {
-      retainedAtMs = clock.now();
+    if (isDue(retainingSinceMs, retainEveryMs)) {
+      retainingSinceMs = clock.now();
       if (await retain()) await checkpoint('CHECKPOINT');
+      retainedAtMs = clock.now();
     }
     if (isDue(sweptAtMs, SWEEP_EVERY_MS)) {
       sweptAtMs = clock.now();
@@ -97,6 +114,7 @@ export async function createMaintenance(options: MaintenanceOptions): Promise<Ma
     const nowMs = clock.now();
     await writer.exclusively(async connection => {
       await forgetIds(connection, 'batch_ids', nowMs - options.batchMemoryMs);
+      await forgetAnswers(connection, nowMs - options.batchMemoryMs);
       await forgetIds(connection, 'export_ids', nowMs - options.repeatWindowMs);
       return { result: undefined };
     });
@@ -105,11 +123,11 @@ export async function createMaintenance(options: MaintenanceOptions): Promise<Ma
   async function checkpointIfLarge(): Promise<void> {
     const size = (await sizeOf(walOf(database.path))) / database.checkpointBytes;
     if (size >= FORCED_AT) await checkpoint('FORCE CHECKPOINT');
-    else if (size >= TRIED_AT && isDue(heldAtMs, HOLD_EVERY_MS)) {
+    else if (size >= TRIED_AT && isDue(heldAtMs, HOLD_EVERY_MS) && database.longestReadMs() < holdReadsMs) {
       heldAtMs = clock.now();
       // Not waited for: the WAL may reach the second mark meanwhile.
       holding = database
-        .betweenReads(HOLD_READS_MS, () => checkpoint('CHECKPOINT'))
+        .betweenReads(holdReadsMs, () => checkpoint('CHECKPOINT'))
         .then(
           () => undefined,
           (error: unknown) => logger.error({ err: error }, 'no checkpoint was taken between reads'),
@@ -159,7 +177,10 @@ export async function createMaintenance(options: MaintenanceOptions): Promise<Ma
   function schedule(): void {
     timer = setTimeout(() => {
       running = round()
-        .catch((error: unknown) => logger.error({ err: error }, 'maintenance failed; it is tried again'))
+        .catch((error: unknown) => {
+          failedRounds += 1;
+          logger.error({ err: error }, 'maintenance failed; it is tried again');
+        })
         .finally(() => {
           if (!isStopped) schedule();
         });
@@ -171,6 +192,8 @@ export async function createMaintenance(options: MaintenanceOptions): Promise<Ma
   schedule();
   return {
     refusal: () => refusal,
+    failedRounds: () => failedRounds,
+    retainedAtMs: () => retainedAtMs,
     stop: once(async () => {
       isStopped = true;
       clearTimeout(timer);

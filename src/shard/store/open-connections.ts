@@ -11,9 +11,12 @@ export interface OpenConnections {
   atOnce(connect: Connect): Promise<DuckDBConnection>;
   /**
    * Holds further reads, for no longer than `holdMs`, and runs the work once those that are open have ended; reads
-   * may begin while it still runs. `undefined` when they have not ended in time, and the work was not run.
+   * may begin while it still runs. `undefined` when they have not ended in time, and the work was not run. A read
+   * that has been open for as long as that is not waited for: it may well go on as long again.
    */
   betweenReads<T>(holdMs: number, work: () => Promise<T>): Promise<T | undefined>;
+  /** For how long the read has been open that began first; 0 when none is open. */
+  longestReadMs(): number;
   /** Ends what runs and waits until everything is closed by its owners; false when it is not within that time. */
   closed(withinMs: number): Promise<boolean>;
 }
@@ -40,8 +43,8 @@ export function createOpenConnections(): OpenConnections {
       const timer = setTimeout(release, holdMs);
       try {
         while (!reading.isEmpty()) {
+          if (held === undefined || reading.longestMs() >= holdMs) return undefined;
           await sleep(LOOK_EVERY_MS);
-          if (held === undefined) return undefined;
         }
         return await work();
       } finally {
@@ -49,6 +52,7 @@ export function createOpenConnections(): OpenConnections {
         release();
       }
     },
+    longestReadMs: reading.longestMs,
     async closed(withinMs) {
       const deadlineMs = performance.now() + withinMs;
       while (!reading.isEmpty() || !others.isEmpty()) {
@@ -66,11 +70,14 @@ export function createOpenConnections(): OpenConnections {
 interface Group {
   add(connect: Connect): Promise<DuckDBConnection>;
   isEmpty(): boolean;
+  /** Since the first of those that are open was opened; 0 without any. */
+  longestMs(): number;
   interrupt(): void;
 }
 
 function createGroup(): Group {
-  const open = new Set<DuckDBConnection>();
+  /** When each was opened, the first one first. */
+  const open = new Map<DuckDBConnection, number>();
   let connecting = 0;
   return {
     async add(connect) {
@@ -82,15 +89,19 @@ function createGroup(): Group {
           open.delete(connection);
           close();
         };
-        open.add(connection);
+        open.set(connection, performance.now());
         return connection;
       } finally {
         connecting--;
       }
     },
     isEmpty: () => open.size === 0 && connecting === 0,
+    longestMs() {
+      const [firstMs] = open.values();
+      return firstMs === undefined ? 0 : performance.now() - firstMs;
+    },
     interrupt() {
-      for (const connection of open) connection.interrupt();
+      for (const connection of open.keys()) connection.interrupt();
     },
   };
 }

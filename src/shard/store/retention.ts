@@ -80,12 +80,14 @@ async function rowsOverSize(connection: DuckDBConnection, maxBytes: number, nowM
 
 /** What an id of 128 bits and its time take; ids are random and do not compress. */
 const ID_BYTES = 20;
+/** Of an answer besides its text. */
+const ANSWER_BYTES = 120;
 /** Of a comment besides its texts. */
 const COMMENT_BYTES = 100;
 
 /**
- * Bytes of what stays when records are deleted, and so must not cost any: ids that repeats are recognised by, pinned
- * blobs, and comments. Words and blobs go with the last commit that has them, sources with the last record (within
+ * Bytes of what stays when records are deleted, and so must not cost any: ids that repeats are recognised by and the
+ * answers kept with them, pinned blobs, and comments. Words and blobs go with the last commit that has them, sources with the last record (within
  * the hour), so they count with the records.
  */
 async function lastingBytes(connection: DuckDBConnection, nowMs: number): Promise<number> {
@@ -93,6 +95,7 @@ async function lastingBytes(connection: DuckDBConnection, nowMs: number): Promis
     SELECT
       (SELECT count(*) FROM store.batch_ids) * ${ID_BYTES}
       + (SELECT count(*) FROM store.export_ids) * ${ID_BYTES}
+      + (SELECT coalesce(sum(strlen(answer) + ${ANSWER_BYTES}), 0) FROM store.kept_answers)
       + (SELECT coalesce(sum(size_bytes), 0) FROM store.blobs WHERE pinned_until_ms > ${nowMs})
       + (SELECT coalesce(sum(strlen(body) + strlen(author) + ${COMMENT_BYTES}), 0) FROM store.comments)`);
   return Number(result.getRows()[0]?.[0]);

@@ -1,12 +1,14 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import type { Hash } from '../../shared/topology/hash.ts';
+import { firstLine } from './instance.ts';
+import { remedyOf } from './shortage.ts';
 import { strayTraces } from './verify-traces.ts';
 
 export interface Check {
   /** What was looked at, in a few words. */
   readonly name: string;
-  /** `note` is worth knowing and no damage. */
-  readonly result: 'ok' | 'note' | 'damaged';
+  /** `note` is worth knowing and no damage; `not made` for want of memory or room on the disk. */
+  readonly result: 'ok' | 'note' | 'damaged' | 'not made';
   readonly detail: string;
 }
 
@@ -27,21 +29,23 @@ type Look = (parts: VerifyParts) => Promise<Finding>;
 const TABLES = ['spans', 'logs', 'metrics'] as const;
 
 /**
- * Checks what a shard's tables say about each other. A check that cannot be made, because its blocks cannot be read,
- * counts as damage and the others go on.
+ * Checks what a shard's tables say about each other. A check that cannot be made because its blocks cannot be read
+ * counts as damage. Whatever comes of one, the others go on.
  */
 export async function verifyStore(parts: VerifyParts): Promise<Check[]> {
   const checks: Check[] = [];
   for (const [name, look] of Object.entries(CHECKS)) {
     parts.onProgress(name);
-    checks.push({ name, ...(await look(parts).catch(unreadable)) });
+    checks.push({ name, ...(await look(parts).catch(notChecked)) });
   }
   return checks;
 }
 
-function unreadable(error: unknown): Finding {
-  const [line] = (error instanceof Error ? error.message : String(error)).split('\n', 1);
-  return { result: 'damaged', detail: `cannot be checked: ${line}` };
+function notChecked(error: unknown): Finding {
+  const reason = `cannot be checked: ${firstLine(error)}`;
+  const remedy = remedyOf(error);
+  if (remedy !== undefined) return { result: 'not made', detail: `${reason}; ${remedy}` };
+  return { result: 'damaged', detail: reason };
 }
 
 /** As `hashKey` makes it: the first half of the hash. */

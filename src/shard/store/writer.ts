@@ -14,6 +14,7 @@ import {
 import type { Database } from './database.ts';
 import { firstLine } from './instance.ts';
 import { isOutOfMemory } from './shortage.ts';
+import { SpanList } from './span-list.ts';
 import { rowCount } from './tables.ts';
 
 type WriteOutcome =
@@ -66,6 +67,11 @@ export interface WriterOptions {
 
 /** Rows after which a transaction takes no further batch, so that one commit cannot hold up the rest for seconds. */
 const MAX_GROUP_ROWS = 50_000;
+/**
+ * The same for the texts of spans. Those of a commit are copied to DuckDB at once (see `native-texts.ts`), and DuckDB
+ * does not count them against its memory limit: it is this much beyond it, or one batch if that is more.
+ */
+const MAX_GROUP_TEXT_BYTES = 32 * 1024 * 1024;
 
 interface Waiting {
   readonly batch: RecordBatch;
@@ -176,7 +182,7 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
       store.connection.closeSync();
       const isReopened = await database.reopenIfInvalidated();
       if (isReopened) logger.warn('database reopened after a fatal error');
-      store = await connectStore(database);
+      store = await connectStore(database, store);
       if (isReopened) fatalFailure ??= firstLine(cause);
       return isReopened ? 'reopened' : 'again';
     } catch (error) {
@@ -202,7 +208,7 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
       enqueue(async () => {
         try {
           const { result, forgetsSources = false } = await work(store.connection);
-          if (forgetsSources) store = await openStore(store.connection);
+          if (forgetsSources) store = await openStore(store.connection, store);
           else store.last.commitNo = await lastCommitNo(store.connection);
           return result;
         } catch (error) {
@@ -228,10 +234,10 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
   };
 }
 
-async function connectStore(database: Pick<Database, 'connectAtOnce'>): Promise<Store> {
+async function connectStore(database: Pick<Database, 'connectAtOnce'>, before?: Store): Promise<Store> {
   const connection = await database.connectAtOnce();
   try {
-    return await openStore(connection);
+    return await openStore(connection, before);
   } catch (error) {
     // Left open, it would keep the database from being opened again.
     connection.closeSync();
@@ -246,9 +252,14 @@ function outcomeOf(attempt: Attempt, batch: RecordBatch): WriteOutcome {
 
 function takeGroup(waiting: Waiting[]): Waiting[] {
   let rows = 0;
+  let textBytes = 0;
   const end = waiting.findIndex(({ batch }) => {
-    for (const { records } of batch.slices) rows += rowCount(records);
-    return rows > MAX_GROUP_ROWS;
+    for (const { records } of batch.slices) {
+      rows += rowCount(records);
+      // Spans come packed but for a few that users write.
+      if (records.spans instanceof SpanList) textBytes += records.spans.texts.sizeBytes;
+    }
+    return rows > MAX_GROUP_ROWS || textBytes > MAX_GROUP_TEXT_BYTES;
   });
   return waiting.splice(0, end === -1 ? waiting.length : Math.max(1, end));
 }

@@ -5,6 +5,8 @@ import type { Decode } from '../decode/decoder.ts';
 import { commentRowJson } from '../rows/comment-row.ts';
 import { METRIC_ROWS } from '../rows/metric-row.ts';
 import { SPAN_ROWS } from '../rows/span-row.ts';
+import type { Database } from '../store/database.ts';
+import { type KeptAnswer, keptAnswer } from '../store/kept-answers.ts';
 import { type CommentRecord, emptyRecords, type Records, type Rows } from '../store/tables.ts';
 import type { Writer } from '../store/writer.ts';
 import { runnerSpanExport, scoreExport } from './eval-otlp.ts';
@@ -29,6 +31,8 @@ export function parseWrite(kind: string, body: unknown): ParsedWrite {
 type WriteAnswer =
   /** Durable; the row as the read API shows it. */
   | { readonly kind: 'stored'; readonly rowJson: string }
+  /** Something else was stored under the same id. */
+  | { readonly kind: 'conflict' }
   /** Not known to be stored. Written again, it is stored once. */
   | { readonly kind: 'failed'; readonly reason: string };
 
@@ -36,22 +40,46 @@ export interface WriteApi {
   write(call: WriteCall): Promise<WriteAnswer>;
 }
 
+export interface WriteApiDeps {
+  readonly types: OtlpTypes;
+  readonly decode: Decode;
+  readonly writer: Pick<Writer, 'write'>;
+  readonly database: Pick<Database, 'connect'>;
+}
+
 /**
  * Stores what users write through the read API, with the one writer that stores OTLP. A write's id is its batch's, so
- * that a repeat stores nothing; the answer follows from the write alone, so that it is the same for a repeat.
+ * that a repeat stores nothing. What the proxy sends once more is the same to the byte, and so is its answer, which
+ * follows from the write alone. What a client repeats under its key comes with other times: its answer is the kept one.
  */
-export function createWriteApi(deps: { types: OtlpTypes; decode: Decode; writer: Writer }): WriteApi {
+export function createWriteApi(deps: WriteApiDeps): WriteApi {
+  const { writer, database } = deps;
   return {
     async write(call) {
       const { records, rowJson } = recordsOf(call, deps);
+      const { fingerprint } = call.write;
       // A batch id has no slash: no batch can be taken for a write.
       const id = `${call.kind}/${call.write.id}`;
-      const outcome = await deps.writer.write({ id, slices: [{ exportId: undefined, records }] });
-      return outcome.kind === 'stored'
-        ? { kind: 'stored', rowJson }
-        : { kind: 'failed', reason: outcome.reason };
+      const answer = fingerprint === undefined ? undefined : { fingerprint, answer: rowJson };
+      const outcome = await writer.write({ id, slices: [{ exportId: undefined, records }], answer });
+      if (outcome.kind !== 'stored') return { kind: 'failed', reason: outcome.reason };
+      const isRepeat = outcome.commitNo === undefined;
+      const kept = answer !== undefined && isRepeat ? await keptIn(database, id) : undefined;
+      if (kept === undefined) return { kind: 'stored', rowJson };
+      return kept.fingerprint === fingerprint
+        ? { kind: 'stored', rowJson: kept.answer }
+        : { kind: 'conflict' };
     },
   };
+}
+
+async function keptIn(database: WriteApiDeps['database'], id: string): Promise<KeptAnswer | undefined> {
+  const connection = await database.connect();
+  try {
+    return await keptAnswer(connection, id);
+  } finally {
+    connection.closeSync();
+  }
 }
 
 interface Storable {

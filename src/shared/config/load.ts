@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { parse as parseYaml } from 'yaml';
 import { describeIssue } from './issues.ts';
 import { type Leaf, leavesOf } from './leaves.ts';
 import { type Config, configSchema } from './schema.ts';
 import { topologyErrors } from './topology-errors.ts';
 import { unknownVariables } from './variables.ts';
 import { configWarnings } from './warnings.ts';
+import { parseYaml } from './yaml.ts';
 
 /** A setting given on the command line. */
 interface FlagValue {

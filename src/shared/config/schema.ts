@@ -18,7 +18,7 @@ const shard = z.strictObject({
     .enum(['embedded', 'tael'])
     .default('embedded')
     .describe(
-      "`embedded` is a shard of otelfan's own; `tael` a tael-server, which is fed over gRPC and cannot be read yet.",
+      "`embedded` is a shard of otelfan's own; `tael` a tael-server, which is fed over gRPC, and whose answers are computed from its rows.",
     ),
   otlp: otlpUrl.describe('Base URL of its OTLP door; over HTTP, data is posted to `/v1/…` below it.'),
   read: httpUrl.describe('Base URL of its read API.'),
@@ -195,7 +195,7 @@ export const configSchema = z.strictObject({
         'Most services, failing operations or metric names of one shard that a read may have to look at.',
       ),
       maxWindow: durationOrZero('0').describe(
-        'Longest window that a request may ask for with `last`, `baseline` or a PromQL range; 0 for any.',
+        'Longest window that a request may ask for with `last`, `baseline` or a PromQL range, and of those that have one by default; 0 for any. Rows without `last` are of any time.',
       ),
       maxShardAnswerBytes: size('64MiB').describe(
         'Largest answer of one shard to one call; a shard that has more is reported missing.',
@@ -203,12 +203,32 @@ export const configSchema = z.strictObject({
       maxAnswerBytes: size('256MiB').describe(
         'Most bytes of the answers of all shards to one read; above it the read is answered 413.',
       ),
+      maxHeldBytes: size('512MiB').describe(
+        'Most bytes of the answers of shards that all queries together hold; a query that would hold more is answered 503. What is computed from them comes on top.',
+      ),
       slowQuery: durationOrZero('2s').describe('Queries that take at least so long are logged; 0 for none.'),
       maxEvalRows: wholeNumber({ min: 1, max: 10_000_000, fallback: 500_000 }).describe(
         'Most spans, scores and comments that an answer about evals is computed from; each takes about 500 bytes of memory meanwhile.',
       ),
+      taelRowCap: wholeNumber({ min: 1, max: 10_000_000, fallback: 50_000 }).describe(
+        'Most rows of a shard of kind `tael` that figures are computed from, each of up to a KiB; beyond it the answer names those that are not exact.',
+      ),
+      writes: z
+        .strictObject({
+          maxConcurrent: wholeNumber({ min: 1, max: 10_000, fallback: 16 }).describe(
+            'Comments, scores, runner spans and blobs that are with their shards at once; the others wait their turn, for half of `query.timeout` at most.',
+          ),
+          maxWaiting: wholeNumber({ min: 0, max: 100_000, fallback: 64 }).describe(
+            'Writes that may wait; one more is answered 503.',
+          ),
+          maxBytes: size('64MiB').describe(
+            'Most bytes of the bodies of all writes in hand; above it they are answered 503.',
+          ),
+          uploadTimeout: timer('10s').describe('How long the body of a write may take to arrive.'),
+        })
+        .prefault({}),
       readyQuorum: wholeNumber({ min: 1, max: 10_000, fallback: 1 }).describe(
-        'Shards that must be ready for `/readyz` to be 200.',
+        'Shards that must be ready for `/readyz` to be 200. A removed one counts while it says that it holds something.',
       ),
     })
     .prefault({}),

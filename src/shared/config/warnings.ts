@@ -1,3 +1,4 @@
+import { MAX_BLOB_BYTES } from '../read/writes.ts';
 import { isReadFrom } from '../topology/topology.ts';
 import type { Config } from './schema.ts';
 
@@ -76,6 +77,16 @@ function sizeWarnings({ ingest, queue, query, shard }: Config): string[] {
       'query.maxAnswerBytes is below query.maxShardAnswerBytes: one shard with a large answer has the whole read refused',
     );
   }
+  if (query.maxHeldBytes < query.maxAnswerBytes) {
+    warnings.push(
+      'query.maxHeldBytes is below query.maxAnswerBytes: reads whose answers are between the two are answered 503 for ever',
+    );
+  }
+  if (query.writes.maxBytes < MAX_BLOB_BYTES) {
+    warnings.push(
+      `query.writes.maxBytes is below ${MAX_BLOB_BYTES} bytes: larger blobs are answered 503 for ever`,
+    );
+  }
   if (shard.sql.memoryLimit >= shard.memoryLimit) {
     warnings.push(
       'shard.sql.memoryLimit is not below shard.memoryLimit: an SQL query may take all the memory that storing needs',
@@ -99,7 +110,9 @@ function shardWarnings({ query, topology }: Config): string[] {
   }
   for (const { id, kind } of topology.shards) {
     if (kind !== 'tael') continue;
-    warnings.push(`shard ${id} is of kind tael, which cannot be read yet: every answer lacks it`);
+    warnings.push(
+      `shard ${id} is of kind tael: what is delivered or sent to it again may be stored twice, and figures over more than query.taelRowCap (${query.taelRowCap}) of its rows are not exact`,
+    );
   }
   return warnings;
 }

@@ -23,16 +23,21 @@ export function startBody(
 
 type Arrival = 'whole' | 'aborted' | Refusal;
 
-/** Reads a body to its end, or to where it is refused or its sender goes silent; the rest is then left unread. */
+/**
+ * Reads a body to its end, or to where it is refused, its sender goes silent (0 for never), or the signal is aborted; the
+ * rest is then left unread.
+ */
 export function readBody(
   request: IncomingMessage,
   body: BodyBytes,
   maxSilenceMs = MAX_SILENCE_MS,
+  signal?: AbortSignal,
 ): Promise<Arrival> {
   return new Promise(resolve => {
     const settle = (arrival: Arrival) => {
       request.off('data', onData).off('end', onEnd).off('close', onClose).off('timeout', onSilence);
       request.setTimeout(0);
+      signal?.removeEventListener('abort', onClose);
       resolve(arrival);
     };
     const onData = (chunk: Buffer) => {
@@ -43,6 +48,7 @@ export function readBody(
     const onClose = () => settle('aborted');
     const onSilence = () =>
       settle(refuse('unavailable', `nothing of the request came for ${maxSilenceMs} ms`));
+    signal?.addEventListener('abort', onClose, { once: true });
     request.on('data', onData).on('end', onEnd).on('close', onClose).setTimeout(maxSilenceMs, onSilence);
   });
 }

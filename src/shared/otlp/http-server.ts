@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { drainRefused } from '../drain-refused.ts';
 import { type HttpListener, KEEP_ALIVE_MS, listen } from '../http-listener.ts';
 import type { Place } from './admission.ts';
 import { tooLarge } from './body-bytes.ts';
@@ -25,8 +26,6 @@ const SIGNAL_OF_PATH = new Map<string, Signal>(SIGNALS.map(signal => [SIGNAL_FAC
 
 /** How long a request may take to arrive. */
 const REQUEST_TIMEOUT_MS = 60_000;
-/** How long a refused upload may go on so that its sender reads the answer instead of a reset. */
-const DRAIN_REFUSED_MS = 5_000;
 const STOP_GRACE_MS = 10_000;
 
 /**
@@ -159,13 +158,11 @@ class Exchange {
     this.#answer(refusal.condition, CONDITIONS[refusal.condition].http, headers, body);
   }
 
-  /** Closing at once would reset the connection under a sender that is still writing; it would not see the answer. */
   #letGo(headers: Headers): void {
     const request = this.#request;
     // Whether a sender that waited for our "continue" sends its body after all is not known, so nothing may follow it.
     if (request.headers.expect !== undefined) headers.connection = 'close';
-    const drain = setTimeout(() => request.destroy(), DRAIN_REFUSED_MS).unref();
-    request.once('close', () => clearTimeout(drain)).resume();
+    drainRefused(request);
   }
 
   #answer(condition: Condition | 'accepted', status: number, headers: Headers, body: Buffer): void {

@@ -69,7 +69,7 @@ const limit = z.int().min(0).max(4_294_967_295);
 const attributes = z.array(z.tuple([z.string(), z.string()])).default([]);
 /**
  * Words, all of which must be there, whole and in whatever case; between double quotes they must follow one another
- * in one text. A text without a word matches nothing. `words.ts` of the shard says what a word is.
+ * in one text. A text without a word matches nothing. `shared/text/words.ts` says what a word is.
  */
 const searchText = z.string().max(16_384);
 const slot = z.int().min(0).max(16_383);
@@ -111,8 +111,6 @@ const slotRanges = z.array(z.tuple([slot, slot])).max(8192);
 const bare = z.boolean().optional();
 /** Most traces that `spans` can be told of: as many as its request has room for. */
 export const MOST_TRACES_WITH_TEXT = 20_000;
-/** Slots whose traces `trace_count` leaves out, because other shards have some of their spans: see `traceIds`. */
-const slotsElsewhere = slotRanges.default([]);
 
 /** The columns that records can be counted by. */
 export const GROUP_COLUMNS = {
@@ -197,17 +195,9 @@ export const SHARD_READS = {
     ...page(nanosKey, z.string()),
   }),
   /** One {@link ServiceState} per service; without a window over everything stored. */
-  services: z.strictObject({
-    ...window,
-    service: z.string().optional(),
-    slotsElsewhere,
-  }),
+  services: z.strictObject({ ...window, service: z.string().optional() }),
   /** One {@link SpanTotals}. */
-  spanTotals: z.strictObject({
-    ...window,
-    service: z.string().optional(),
-    slotsElsewhere,
-  }),
+  spanTotals: z.strictObject({ ...window, service: z.string().optional() }),
   /** One {@link SpanSlots}: of a trace in any other slot the shard has no span. */
   spanSlots: z.strictObject({ ...snapshot }),
   /** The distinct traces of some slots, of each service when asked so. The key says it all: the rows are `{}`. */
@@ -216,6 +206,7 @@ export const SHARD_READS = {
     service: z.string().optional(),
     slots: slotRanges,
     byService: z.boolean().default(false),
+    ...page(z.string(), hexKey(32)),
   }),
   /**
    * What the traces of some slots have of a text, one {@link TraceTerms} for each that ever had a word of it: a trace
@@ -280,7 +271,7 @@ export interface SnapshotGone {
 /** Partial state of some spans. Sums of durations are integers: nanoseconds as a decimal string. */
 interface SpanState {
   readonly span_count: number;
-  /** Distinct traces, without those of `slotsElsewhere`. */
+  /** Distinct traces. Some of them other shards may have as well: see `spanSlots`. */
   readonly trace_count: number;
   readonly error_count: number;
   readonly duration_sum_ns: string;

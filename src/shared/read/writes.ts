@@ -6,7 +6,8 @@ import { READ_API_VERSION } from './contract.ts';
  * made by the proxy and names the write for ever: sent again it changes nothing and is answered as before. 200 with
  * the stored row of the read API, after it is committed and synced; 400 with `{"error"}` when the body does not fit,
  * 413 when it is larger than {@link MAX_WRITE_BYTES}, 503 when the shard cannot take it now and the same write may be
- * tried again.
+ * tried again. With a `fingerprint` the answer is kept for as long as the id is remembered, and is that of a repeat
+ * whatever else its body says; 409 when the id came with another fingerprint before.
  *
  * Blobs: `PUT /internal/v1/blobs/<sha256>` with the raw bytes, at most {@link MAX_BLOB_BYTES}, is answered 200 with
  * {@link StoredBlob} once they are committed and synced; 400 when they have another hash. They are pinned for the
@@ -41,10 +42,16 @@ const hexId = (digits: number) =>
       `expected ${digits} lower-case hex digits, not all zero`,
     );
 
+const identity = {
+  id,
+  /** Of what a client sent under a key of its own. */
+  fingerprint: z.string().regex(SHA256_FORM, 'expected 64 lower-case hex digits').optional(),
+};
+
 export const SHARD_WRITES = {
   /** Contract §1.2. Answered with its `CommentRow`. */
   comment: z.strictObject({
-    id,
+    ...identity,
     traceId: id,
     spanId: id.optional(),
     author: text,
@@ -53,14 +60,14 @@ export const SHARD_WRITES = {
   }),
   /** Contract §1.5: a gauge `tael_eval_score` of service `tael-eval`. Answered with its `MetricRow`. */
   score: z.strictObject({
-    id,
+    ...identity,
     timeNs: nanos,
     value: z.number(),
     attributes: z.record(text, text),
   }),
   /** Contract §1.5. Replaces the span of the same ids, in aggregates too. Answered with its `SpanRow`. */
   runnerSpan: z.strictObject({
-    id,
+    ...identity,
     traceId: hexId(32),
     spanId: hexId(16),
     startNs: nanos,

@@ -32,6 +32,8 @@ export interface Topology {
   readonly owners: Uint16Array;
   /** Versions before this one whose shards may still hold data. */
   readonly previous: readonly EarlierVersion[];
+  /** 32 bits of what decides where data goes and who is asked for it; addresses do not count. */
+  readonly fingerprint: number;
 }
 
 export interface EarlierVersion {
@@ -51,7 +53,15 @@ export interface TopologySpec {
 export function createTopology({ version, shards: all, previous = [] }: TopologySpec, hash: Hash): Topology {
   const active = all.filter(shard => shard.state === 'active');
   const shards = all.filter(shard => isReadFrom(shard, previous));
-  return { version, all, shards, active, owners: assignSlots(active, hash), previous };
+  const fingerprint = fingerprintOf({ version, shards: all, previous }, hash);
+  return { version, all, shards, active, owners: assignSlots(active, hash), previous, fingerprint };
+}
+
+function fingerprintOf({ version, shards, previous }: TopologySpec, { hash64 }: Hash): number {
+  const placing = shards.map(({ id, kind, weight, state }) => [id, kind, weight, state]).sort();
+  const earlier = previous?.map(past => [past.version, [...past.shards].sort()]);
+  const text = JSON.stringify([version, placing, earlier]);
+  return Number(BigInt.asUintN(32, hash64(Buffer.from(text))));
 }
 
 export function isReadFrom({ id, state }: ShardSpec, previous: readonly EarlierVersion[] = []): boolean {

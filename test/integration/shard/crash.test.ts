@@ -6,13 +6,14 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { ShardOptions } from '../../../src/shard/create-shard.ts';
+import { createShard, type ShardOptions } from '../../../src/shard/create-shard.ts';
 import { verifyFolder } from '../../../src/shard/verify-folder.ts';
 import { createHash } from '../../../src/shared/topology/hash.ts';
 import { spanId, traceId, tracesOf } from '../../support/otlp-samples.ts';
 import { getBlob, postWrite, putBlob, sha256 } from '../../support/shard-writes.ts';
-import { deliver, read, type TestBatch } from '../../support/test-shard.ts';
+import { deliver, read, type TestBatch, testOptions } from '../../support/test-shard.ts';
 
 const CHILD = fileURLToPath(new URL('../../support/shard-child.ts', import.meta.url));
 const SPANS_PER_BATCH = 50;
@@ -145,6 +146,27 @@ describe('a shard that is killed', () => {
     await expect
       .poll(async () => (await read(`http://127.0.0.1:${readPort}`, 'spans', { limit: 1 })).keys)
       .toEqual([]);
+  });
+
+  it('tells how long it took to open again and what it replayed, which is nothing after a clean stop', async () => {
+    const { otlpPort, child } = await startChild();
+    expect((await deliver(`http://127.0.0.1:${otlpPort}`, batch('b'))).status).toBe(200);
+    await kill(child);
+    const opened: unknown[] = [];
+    const stream = {
+      write(line: string) {
+        const { msg, tookMs, replayedBytes } = JSON.parse(line) as Record<string, unknown>;
+        if (msg === 'opened the database') opened.push({ tookMs, replayedBytes });
+      },
+    };
+    for (let start = 0; start < 2; start++)
+      await (await createShard({ ...testOptions(dataDir), logger: pino({}, stream) })).stop();
+    const tookMs = expect.any(Number) as number;
+    expect(opened).toEqual([
+      { tookMs, replayedBytes: expect.any(Number) as number },
+      { tookMs, replayedBytes: 0 },
+    ]);
+    expect(opened[0]).not.toEqual(opened[1]);
   });
 
   it('has every write of the read API that was answered, and takes none of them twice', async () => {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { compactCommand } from '../../../src/cli/shard/compact.ts';
 import { BIN, runCli } from '../../support/cli.ts';
 import { openTestStore, spanRecord } from '../../support/shard-store.ts';
 
@@ -103,6 +104,15 @@ describe('otelfan shard compact', () => {
         afterBytes: expect.any(Number) as number,
       },
     ]);
+  });
+
+  it('shows on a terminal how far it is', async () => {
+    await makeShard('s0', 400_000);
+    let shown = '';
+    const stderr = { isTTY: true, write: (text: string) => (shown += text) };
+    const io = { stdout: { write: () => {} }, stderr, isTty: true, env: {} };
+    expect(await compactCommand(['--data-dir', dataDir], io)).toBe(0);
+    expect(shown).toMatch(/shard s0: \d+(\.\d+)? ?% of the rows/);
   });
 
   it('loses nothing when it is killed, whenever that is', async () => {

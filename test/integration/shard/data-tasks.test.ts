@@ -38,8 +38,8 @@ beforeEach(async () => {
 
 afterEach(() => rm(store.dataDir, { recursive: true, force: true }));
 
-function verify(): Promise<VerifyReport> {
-  return verifyFolder({ ...BUDGET, dataDir: store.dataDir, hash, onProgress: () => {} });
+function verify(memoryLimitBytes = BUDGET.memoryLimitBytes): Promise<VerifyReport> {
+  return verifyFolder({ ...BUDGET, memoryLimitBytes, dataDir: store.dataDir, hash, onProgress: () => {} });
 }
 
 function compact(onProgress: (share: number) => void = () => {}) {
@@ -176,6 +176,35 @@ describe('verify', () => {
     expect(damaged).not.toContain('commits have their rows');
   });
 
+  it('takes too little memory for no damage, and makes the checks that it suffices for', async () => {
+    await change(
+      `INSERT INTO store.blobs (hash_key, sha256, content, size_bytes, last_commit)
+       SELECT i, i::VARCHAR, repeat(md5(random()::VARCHAR), 200000)::BLOB, 6400000, 2 FROM range(4) t(i)`,
+      'CHECKPOINT',
+    );
+    const report = await verify(8 * 1024 * 1024);
+    expect(report).toMatchObject({
+      kind: 'incomplete',
+      checks: expect.arrayContaining([
+        {
+          name: 'every block is readable',
+          result: 'not made',
+          detail: expect.stringMatching(/^cannot be checked: .*; raise shard\.memoryLimit$/) as string,
+        },
+        expect.objectContaining({ name: 'commits have their rows', result: 'ok' }),
+      ]) as unknown[],
+    });
+  });
+
+  it('does not check a file that it has too little memory to open', async () => {
+    expect(await verify(100_000)).toEqual({
+      kind: 'not checked',
+      reason: expect.stringMatching(
+        new RegExp(`^cannot open the shard's data in ${databasePath()}: .*; raise shard\\.memoryLimit$`),
+      ) as string,
+    });
+  });
+
   it.each([
     ['cut', () => truncate(databasePath(), 5000)],
     ['overwritten', () => writeFile(databasePath(), Buffer.alloc(50_000, 7))],
@@ -224,6 +253,8 @@ describe('compact', () => {
     if (outcome.kind === 'refused') throw new Error(outcome.reason);
     expect(outcome.afterBytes).toBeLessThan(0.7 * outcome.beforeBytes);
     expect((await stat(databasePath())).size).toBe(outcome.afterBytes);
+    expect(shares).toEqual(shares.toSorted((a, b) => a - b));
+    expect([shares[0], shares.some(share => share > 0.2 && share < 0.9)]).toEqual([0, true]);
     expect(shares.at(-1)).toBeLessThanOrEqual(1);
     expect((await readdir(store.dataDir)).sort()).toEqual(['lock', 'shard.duckdb']);
   });

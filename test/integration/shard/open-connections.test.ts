@@ -66,6 +66,22 @@ describe('work between reads', () => {
     expect(await connections.betweenReads(100, () => Promise.resolve('done'))).toBe('done');
   });
 
+  it('waits for no read that has been open as long as reads may be held, and holds none for it', async () => {
+    const open = await connections.toRead(connect);
+    await sleep(60);
+    const work = connections.betweenReads(50, () => Promise.resolve('done'));
+    let isConnecting = false;
+    const later = connections.toRead(() => {
+      isConnecting = true;
+      return connect();
+    });
+    expect(isConnecting).toBe(true);
+    expect(await work).toBeUndefined();
+    open.closeSync();
+    (await later).closeSync();
+    expect(connections.longestReadMs()).toBe(0);
+  });
+
   it('holds reads no longer than it may, although it still runs', async () => {
     const working = Promise.withResolvers<void>();
     const work = connections.betweenReads(50, () => working.promise);

@@ -127,6 +127,7 @@ describe('reads in turn', () => {
       port: 0,
       routes: createReadRoutes({ reader: shard.reader, turns, stallMs: 1000 }),
       notReadyReason: () => undefined,
+      metrics: () => Promise.resolve({ contentType: 'text/plain', text: '' }),
       logger: pino({ level: 'silent' }),
     });
     readUrl = `http://127.0.0.1:${server.port}`;

@@ -48,6 +48,14 @@ describe('the size of the data of a shard', () => {
     expect(await step()).toEqual({ commits: 0, rows: 0 });
   });
 
+  it('leaves out the answers that are kept with ids', async () => {
+    const text = "(SELECT string_agg(md5(random()::VARCHAR || i || j), '') FROM range(2000) u(j))";
+    await fill(
+      `INSERT INTO store.kept_answers SELECT i, 'f', ${text}, ${store.nowMs()} FROM range(150) t(i)`,
+    );
+    expect(await step()).toEqual({ commits: 0, rows: 0 });
+  });
+
   it('has the words of records in it, which go with them', async () => {
     const word = 'md5(random()::VARCHAR || i)';
     await fill(`INSERT INTO store.log_words SELECT ${word}, 1 FROM range(300000) t(i)`);

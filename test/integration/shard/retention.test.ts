@@ -14,6 +14,7 @@ import {
   spanRecord,
   type TestStore,
 } from '../../support/shard-store.ts';
+import { watchedReader } from '../../support/watched-reader.ts';
 
 let store: TestStore;
 
@@ -287,11 +288,26 @@ async function storeWithUpdate(blob: Blob): Promise<void> {
   await store.store({ spans: [spanRecord(1, 1, { attributes })], blobs: [blob] });
 }
 
+it('a resource that took the place of deleted ones is not shown as one of them', async () => {
+  store = await openTestStore();
+  const { read } = await watchedReader(store);
+  const source = (name: string) => ({ resource: JSON.stringify({ attributes: [name] }), scope: '{}' });
+  await store.store({ spans: [spanRecord(1, 1)] });
+  store.advance(DAY_MS);
+  for (const name of ['first', 'second']) {
+    await store.store({ spans: [spanRecord(2, 1, { source: source(name) })] });
+    expect((await read('spans', { limit: 1 }))[0]).toContain(name);
+    store.advance(31 * DAY_MS);
+    await store.store({ spans: [spanRecord(1, 1)] });
+    await expect.poll(() => store.count('sources')).toBe(1);
+  }
+});
+
 describe('the write-ahead log', () => {
   const walBytes = () => sizeOf(walOf(store.database.path));
 
   it('is emptied in a moment without reads long before it has to be forced', async () => {
-    store = await openTestStore({ checkpointBytes: 100_000 });
+    store = await openTestStore({ checkpointBytes: 100_000, holdReadsMs: 60_000 });
     const blob = blobOf('named by every commit');
     await storeWithUpdate(blob);
     const early = await store.database.connect();
@@ -313,7 +329,7 @@ describe('the write-ahead log', () => {
   });
 
   it('holds no read up for a long one, and is left as it is for a while', async () => {
-    store = await openTestStore({ checkpointBytes: 100_000 });
+    store = await openTestStore({ checkpointBytes: 100_000, holdReadsMs: 300 });
     const blob = blobOf('named by every commit');
     await storeWithUpdate(blob);
     const long = await store.database.connect();
@@ -326,6 +342,11 @@ describe('the write-ahead log', () => {
     await storeWithUpdate(blob);
     await store.count('spans');
     expect(await walBytes()).toBeGreaterThan(130_000);
+    // By now it is known for a long one, and nobody waits for it again.
+    store.advance(10_000);
+    await sleep(200);
+    const read = store.count('spans').then(() => 'read');
+    expect(await Promise.race([read, sleep(1500, 'held')])).toBe('read');
     await long.run('COMMIT');
     long.closeSync();
     store.advance(10_000);

@@ -3,8 +3,8 @@ import { expect, it } from 'vitest';
 import { query } from '../../../src/shard/reads/query.ts';
 import { createParameters } from '../../../src/shard/reads/where.ts';
 import { mayHold } from '../../../src/shard/search/superset.ts';
-import { parseTextQuery } from '../../../src/shard/search/text-query.ts';
-import { wordsIn } from '../../../src/shard/words.ts';
+import { parseTextQuery } from '../../../src/shared/text/text-query.ts';
+import { wordsIn } from '../../../src/shared/text/words.ts';
 
 /** Every character with its words where they are ASCII, as only of those SQL says more than that a text has others. */
 function charactersWithAsciiWords(): string[] {

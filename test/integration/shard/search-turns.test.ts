@@ -3,6 +3,7 @@ import { blobTexts } from '../../../src/shard/search/blob-texts.ts';
 import { bodySearch, matchingBodies } from '../../../src/shard/search/body-filter.ts';
 import { hashKey } from '../../../src/shard/store/blobs.ts';
 import { blobOf, openTestStore, type TestStore } from '../../support/shard-store.ts';
+import { turnsDuring } from '../../support/turns.ts';
 
 const PADDING = 'padding '.repeat(8000);
 const BLOBS = Array.from({ length: 100 }, (_, no) => blobOf(`${PADDING}text ${no}`));
@@ -14,20 +15,6 @@ beforeAll(async () => {
   await store.store({ blobs: BLOBS });
 });
 afterAll(() => store.remove());
-
-/** How often other work gets a turn of the event loop until the work is done. */
-async function turnsDuring(work: () => Promise<void>): Promise<number> {
-  let turns = 0;
-  let next: NodeJS.Immediate | undefined;
-  const count = () => {
-    turns++;
-    next = setImmediate(count);
-  };
-  next = setImmediate(count);
-  await work();
-  clearImmediate(next);
-  return turns;
-}
 
 describe('a search of many texts', () => {
   it('lets other work in between the bodies of a page', async () => {

@@ -18,7 +18,7 @@ const READS: { readonly [N in ShardReadName]: ShardReadRequest<N> } = {
   services: {},
   spanTotals: {},
   spanSlots: {},
-  traceIds: { slots: SLOTS, byService: true },
+  traceIds: { slots: SLOTS, byService: true, limit: 100 },
   traceTerms: { text: 'prompt', slots: SLOTS },
   durationBuckets: { byService: true },
   durationValues: { ranges },

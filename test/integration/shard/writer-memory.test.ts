@@ -1,9 +1,10 @@
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createSql } from '../../../src/shard/sql/sql.ts';
 import type { RecordBatch } from '../../../src/shard/store/commit.ts';
-import { openDatabase } from '../../../src/shard/store/database.ts';
-import { keepInterrupting } from '../../../src/shard/store/interrupt.ts';
+import { type Database, openDatabase } from '../../../src/shard/store/database.ts';
+import { withConnection } from '../../../src/shard/store/instance.ts';
 import { migrate } from '../../../src/shard/store/migrations.ts';
 import { emptyRecords, type SpanRecord } from '../../../src/shard/store/tables.ts';
 import { createWriter, type Writer, type WriterOptions } from '../../../src/shard/store/writer.ts';
@@ -55,10 +56,17 @@ async function startWriter(
   });
 }
 
-/** Forty of 64 MiB, until it is interrupted. */
+/** Much of 64 MiB, until it is interrupted. */
 const HOLDS_MEMORY = `
-  WITH held AS MATERIALIZED (SELECT md5(i::VARCHAR) AS x FROM range(800000) t(i))
+  WITH held AS MATERIALIZED (SELECT md5(i::VARCHAR) AS x FROM range(300000) t(i))
   SELECT count(*) FROM held, range(1000000) a, range(1000000) b WHERE length(x) + a.range + b.range < 0`;
+
+async function heldBytes(database: Database): Promise<number> {
+  return withConnection({ connect: database.connectAtOnce }, async connection => {
+    const memory = await connection.runAndReadAll('SELECT sum(memory_usage_bytes) FROM duckdb_memory()');
+    return Number(memory.getRows()[0]?.[0]);
+  }).catch(() => 0);
+}
 
 async function takeAllMemory(): Promise<void> {
   await connection.run('CREATE TABLE ballast (x BLOB)');
@@ -112,27 +120,35 @@ describe('a commit that finds no memory', () => {
     expect([asked, await storedSpans()]).toEqual([1, 4000n]);
   });
 
-  it('is tried again, too, when what fills the memory may not be put on the disk', async () => {
+  it('ends the SQL query that has it, which may not be put on the disk, and is tried again', async () => {
     const folder = await temporaryFolder();
+    const memoryLimitBytes = 64 * 1024 * 1024;
     const database = await openDatabase({
       dataDir: folder.path,
-      memoryLimitBytes: 64 * 1024 * 1024,
+      memoryLimitBytes,
       threads: 1,
       openTimeoutMs: 1000,
       maxSpillBytes: 0,
     });
-    const asking = await database.connect();
-    const query = asking.run(HOLDS_MEMORY).catch(String);
-    await startWriter(async () => {
-      const stop = keepInterrupting(asking);
-      await query;
-      stop();
-      asking.closeSync();
-      return true;
-    }, database);
+    const sql = createSql({
+      database,
+      limits: { timeoutMs: 120_000, maxRows: 1, maxAnswerBytes: 1000, memoryLimitBytes },
+      instanceBytes: memoryLimitBytes,
+      onStuck: reason => {
+        throw new Error(reason);
+      },
+      logger: pino({ level: 'silent' }),
+    });
+    const query = sql.run(HOLDS_MEMORY, new AbortController().signal);
+    await expect.poll(() => heldBytes(database), { timeout: 30_000 }).toBeGreaterThan(memoryLimitBytes / 4);
+    await startWriter(sql.giveWay, database);
     while (asked === 0) {
       expect(await writer.write({ ...batch(), id: undefined })).toMatchObject({ kind: 'stored' });
     }
+    expect(await query).toEqual({
+      kind: 'refused',
+      reason: 'the query was ended because storing needed its memory; ask again, for less',
+    });
     await writer.stop();
     await database.stop();
     await folder.remove();

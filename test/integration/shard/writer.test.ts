@@ -6,6 +6,7 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Commit, commitBatches, openStore, type RecordBatch } from '../../../src/shard/store/commit.ts';
 import { type Database, openDatabase } from '../../../src/shard/store/database.ts';
+import { SpanList } from '../../../src/shard/store/span-list.ts';
 import { emptyRecords, type SpanRecord } from '../../../src/shard/store/tables.ts';
 import { createWriter, type Writer } from '../../../src/shard/store/writer.ts';
 import { logRecord } from '../../support/shard-store.ts';
@@ -238,6 +239,16 @@ describe('the writer', () => {
     await Promise.all(Array.from({ length: 100 }, (_, index) => writer.write(batchOf(`b${index}`, [SPAN]))));
     expect(await count('store.spans')).toBe(100);
     expect(await count('(SELECT DISTINCT commit_no FROM store.spans)')).toBe(2);
+  });
+
+  it('shares no transaction between batches whose texts are large, which DuckDB does not count as memory', async () => {
+    const spans = SpanList.of([{ ...SPAN, attributes: `"${'x'.repeat(20 * 1024 * 1024)}"` }]);
+    const large = (id: string): RecordBatch => ({
+      id,
+      slices: [{ exportId: undefined, records: { ...emptyRecords(), spans } }],
+    });
+    const outcomes = await Promise.all(['b1', 'b2', 'b3'].map(id => writer.write(large(id))));
+    expect(outcomes).toEqual([1n, 2n, 3n].map(commitNo => ({ kind: 'stored', commitNo })));
   });
 
   it('runs other work between transactions, and goes on after that work failed', async () => {

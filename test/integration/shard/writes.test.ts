@@ -121,6 +121,48 @@ describe('the write API', () => {
     expect((await READ_BACK[kind]()).rows).toEqual([answers[0]?.body]);
   });
 
+  describe('with a fingerprint', () => {
+    const LATER = {
+      comment: { createdNs: '1700000009000000000' },
+      score: { timeNs: '1700000009000000000' },
+      runnerSpan: { startNs: '1700000009000000000', endNs: '1700000009000000000' },
+    } as const;
+    const first = (kind: keyof typeof WRITES) => ({ ...WRITES[kind], fingerprint: sha256('sent') });
+    const later = (kind: keyof typeof WRITES) => ({ ...first(kind), ...LATER[kind] });
+
+    it.each(KINDS)(
+      'answers a %s that comes again at another time as before, whoever was first',
+      async kind => {
+        const answers = await Promise.all(
+          Array.from({ length: 10 }, (_, index) => write(kind, index % 2 === 0 ? first(kind) : later(kind))),
+        );
+        await shard.restart();
+        answers.push(await write(kind, later(kind)));
+        expect(new Set(answers.map(answer => JSON.stringify(answer))).size).toBe(1);
+        expect((await READ_BACK[kind]()).rows).toEqual([answers[0]?.body]);
+      },
+    );
+
+    it('answers 409 when something else was written under the id, and stores nothing', async () => {
+      const { body } = await write('score', first('score'));
+      const other = await write('score', { ...later('score'), fingerprint: sha256('other') });
+      expect(other).toEqual({
+        status: 409,
+        body: { error: 'something else was written under the same id' },
+      });
+      expect((await READ_BACK.score()).rows).toEqual([body]);
+    });
+
+    it('is a new write once the id is forgotten', async () => {
+      const { body } = await write('score', first('score'));
+      shard.advance(9 * 86_400_000);
+      const again = await write('score', { ...later('score'), fingerprint: sha256('other') });
+      expect(again.status).toBe(200);
+      expect((await READ_BACK.score()).rows).toEqual([again.body, body]);
+      expect(await write('score', { ...first('score'), fingerprint: sha256('other') })).toEqual(again);
+    });
+  });
+
   it('keeps writes of different kinds apart, and from batches, whose ids are alike', async () => {
     await shard.deliver({
       id: 'same',

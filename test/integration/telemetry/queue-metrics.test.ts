@@ -25,6 +25,7 @@ function reading(queue: BatchQueue, { timeLimitMs = 5000, nowMs = Date.now, ...o
       queue,
       shards: () => ['s0', 's1'],
       maxShardBytes: 1000,
+      maxQueueBytes: 4000,
       clock: { now: nowMs },
       logger,
       timeLimitMs,
@@ -60,6 +61,8 @@ describe('figures of the queue', () => {
     await queue.deadLetter(claim, 'test');
     const series = await reading(queue, { nowMs: () => acceptedAtMs + 90_000 })();
     expect(sumOf(series, 'otelfan_queue_up')).toBe(1);
+    expect(sumOf(series, 'otelfan_queue_capacity_bytes')).toBe(4000);
+    expect(sumOf(series, 'otelfan_queue_risks')).toBe(0);
     expect(sumOf(series, 'otelfan_queue_batches', { shard: 's0' })).toBe(1);
     expect(sumOf(series, 'otelfan_queue_batches', { shard: 's1' })).toBe(0);
     expect(sumOf(series, 'otelfan_queue_batches', { shard: 'gone' })).toBe(1);
@@ -173,5 +176,28 @@ describe.skipIf(cannotControlRedis !== undefined)('figures of a queue that does 
     redis.resume();
     await expect.poll(async () => sumOf(await read(), 'otelfan_queue_up'), { timeout: 15_000 }).toBe(1);
     expect(sumOf(await read(), 'otelfan_queue_batches', { shard: 's0' })).toBe(0);
+  });
+});
+
+describe.skipIf(cannotControlRedis !== undefined)('figures of a queue in Redis', () => {
+  it('say by how many of its settings batches may be lost, and how full its memory is', async () => {
+    const args = ['--appendonly', 'no', '--maxmemory', '20mb', '--maxmemory-policy', 'volatile-lru'];
+    const redis = await startRedis({ args });
+    const queue = await openRedisQueue(redis.url);
+    try {
+      const read = reading(queue);
+      const before = await read();
+      expect(sumOf(before, 'otelfan_queue_risks')).toBe(2);
+      const shareBefore = sumOf(before, 'otelfan_queue_memory_ratio') ?? 0;
+      expect(shareBefore).toBeGreaterThan(0);
+      await queue.enqueue([newBatch('s0', { payload: Buffer.alloc(5_000_000) })]);
+      await queue.unavailableReason();
+      const share = sumOf(await read(), 'otelfan_queue_memory_ratio') ?? 0;
+      expect(share - shareBefore).toBeGreaterThan(0.2);
+      expect(share).toBeLessThan(1);
+    } finally {
+      await queue.stop();
+      await redis.stop();
+    }
   });
 });

@@ -144,6 +144,16 @@ describe('otelfan get in a pipe', () => {
     );
   });
 
+  it('names figures that are not exact, once for each reason', async () => {
+    const reason = 't, a tael-server, has more than 50000 spans to go through (query.taelRowCap)';
+    const inexact = ['traces.p95_ms', 'top_services'].map(field => ({ field, reason }));
+    const { exitCode, stderr } = await run(['services'], {
+      answer: { services: [], exact: false, inexact, ...COMPLETE },
+    });
+    expect(exitCode).toBe(0);
+    expect(stderr).toBe(`otelfan get: not exact: traces.p95_ms, top_services (${reason})\n`);
+  });
+
   it('ends with 4 when there is no such trace', async () => {
     const answer = { error: 'trace not found', ...COMPLETE };
     const { exitCode, stdout, stderr } = await run([`traces/${TRACE_ID}`], { answer, status: 404 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type FanOutOptions, fanOut } from '../../../src/query/fan-out.ts';
-import type { CallOutcome } from '../../../src/query/shard-client.ts';
+import type { CallOutcome } from '../../../src/query/shard-call.ts';
 import { shardSpec } from '../../support/stub-shard.ts';
 
 const shards = ['s0', 's1', 's2'].map(id => shardSpec(id, 1));

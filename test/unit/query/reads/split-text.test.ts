@@ -66,7 +66,7 @@ describe('a search in the texts of traces', () => {
     const { prepared, asked } = await complete(manyTraces(MOST_TRACES_WITH_TEXT + 1, [3, 7]));
     expect(asked.at(-1)).toEqual({
       name: 'traceIds',
-      request: { fromNs: '5', service: 'shop', slots: [[5, 9]] },
+      request: { fromNs: '5', service: 'shop', slots: [[5, 9]], limit: 4_294_967_295 },
     });
     expect(prepared).toMatchObject({ request: { tracesWithText: [idOf(3), idOf(7)] } });
   });

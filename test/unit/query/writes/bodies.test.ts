@@ -27,7 +27,10 @@ function plan(write: Write, { body, traceId = 'a', ...rest }: Sent) {
     ? body
     : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
   const contentType = 'contentType' in rest ? rest.contentType : 'application/json; charset=utf-8';
-  return write.plan({ path: { traceId }, contentType, body: bytes }, { nowNs: NOW_NS, newId: () => 'id-1' });
+  return write.plan(
+    { path: { traceId }, contentType, body: bytes },
+    { nowNs: NOW_NS, identity: { id: 'id-1' } },
+  );
 }
 
 function refusalOf(write: Write, sent: Sent): string {

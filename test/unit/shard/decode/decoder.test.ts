@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createDecoder } from '../../../../src/shard/decode/decoder.ts';
+import { atOnce, createDecoder } from '../../../../src/shard/decode/decoder.ts';
 import type { Records } from '../../../../src/shard/store/tables.ts';
 import { createOtlpTypes } from '../../../../src/shared/otlp/messages.ts';
 import type { Signal } from '../../../../src/shared/otlp/signal.ts';
@@ -8,7 +8,7 @@ import type { Json } from '../../../support/otlp-arbitraries.ts';
 import { attribute, span, spanId, traceId, tracesOf } from '../../../support/otlp-samples.ts';
 import { otlpBytes } from '../../../support/test-shard.ts';
 
-const decode = createDecoder({ types: createOtlpTypes(), hash: await createHash() });
+const decode = atOnce(createDecoder({ types: createOtlpTypes(), hash: await createHash() }));
 
 function records(signal: Signal, json: Json): Records {
   const decoded = decode(signal, otlpBytes(signal, json));

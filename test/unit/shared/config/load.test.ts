@@ -174,6 +174,10 @@ describe('a configuration that is wrong', () => {
     ['topology: { shards: [] }', 'topology.shards: [] (FILE): expected a list of at least one shard'],
     ['- a', 'configuration FILE: expected a YAML mapping at the top'],
     ['a: 1\na: 2', 'configuration FILE is not valid YAML: Map keys must be unique at line 2, column 1'],
+    [
+      'logLevel: !level debug',
+      'configuration FILE is not valid YAML: Unresolved tag: !level at line 1, column 11',
+    ],
   ])('%s is named in the file', (yaml, line) => {
     const file = fileOf(yaml);
     expect(errorsOf({ file })).toEqual([line.replace('FILE', `file ${file}`)]);

@@ -97,3 +97,24 @@ describe('rendezvous', () => {
     expect(topology.active.map(shard => shard.id)).toEqual(['s1']);
   });
 });
+
+describe('the fingerprint of a topology', () => {
+  const of = (specs: readonly ShardSpec[], version = 1, previous = [{ version: 0, shards: ['s0', 's1'] }]) =>
+    createTopology({ version, shards: specs, previous }, hash).fingerprint;
+  const [first, ...others] = shards(3) as [ShardSpec, ShardSpec, ShardSpec];
+
+  it('is the same whatever the addresses and the order are', () => {
+    expect(of(shards(3, { read: 'http://elsewhere:1' }).toReversed())).toBe(of(shards(3)));
+    expect(of(shards(3), 1, [{ version: 0, shards: ['s1', 's0'] }])).toBe(of(shards(3)));
+  });
+
+  it.each([
+    ['the version', of(shards(3), 2)],
+    ['a shard more', of(shards(4))],
+    ['a weight', of([{ ...first, weight: 2 }, ...others])],
+    ['a state', of([{ ...first, state: 'draining' }, ...others])],
+    ['what is read from besides', of(shards(3), 1, [{ version: 0, shards: ['s0'] }])],
+  ])('is another with %s', (_what, fingerprint) => {
+    expect(fingerprint).not.toBe(of(shards(3)));
+  });
+});

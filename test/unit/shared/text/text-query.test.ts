@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createTextMatch, parseTextQuery } from '../../../../src/shard/search/text-query.ts';
+import { createTextMatch, parseTextQuery } from '../../../../src/shared/text/text-query.ts';
 
 function holds(search: string, ...texts: string[]): boolean {
   const match = createTextMatch(parseTextQuery(search));

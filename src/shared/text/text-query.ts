@@ -1,4 +1,4 @@
-import { wordsIn } from '../words.ts';
+import { wordsIn } from './words.ts';
 
 /** What a search asks for. Without words it finds nothing. */
 export interface TextQuery {

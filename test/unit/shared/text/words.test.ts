@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ANY_WORD, addWords, wordsIn } from '../../../src/shard/words.ts';
+import { ANY_WORD, addWords, wordsIn } from '../../../../src/shared/text/words.ts';
 
 const wordsOf = (text: string) => [...wordsIn(text)];
 

@@ -1,0 +1,106 @@
+import type { ShardReadRequest } from '../../shared/read/contract.ts';
+import type { WholeOutcome } from '../shard-call.ts';
+import { type CommentsFilter, commentOf, commentsPath, isOnTraces } from './comments.ts';
+import { type FetchEnd, type FetchedRows, fetchRows, type TaelCall } from './fetch-rows.ts';
+import { findRows } from './found-rows.ts';
+import type { KeyedLine } from './keyed-lines.ts';
+import { cutReason } from './reasons.ts';
+import type { ListedRead, RowFilter, TaelSignal } from './signal.ts';
+import { SPANS, spanOfTrace } from './spans.ts';
+
+/** Everything of a kind, as far as it was gone through. */
+export interface Table<T> {
+  readonly rows: readonly T[];
+  /** What is wrong with it; absent when it is whole. */
+  readonly flaw?: Flaw | undefined;
+}
+
+export interface Flaw {
+  /** `cut`: there is more of it; `unreadable`: rows were left out. */
+  readonly kind: 'cut' | 'unreadable';
+  readonly reason: string;
+  /** What is newer is there as a whole; absent when nothing is known to be. */
+  readonly wholeAfterNs?: bigint | undefined;
+}
+
+export interface TableOptions<N extends ListedRead, R extends { readonly timeNs: bigint }, T> {
+  readonly signal: TaelSignal<N, R>;
+  readonly filter: RowFilter<N>;
+  /** What is held of a row. */
+  readonly make: (row: R) => T;
+  /** `query.taelRowCap` */
+  readonly rowCap: number;
+  readonly nowNs: bigint;
+}
+
+/** All rows that match. */
+export async function loadTable<N extends ListedRead, R extends { readonly timeNs: bigint }, T>(
+  call: TaelCall,
+  { rowCap, ...options }: TableOptions<N, R, T>,
+): Promise<WholeOutcome<Table<T>>> {
+  const { signal, filter } = options;
+  const outcome = await findRows(call, { ...options, fromNs: filter.fromNs, most: rowCap });
+  if (outcome.kind !== 'answered') return outcome;
+  const { rows, lastNs, ...found } = outcome.value;
+  const isNewestFirst = signal.isNewestFirst(filter);
+  const flaw = flawOf(found, { shardId: call.shard.id, what: signal.what, isNewestFirst });
+  const isWholeAbove = isNewestFirst && found.unreadable === 0;
+  return {
+    kind: 'answered',
+    value: { rows, flaw: flaw && { ...flaw, ...(isWholeAbove && { wholeAfterNs: lastNs }) } },
+  };
+}
+
+/** The spans of one trace in the order of `GET /api/v1/traces/{trace_id}`, each once. */
+export async function loadTrace(
+  call: TaelCall,
+  { traceId }: Pick<ShardReadRequest<'trace'>, 'traceId'>,
+): Promise<WholeOutcome<Table<KeyedLine>>> {
+  const seen = new Set<string>();
+  const outcome = await fetchRows<KeyedLine>(call, {
+    path: `${SPANS.path}/${encodeURIComponent(traceId)}`,
+    member: SPANS.member,
+    missing: 'trace not found',
+    take(value) {
+      const span = SPANS.decode(value);
+      if (span === undefined) return 'unreadable';
+      if (seen.has(span.row.span_id)) return undefined;
+      seen.add(span.row.span_id);
+      return spanOfTrace(span);
+    },
+  });
+  return tableOf(outcome, { shardId: call.shard.id, what: SPANS.what, isNewestFirst: false });
+}
+
+/** The comments on some traces, or on all. */
+export async function loadComments(
+  call: TaelCall,
+  filter: CommentsFilter,
+): Promise<WholeOutcome<Table<KeyedLine>>> {
+  const isAsked = isOnTraces(filter);
+  const outcome = await fetchRows<KeyedLine>(call, {
+    path: commentsPath(filter),
+    member: 'comments',
+    take(value) {
+      const comment = commentOf(value);
+      if (comment === undefined) return 'unreadable';
+      return isAsked(comment) ? comment : undefined;
+    },
+  });
+  return tableOf(outcome, { shardId: call.shard.id, what: 'comments', isNewestFirst: true });
+}
+
+function tableOf<T>(
+  outcome: WholeOutcome<FetchedRows<T>>,
+  asked: Parameters<typeof flawOf>[1],
+): WholeOutcome<Table<T>> {
+  if (outcome.kind !== 'answered') return outcome;
+  const { rows, ...fetched } = outcome.value;
+  return { kind: 'answered', value: { rows, flaw: flawOf(fetched, asked) } };
+}
+
+function flawOf(fetched: FetchEnd, asked: Parameters<typeof cutReason>[1]): Flaw | undefined {
+  const reason = cutReason(fetched, asked);
+  const kind = fetched.cutBy === undefined ? 'unreadable' : 'cut';
+  return reason === undefined ? undefined : { kind, reason };
+}
