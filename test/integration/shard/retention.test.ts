@@ -138,7 +138,7 @@ describe('retention by bytes', () => {
     for (let round = 0; round < 5; round++) {
       await fill(200, 1000);
       store.advance(60_000);
-      await expect.poll(usedBytes, { timeout: 20_000 }).toBeLessThan(MOST_BYTES * 1.2);
+      await expect.poll(usedBytes).toBeLessThan(MOST_BYTES * 1.2);
       fileBytes.push(await size('total_blocks'));
     }
     expect(await floor()).toBeGreaterThan(400);
