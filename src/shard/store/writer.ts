@@ -16,7 +16,7 @@ import { firstLine } from './instance.ts';
 import { isOutOfMemory } from './shortage.ts';
 import { rowCount } from './tables.ts';
 
-type WriteOutcome =
+export type WriteOutcome =
   /** The rows are durable in this commit. Without a number the batch was known, or empty, and changed nothing. */
   | { readonly kind: 'stored'; readonly commitNo: bigint | undefined }
   /** Nothing of the batch is stored; the same batch may succeed later. */

@@ -8,7 +8,7 @@ import { type Commit, commitBatches, openStore, type RecordBatch } from '../../.
 import { type Database, openDatabase } from '../../../src/shard/store/database.ts';
 import { emptyRecords, type SpanRecord } from '../../../src/shard/store/tables.ts';
 import { createWriter, type Writer } from '../../../src/shard/store/writer.ts';
-import { logRecord } from '../../support/shard-store.ts';
+import { commentRecord } from '../../support/shard-store.ts';
 
 let dataDir: string;
 let database: Database;
@@ -80,9 +80,9 @@ function badBatch(id: string, bad: Partial<SpanRecord> = { startNs: -1n }): Reco
 }
 
 /** Its last row is refused by the chunk that it is put into. */
-function badLogs(id: string): RecordBatch {
-  const logs = [...Array.from({ length: 3000 }, () => logRecord('fine')), logRecord('bad', { timeNs: -1n })];
-  return { id, slices: [{ exportId: undefined, records: { ...emptyRecords(), logs } }] };
+function badComments(id: string): RecordBatch {
+  const comments = Array.from({ length: 3001 }, (_, no) => commentRecord(String(no), no < 3000 ? 1 : -1));
+  return { id, slices: [{ exportId: undefined, records: { ...emptyRecords(), comments } }] };
 }
 
 async function count(table: string): Promise<number> {
@@ -96,7 +96,7 @@ async function count(table: string): Promise<number> {
 
 describe('a commit that fails', () => {
   it.each([
-    ['before', 'logs', badLogs('bad')],
+    ['before', 'comments', badComments('bad')],
     ['while', 'spans', badBatch('bad', { operation: undefined as unknown as string })],
   ])(
     'leaves no row in an appender %s it is flushed, to get into the table later',
