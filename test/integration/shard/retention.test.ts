@@ -13,6 +13,7 @@ import {
   openTestStore,
   spanRecord,
   type TestStore,
+  wordsOf,
 } from '../../support/shard-store.ts';
 import { watchedReader } from '../../support/watched-reader.ts';
 
@@ -54,10 +55,10 @@ describe('retention by age', () => {
       spans: [spanRecord(1, 1), spanRecord(2, 1)],
       logs: [logRecord('old')],
       spanWords: [{ word: 'old', traceId: 1n }],
-      logWords: new Set(['old']),
+      logWords: wordsOf('old'),
     });
     store.advance(20 * DAY_MS);
-    await store.store({ spans: [spanRecord(1, 2)], logs: [logRecord('new')], logWords: new Set(['new']) });
+    await store.store({ spans: [spanRecord(1, 2)], logs: [logRecord('new')], logWords: wordsOf('new') });
     store.advance(11 * DAY_MS);
     await expect.poll(floor).toBe(1);
     expect(await store.values('SELECT span_id FROM store.spans')).toEqual([2]);
