@@ -44,7 +44,7 @@ interface Newest<N extends ListedRead, R extends { readonly timeNs: bigint }> ex
 
 async function newestLines<N extends ListedRead, R extends { readonly timeNs: bigint }>(
   call: TaelCall,
-  { signal, filter, query, rowCap, nowNs }: Newest<N, R>,
+  { signal, filter, query, rowCap }: Newest<N, R>,
 ): Promise<WholeOutcome<readonly [TaelPart]>> {
   const { startAt, limit, fromNs } = query.request;
   const order = orderOf(query);
@@ -55,13 +55,15 @@ async function newestLines<N extends ListedRead, R extends { readonly timeNs: bi
     (row.timeNs === startNs && compareKeys(signal.key(row), startAt as readonly string[], order) >= 0);
   const options = {
     find: (attempt: Attempt) =>
-      findRows(call, { ...attempt, signal, filter, nowNs, isWanted: isFromStart, make: (row: R) => row }),
+      findRows(call, { ...attempt, signal, filter, isWanted: isFromStart, make: (row: R) => row }),
     fromNs,
     wanted: limit,
     most: Math.max(rowCap, 2 * limit),
   };
   const isNewestFirst = signal.isNewestFirst(filter);
-  const outcome = await (isNewestFirst ? newestOfSorted(options) : newestOfAny(options, startNs ?? nowNs));
+  const outcome = await (isNewestFirst
+    ? newestOfSorted(options)
+    : newestOfAny(options, startNs ?? call.nowNs));
   if (outcome.kind !== 'answered') return outcome;
   const { rows, ...end } = outcome.value;
   const lines = sortLines(rows.map(lineOf(signal, filter)), order).slice(0, limit);
