@@ -53,9 +53,11 @@ async function newestLines<N extends ListedRead, R extends { readonly timeNs: bi
     startNs === undefined ||
     row.timeNs < startNs ||
     (row.timeNs === startNs && compareKeys(signal.key(row), startAt as readonly string[], order) >= 0);
+  const toLine = lineOf(signal, filter);
+  // A row takes several times as much as its line.
+  const make = (row: R) => ({ timeNs: row.timeNs, ...toLine(row) });
   const options = {
-    find: (attempt: Attempt) =>
-      findRows(call, { ...attempt, signal, filter, isWanted: isFromStart, make: (row: R) => row }),
+    find: (attempt: Attempt) => findRows(call, { ...attempt, signal, filter, isWanted: isFromStart, make }),
     fromNs,
     wanted: limit,
     most: Math.max(rowCap, 2 * limit),
@@ -66,7 +68,7 @@ async function newestLines<N extends ListedRead, R extends { readonly timeNs: bi
     : newestOfAny(options, startNs ?? call.nowNs));
   if (outcome.kind !== 'answered') return outcome;
   const { rows, ...end } = outcome.value;
-  const lines = sortLines(rows.map(lineOf(signal, filter)), order).slice(0, limit);
+  const lines = sortLines(rows, order).slice(0, limit);
   const reason = cutReason(end, { shardId: call.shard.id, what: signal.what, isNewestFirst });
   const inexact = isSearched(query) ? ownSearchReason(call.shard.id) : reason;
   return { kind: 'answered', value: [{ lines, inexact }] };
