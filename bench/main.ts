@@ -3,11 +3,12 @@ import { benchDeliver } from './cases/deliver.ts';
 import { benchIngest } from './cases/ingest.ts';
 import { benchPartition } from './cases/partition.ts';
 import { benchPath } from './cases/path.ts';
-import { benchQuery } from './cases/query.ts';
+import { benchQuery, isQueryPart } from './cases/query.ts';
+import { benchScale } from './cases/scale.ts';
 import { benchShard } from './cases/shard.ts';
 import { type Figures, writeFigures } from './figures.ts';
 
-const USAGE = `usage: npm run bench -- partition | ingest | deliver | path | shard | query [flags]
+const USAGE = `usage: npm run bench -- partition | ingest | deliver | path | shard | query | scale [flags]
 
   --quick              under 40 s instead of some minutes
   --minutes N          deliver: watch memory at full speed with a shard down for so long (default 0)
@@ -18,7 +19,8 @@ const USAGE = `usage: npm run bench -- partition | ingest | deliver | path | sha
   --logs N               a tenth of it, or at 500 000 and 5 000 000 spans where there are more
   --points N
   --data-dir DIR       shard: keep the data there; what a folder has already is not loaded again
-  --cpu-prof           shard: write CPU profiles of the shard while it is filled to bench/results
+  --cpu-prof           shard, query: write CPU profiles of the shard while it is filled, of the proxy, to bench/results
+  --only PART          query: overhead, skewed, throughput, summary, slow or memory
 `;
 
 const { positionals, values } = parseArgs({
@@ -34,6 +36,7 @@ const { positionals, values } = parseArgs({
     points: { type: 'string' },
     'data-dir': { type: 'string' },
     'cpu-prof': { type: 'boolean', default: false },
+    only: { type: 'string' },
   },
 });
 
@@ -43,7 +46,8 @@ const CASES: Readonly<Record<string, () => Promise<Figures>>> = {
   ingest: () => benchIngest({ quick, ...targetOf() }),
   deliver: () => benchDeliver({ quick, minutes: Number(values.minutes) }),
   path: () => benchPath({ quick }),
-  query: () => benchQuery({ quick }),
+  query: () => benchQuery({ quick, only: partOf(values.only), cpuProf: values['cpu-prof'] }),
+  scale: () => benchScale({ quick }),
   shard: () =>
     benchShard({
       quick,
@@ -60,6 +64,11 @@ function countOf(flag: 'spans' | 'logs' | 'points'): number | undefined {
   if (text === undefined) return undefined;
   if (!/^[1-9]\d{0,9}$/.test(text)) throw new Error(`--${flag} ${text}: expected a whole number from 1`);
   return Number(text);
+}
+
+function partOf(text: string | undefined) {
+  if (text === undefined || isQueryPart(text)) return text;
+  throw new Error(`--only ${text}: expected overhead, skewed, throughput, summary, slow or memory`);
 }
 
 function targetOf() {

@@ -6,6 +6,7 @@ import { type Asker, askFor, askInTurns, createAsker, type Question, type Times 
 import { forkChild } from '../load/child.ts';
 import { type QueryUnderTest, startQueryUnderTest } from '../load/query-under-test.ts';
 import { type DurationPlan, durationsOn, percentileMs, sortedUnion } from '../memory-shards/durations.ts';
+import { type RowPlan, WINDOWS } from '../memory-shards/rows.ts';
 import { type MemoryShard, type ShardPort, startMemoryShards } from '../memory-shards/shards.ts';
 import type { ShardSummary } from '../memory-shards/states.ts';
 
@@ -26,14 +27,31 @@ interface Bench {
   readonly asker: Asker;
 }
 
+/** What can be measured alone. */
+const PARTS = ['overhead', 'skewed', 'throughput', 'summary', 'slow', 'memory'] as const;
+type Part = (typeof PARTS)[number];
+
+export function isQueryPart(name: string): name is Part {
+  return (PARTS as readonly string[]).includes(name);
+}
+
+export interface QueryBenchOptions {
+  readonly quick: boolean;
+  /** Everything when absent. */
+  readonly only?: Part | undefined;
+  readonly cpuProf: boolean;
+}
+
 /** The query proxy, a process of its own, over shards that answer from memory, each a process of its own. */
-export async function benchQuery({ quick }: { quick: boolean }): Promise<Figures> {
+export async function benchQuery({ quick, only, cpuProf }: QueryBenchOptions): Promise<Figures> {
   const counts = quick ? QUICK_SHARD_COUNTS : SHARD_COUNTS;
-  const all = await startMemoryShards(Math.max(...counts), ROWS_PER_SHARD);
+  const all = await startMemoryShards(Math.max(...counts));
   const figures: Record<string, number> = {};
-  const measure = async (count: number, ...measures: ((bench: Bench) => Promise<Figures>)[]) => {
+  const measure = async (part: Part, count: number, ...measures: ((bench: Bench) => Promise<Figures>)[]) => {
+    if (only !== undefined && only !== part) return;
     const shards = all.slice(0, count);
-    const proxy = await startQueryUnderTest(shards);
+    const profileDir = cpuProf ? join(import.meta.dirname, '..', 'results') : undefined;
+    const proxy = await startQueryUnderTest(shards, profileDir);
     const asker = createAsker(proxy.api, CLIENTS);
     try {
       for (const each of measures) Object.assign(figures, await each({ quick, shards, proxy, asker }));
@@ -43,19 +61,35 @@ export async function benchQuery({ quick }: { quick: boolean }): Promise<Figures
     }
   };
   try {
-    for (const count of counts) await measure(count, overhead);
-    await measure(SHARDS, throughput, summariesOfSpread, summariesByService, slowShard, hungShard);
-    await measure(SHARDS, fastClient);
-    await measure(SHARDS, slowClient);
+    await holdRows(all, 'by-time');
+    await measure('skewed', SHARDS, skewed);
+    await holdRows(all, 'by-trace');
+    for (const count of counts) await measure('overhead', count, overhead);
+    await measure('throughput', SHARDS, throughput);
+    await measure('summary', SHARDS, summariesOfSpread, summariesByService);
+    await measure('slow', SHARDS, slowShard, hungShard);
+    await measure('memory', SHARDS, fastClient);
+    await measure('memory', SHARDS, slowClient);
     return figures;
   } finally {
     await Promise.all(all.map(shard => shard.stop()));
   }
 }
 
-function traces(limit: number, timeoutMs?: number): Question {
+function holdRows(shards: readonly MemoryShard[], placement: RowPlan['placement']): Promise<unknown> {
+  const plan = { shards: SHARDS, rows: ROWS_PER_SHARD, placement };
+  return Promise.all(shards.map(shard => shard.holdRows(plan)));
+}
+
+/** A question that differs from the one before. */
+function traces(limit: number, asked = 0, timeoutMs?: number): Question {
   const timeout = timeoutMs === undefined ? '' : `&timeout=${timeoutMs}ms`;
-  return { path: `/api/v1/traces?limit=${limit}${timeout}` };
+  return { path: `/api/v1/traces?limit=${limit}&service=${windowOf(asked)}${timeout}` };
+}
+
+/** In no order that a machine could learn. */
+function windowOf(asked: number): string {
+  return String((asked * 37) % WINDOWS);
 }
 
 /** Asks for an answer that must have all shards. */
@@ -70,26 +104,31 @@ function warmUpSeconds({ quick }: Bench): number {
   return quick ? 0.6 : 3;
 }
 
+const overhead = (bench: Bench) => overheadOf(bench, '');
+/** Of pages that are all of one shard, which the proxy cannot know. */
+const skewed = (bench: Bench) => overheadOf(bench, 'skewed_');
+
 /** The proxy against one shard that is asked without it, and against asking all of them at once and merging nothing. */
-async function overhead(bench: Bench): Promise<Figures> {
+async function overheadOf(bench: Bench, prefix: string): Promise<Figures> {
   const { quick, shards, proxy, asker } = bench;
   const direct = shards.map(({ url }) => createAsker(url));
   const figures: Record<string, number> = {};
   for (const limit of LIMITS) {
-    const spans: Question = { path: readPath('spans'), body: { limit } };
+    let asked = 0;
+    const spans = (): Question => ({ path: readPath('spans'), body: { limit, service: windowOf(asked++) } });
     await checkRows(asker, limit);
     const asks = {
-      shard: async () => direct[0]?.ask(spans),
-      shards: () => Promise.all(direct.map(each => each.ask(spans))),
-      proxy: () => askWhole(asker, traces(limit)),
+      shard: async () => direct[0]?.ask(spans()),
+      shards: () => Promise.all(direct.map(each => each.ask(spans()))),
+      proxy: () => askWhole(asker, traces(limit, asked++)),
     };
     await askInTurns(warmUpSeconds(bench), asks);
     const cpuBefore = proxy.cpuSeconds();
     const times = await askInTurns(quick ? 1.2 : 10, asks);
     const cpuMs = (1000 * (proxy.cpuSeconds() - cpuBefore)) / times.proxy.count;
-    const size = `${shards.length}x${limit}`;
+    const size = `${prefix}${shards.length}x${limit}`;
     console.log(
-      `${shards.length} shards, limit ${limit}: one shard ${text(times.shard)}, all ${text(times.shards)}, ` +
+      `${prefix}${shards.length} shards, limit ${limit}: one shard ${text(times.shard)}, all ${text(times.shards)}, ` +
         `proxy ${text(times.proxy)}, ${cpuMs.toFixed(2)} ms of its CPU (${times.proxy.count} queries)`,
     );
     Object.assign(figures, {
@@ -114,7 +153,8 @@ const CLIENTS = 16;
 
 async function throughput(bench: Bench): Promise<Figures> {
   const { quick, shards, proxy, asker } = bench;
-  const ask = () => askWhole(asker, traces(100));
+  let asked = 0;
+  const ask = () => askWhole(asker, traces(100, asked++));
   await askFor(warmUpSeconds(bench), CLIENTS, ask);
   const cpuBefore = proxy.cpuSeconds();
   const times = await askFor(quick ? 1.5 : 10, CLIENTS, ask);
@@ -218,7 +258,7 @@ async function hungShard({ quick, shards, asker }: Bench): Promise<Figures> {
   const hung = shards.at(-1);
   await hung?.delay(undefined);
   const times = await askFor(quick ? 1.5 : 10, HUNG_CLIENTS, async () => {
-    const { missing } = await asker.ask(traces(100, DEADLINE_MS));
+    const { missing } = await asker.ask(traces(100, 0, DEADLINE_MS));
     if (missing !== hung?.id) throw new Error(`${hung?.id} is hung, and missing is: ${missing}`);
   });
   await hung?.delay(0);

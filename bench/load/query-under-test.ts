@@ -12,11 +12,16 @@ export interface QueryUnderTest {
   stop(): Promise<void>;
 }
 
-export async function startQueryUnderTest(shards: readonly MemoryShard[]): Promise<QueryUnderTest> {
+/** @param profileDir - folder for a CPU profile of the process, written when it ends */
+export async function startQueryUnderTest(
+  shards: readonly MemoryShard[],
+  profileDir?: string,
+): Promise<QueryUnderTest> {
   const topology = { version: 1, shards: shards.map(({ id, url }) => ({ id, otlp: url, read: url })) };
   const cli = await startCli(['query', '--api-port', '0'], {
     OTELFAN_TOPOLOGY: JSON.stringify(topology),
     OTELFAN_LOG_LEVEL: 'error',
+    ...(profileDir !== undefined && { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profileDir}` }),
   });
   return {
     api: cli.addresses.api ?? '',

@@ -13,7 +13,7 @@ import {
 import { trailerLine } from '../../src/shared/read/ndjson.ts';
 import { obeyOrders } from '../load/child.ts';
 import { durationsOn } from './durations.ts';
-import { createSpanRows, type SpanRows } from './rows.ts';
+import { createSpanRows, type SpanRows, WINDOWS } from './rows.ts';
 import type { ShardOrder, ShardPort } from './shards.ts';
 import { createStates, type States } from './states.ts';
 
@@ -36,12 +36,15 @@ const remembered = new Map<string, string>();
 
 interface SpansRequest {
   readonly limit: number;
+  /** The number of a window, as if its rows were the newest of a service. */
+  readonly service?: string;
   readonly startAt?: readonly string[];
 }
 
-function answerSpans({ limit, startAt }: SpansRequest, response: ServerResponse): void {
-  if (rows === undefined) throw new Error('the shard was not started');
-  const found = rows.lines(startAt === undefined ? 0 : rows.indexOf(startAt), limit);
+function answerSpans({ limit, service = '0', startAt }: SpansRequest, response: ServerResponse): void {
+  if (rows === undefined) throw new Error('the shard has no rows');
+  const first = startAt === undefined ? rows.windowStart(Number(service) % WINDOWS) : rows.indexOf(startAt);
+  const found = rows.lines(first, limit);
   response.writeHead(200, HEADERS).write(found.bytes);
   response.end(trailerLine({ rows: found.rows, asOf: AS_OF, truncated: false }));
 }
@@ -88,10 +91,12 @@ obeyOrders<ShardOrder>(async order => {
   switch (order.kind) {
     case 'start':
       shard = order.shard;
-      rows = createSpanRows(order);
       server.listen(0, '127.0.0.1');
       await once(server, 'listening');
       port = (server.address() as AddressInfo).port;
+      break;
+    case 'rows':
+      rows = createSpanRows({ ...order, shard });
       break;
     case 'hold':
       remembered.clear();

@@ -108,10 +108,11 @@ async function* enveloped(
 export function envelope(
   status: number,
   shards: Completeness,
-  members: string | Buffer,
+  members: string | readonly Buffer[],
   more: Omit<AnswerOptions, 'isStrict'>,
 ): WholeAnswer {
-  const body = Buffer.concat([OPENING_BRACE, Buffer.from(members), ending(shards, more)]);
+  const pieces = typeof members === 'string' ? [Buffer.from(members)] : members;
+  const body = Buffer.concat([OPENING_BRACE, ...pieces, ending(shards, more)]);
   return { kind: 'whole', status, headers: completenessHeaders(shards), body };
 }
 

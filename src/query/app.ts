@@ -138,7 +138,7 @@ async function answerCounted(
   const gone = new AbortController();
   let answer: Answer | undefined;
   response.once('close', () => {
-    gone.abort();
+    gone.abort(ENDED);
     const isWhole = response.writableFinished;
     requestEnded({
       read,
@@ -152,6 +152,9 @@ async function answerCounted(
   if (gone.signal.aborted) return;
   await sendAnswer(answer, response, stallMs);
 }
+
+/** Made once: an abort without a reason takes a picture of the stack. */
+const ENDED = new DOMException('the client has its answer or is gone', 'AbortError');
 
 function beginLive(
   live: LiveFeed,

@@ -11,6 +11,7 @@ import { createHeldBytes, type HeldBytesOptions } from './held-bytes.ts';
 import { createHoldingShards } from './holdings.ts';
 import { createLiveFeed } from './live/live-feed.ts';
 import { createReadiness } from './readiness.ts';
+import { createShares } from './rows/shares.ts';
 import type { ReadLimits } from './run-read.ts';
 import { createShardClient } from './shard-client.ts';
 import { createShardLog } from './shard-log.ts';
@@ -82,6 +83,7 @@ export async function createQuery(options: QueryOptions): Promise<QueryProxy> {
     ...options,
     topology: topology.current,
     client,
+    shares: createShares(),
     live,
     gate,
     held,

@@ -1,6 +1,6 @@
-import { Readable } from 'node:stream';
 import { AS_OF_HEADER, readPath, SNAPSHOT_PATH } from '../shared/read/contract.ts';
-import { cutReason, readRowBodies } from './row-body.ts';
+import { wholeOf } from './http-call.ts';
+import { cutReason, rowBodiesOf } from './row-body.ts';
 import type { CallOutcome, ShardCalls } from './shard-call.ts';
 import type { RowStream, ShardReader, SnapshotRows } from './shard-reader.ts';
 
@@ -20,7 +20,7 @@ export function createEmbeddedReader(calls: Pick<ShardCalls, 'ask'>): ShardReade
         meter: newMeter?.(),
       };
       return calls.ask<CallOutcome<SnapshotRows>>(shard, post, async response => {
-        const body = await readRowBodies(response.body, reads.length);
+        const body = rowBodiesOf(await wholeOf(response.body), reads.length);
         if (body.kind === 'broken') return { kind: 'failed', reason: body.reason };
         const parts = body.bodies.map(({ lines }) => ({ shardId: shard.id, lines }));
         const rows = body.bodies.map(each => each.rows);
@@ -42,38 +42,19 @@ export function createEmbeddedReader(calls: Pick<ShardCalls, 'ask'>): ShardReade
         maxBytes: undefined,
       };
       const begun = Promise.withResolvers<CallOutcome<RowStream>>();
-      const sent = calls.ask<CallOutcome<RowStream>>(shard, post, async ({ headers, body: pieces }) => {
+      const sent = calls.ask<CallOutcome<RowStream>>(shard, post, async ({ headers, body }) => {
         const answeredAt = headers[AS_OF_HEADER];
         if (typeof answeredAt !== 'string') {
           return { kind: 'failed', reason: `answered without the header ${AS_OF_HEADER}` };
         }
-        const body = Readable.from(pieces, { objectMode: false });
-        const ended = endOfStream(body);
         const outcome = { kind: 'answered', value: { asOf: answeredAt, body } } as const;
         begun.resolve(outcome);
-        // An error comes to whoever reads; without a listener it would end the process when nobody does.
-        body.on('error', () => {});
-        await ended;
-        // A stream that was let go before its end is no failure.
-        if (body.errored !== null) throw body.errored;
+        const error = await body.over;
+        if (error !== undefined) throw error;
         return outcome;
       });
       void sent.then(begun.resolve);
       return begun.promise;
     },
   };
-}
-
-/**
- * When a stream has ended or is destroyed. One of `Readable.from` closes only after the piece that is on its way, which
- * may never come.
- */
-function endOfStream(stream: Readable): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const destroy = stream._destroy.bind(stream);
-  stream._destroy = (error, done) => {
-    resolve();
-    destroy(error, done);
-  };
-  return promise;
 }

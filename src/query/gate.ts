@@ -79,6 +79,7 @@ export function createGate({ maxConcurrent, maxWaiting, of = QUERIES, onRefused 
       const outcome = await entered.promise;
       waiting--;
       clearTimeout(timer);
+      signal.removeEventListener('abort', leave);
       return outcome;
     },
   };

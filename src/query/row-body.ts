@@ -1,4 +1,3 @@
-import { buffer } from 'node:stream/consumers';
 import type { Trailer } from '../shared/read/contract.ts';
 import { parseTrailer } from '../shared/read/ndjson.ts';
 
@@ -21,21 +20,8 @@ const NEWLINE = 0x0a;
 const TRAILER_START = Buffer.from('\n{"end":');
 const BARE_TRAILER_START = TRAILER_START.subarray(1);
 
-/**
- * Collects `count` answers and checks their trailers. Rows are counted here but not decoded: a merge needs few of
- * them. Throws what the stream throws.
- */
-export async function readRowBodies(body: AsyncIterable<Buffer>, count: number): Promise<RowBodies> {
-  return split(await buffer(body), count);
-}
-
-/** What is said of an answer that a bound of the shard ended. */
-export function cutReason({ rows, truncatedBy }: Pick<Trailer, 'rows' | 'truncatedBy'>): string {
-  const reason = `gave its first ${rows} rows only`;
-  return truncatedBy === undefined ? reason : `${reason} (${truncatedBy})`;
-}
-
-function split(whole: Buffer, count: number): RowBodies {
+/** Finds `count` answers and checks their trailers. Rows are counted here but not decoded: a merge needs few of them. */
+export function rowBodiesOf(whole: Buffer, count: number): RowBodies {
   const bodies: RowBody[] = [];
   let asOf: string | undefined;
   let start = 0;
@@ -55,6 +41,12 @@ function split(whole: Buffer, count: number): RowBodies {
   if (asOf === undefined || bodies.length < count) return broken('answer ended without its trailer');
   if (bodies.length > count) return broken(`gave ${bodies.length} answers to ${count} reads`);
   return { kind: 'whole', asOf, bodies };
+}
+
+/** What is said of an answer that a bound of the shard ended. */
+export function cutReason({ rows, truncatedBy }: Pick<Trailer, 'rows' | 'truncatedBy'>): string {
+  const reason = `gave its first ${rows} rows only`;
+  return truncatedBy === undefined ? reason : `${reason} (${truncatedBy})`;
 }
 
 /** The rows up to the next trailer, and where what follows it begins. */

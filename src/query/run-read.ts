@@ -22,6 +22,7 @@ import type { Combined, Read, ReadContext, ReadQuery, RowPlan, StatePlan } from 
 import { commitsOf, type Page, pageOf } from './rows/page.ts';
 import { type PreparedRows, preparePage } from './rows/prepare-page.ts';
 import { MAX_HELD_BYTES, type RowsOptions, type RowsOutcome, runRows } from './rows/run-rows.ts';
+import type { Shares } from './rows/shares.ts';
 import type { ShardClient } from './shard-client.ts';
 import type { ShardLog } from './shard-log.ts';
 import type { ShardReader } from './shard-reader.ts';
@@ -31,6 +32,7 @@ import { windowError } from './window-limit.ts';
 
 export interface ReadDeps {
   readonly client: ShardClient;
+  readonly shares: Shares;
   readonly topology: () => Topology;
   readonly holding: HoldingShards;
   readonly clock: Clock;
@@ -143,8 +145,9 @@ async function rowsOf(page: Page, asked: Asked): Promise<RowsOutcome> {
 }
 
 async function tryRows(page: Page, asked: Asked & Pick<RowsOptions, 'mayBeginAgain'>): Promise<RowsOutcome> {
+  const { shares } = asked.deps;
   const run = (rows: PreparedRows) =>
-    runRows({ ...asked, ...rows, spentMs: performance.now() - asked.startMs });
+    runRows({ ...asked, ...rows, shares, spentMs: performance.now() - asked.startMs });
   // Of one shard alone nothing is on another.
   if (page.plan.prepare === undefined || asked.shards.length < 2) return run({ page });
   const { limits } = asked.deps;

@@ -3,6 +3,7 @@ import type { Component } from '../shared/lifecycle.ts';
 import type { ShardSpec } from '../shared/topology/topology.ts';
 import { type CallFigures, type CallMeter, createCallMeter } from './call-meter.ts';
 import { isDeadline } from './deadline.ts';
+import { each } from './http-call.ts';
 import {
   createShardHttp,
   type ShardHttpOptions,
@@ -89,7 +90,7 @@ export function createShardCalls({ maxAnswerBytes, onCall, ...options }: ShardCa
     ask<O extends AnyOutcome>(shard: ShardSpec, call: ShardCall, take: Take<O>, missing?: Missing<O>) {
       return exchange<O | CallFailure>(shard, call, async response => {
         if (response.statusCode === 200) return take(response);
-        const text = await readStart(response.body);
+        const text = await readStart(each(response.body));
         const isMissing = response.statusCode === 404 && errorMember(text) === missing?.error;
         return isMissing && missing !== undefined ? missing.outcome : refusalOf(response.statusCode, text);
       });
@@ -107,6 +108,7 @@ function endOf({ kind }: CallOutcome<unknown>, signal: AbortSignal): EndedCall['
 
 const MAX_ERROR_BYTES = 16 * 1024;
 
+/** As much of a body as is looked at for an error. */
 export async function readStart(body: AsyncIterable<Buffer>): Promise<string> {
   const chunks: Buffer[] = [];
   let sizeBytes = 0;

@@ -1,9 +1,9 @@
-import { buffer } from 'node:stream/consumers';
 import { SQL_PATH, type SqlAnswer } from '../shared/read/sql.ts';
 import { BLOB_NOT_FOUND, blobPath } from '../shared/read/writes.ts';
 import type { ShardSpec } from '../shared/topology/topology.ts';
 import type { CallMeter } from './call-meter.ts';
 import { createEmbeddedReader } from './embedded-reader.ts';
+import { each, wholeOf } from './http-call.ts';
 import {
   type CallOutcome,
   createShardCalls,
@@ -47,10 +47,15 @@ export function createShardClient(options: ShardClientOptions): ShardClient {
 
   return {
     reader() {
-      const readers = { embedded, tael: createTaelReader({ ...options, calls }) };
+      let tael: ShardReader | undefined;
+      const readerOf = ({ kind }: ShardSpec) => {
+        if (kind === 'embedded') return embedded;
+        tael ??= createTaelReader({ ...options, calls });
+        return tael;
+      };
       return {
-        snapshot: (shard, ...call) => readers[shard.kind].snapshot(shard, ...call),
-        rows: (shard, ...call) => readers[shard.kind].rows(shard, ...call),
+        snapshot: (shard, ...call) => readerOf(shard).snapshot(shard, ...call),
+        rows: (shard, ...call) => readerOf(shard).rows(shard, ...call),
       };
     },
     blob(shard, sha256, signal, meter) {
@@ -59,7 +64,7 @@ export function createShardClient(options: ShardClientOptions): ShardClient {
       return calls.ask<CallOutcome<Buffer | undefined>>(
         shard,
         { path, method: 'GET', signal, meter },
-        async ({ body }) => ({ kind: 'answered', value: await buffer(body) }),
+        async ({ body }) => ({ kind: 'answered', value: await wholeOf(body) }),
         { error: BLOB_NOT_FOUND, outcome },
       );
     },
@@ -68,7 +73,7 @@ export function createShardClient(options: ShardClientOptions): ShardClient {
         shard,
         { ...request, signal },
         async ({ statusCode, body }) => {
-          const text = (await buffer(body)).toString();
+          const text = (await wholeOf(body)).toString();
           const value = replyOf(statusCode, text);
           return value === undefined ? refusalOf(statusCode, text) : { kind: 'answered', value };
         },
@@ -80,7 +85,7 @@ export function createShardClient(options: ShardClientOptions): ShardClient {
           ? ({ path: `/api/v1/sql?${new URLSearchParams({ q: query })}`, method: 'GET', signal } as const)
           : ({ path: SQL_PATH, method: 'POST', body: JSON.stringify({ query }), signal } as const);
       return calls.exchange<CallOutcome<string>>(shard, { ...call, meter }, async ({ statusCode, body }) => {
-        const text = (await buffer(body)).toString();
+        const text = (await wholeOf(body)).toString();
         if (statusCode !== 200) return refusalOf(statusCode, text);
         const members = sqlMembers(text);
         if (members === undefined)
@@ -91,7 +96,7 @@ export function createShardClient(options: ShardClientOptions): ShardClient {
     ready(shard, signal) {
       const get = { path: '/readyz', method: 'GET', signal, mayBeSlow: true } as const;
       return calls.ask<CallOutcome<'ready'>>(shard, get, async ({ body }) => {
-        await readStart(body);
+        await readStart(each(body));
         return { kind: 'answered', value: 'ready' };
       });
     },

@@ -1,4 +1,4 @@
-import { type Dispatcher, Pool } from 'undici';
+import { Pool } from 'undici';
 import type { BreakerState } from '../shared/breaker.ts';
 import { type Component, once } from '../shared/lifecycle.ts';
 import type { Clock } from '../shared/time.ts';
@@ -8,6 +8,7 @@ import { cutOffReason, LimitReached, unreachableReason } from './call-failure.ts
 import type { CallMeter } from './call-meter.ts';
 import { type Circuit, createCircuit } from './circuit.ts';
 import { isDeadline } from './deadline.ts';
+import { type HttpAnswer, startCall } from './http-call.ts';
 
 /**
  * HTTP to shards: one pool of connections and one circuit breaker for each address. Every phase of a call has its own
@@ -24,7 +25,10 @@ export interface ShardHttp extends Component {
   breakerState(shard: ShardSpec): BreakerState;
 }
 
-export interface ShardRequest extends Pick<Dispatcher.RequestOptions, 'method' | 'headers' | 'body'> {
+export interface ShardRequest {
+  readonly method: 'GET' | 'POST' | 'PUT';
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Buffer;
   /** Below the base path of the shard. */
   readonly path: string;
   readonly signal: AbortSignal;
@@ -40,12 +44,8 @@ interface ByteLimit {
   readonly setting: string;
 }
 
-export interface ShardResponse {
-  readonly statusCode: number;
-  readonly headers: Dispatcher.ResponseData['headers'];
-  /** Throws when the shard breaks off or stalls, or when there is more than may be taken. */
-  readonly body: AsyncIterable<Buffer>;
-}
+/** The body rejects when the shard breaks off or stalls, or when there is more than may be taken. */
+export type ShardResponse = HttpAnswer;
 
 type Take<T> = (response: ShardResponse) => Promise<T>;
 
@@ -70,7 +70,6 @@ export interface ShardHttpOptions {
 
 interface Address {
   readonly pool: Pool;
-  readonly dispatcher: Dispatcher;
   readonly turns: Turns;
   readonly circuit: Circuit;
 }
@@ -124,39 +123,22 @@ export function createShardHttp(options: ShardHttpOptions): ShardHttp {
 }
 
 function createAddress(origin: string, { connectTimeoutMs, clock, random }: ShardHttpOptions): Address {
-  // The limits of the phases are ours; undici's are about a second coarse.
-  const pool = new Pool(origin, {
-    connections: CONNECTIONS_PER_ADDRESS,
-    connectTimeout: connectTimeoutMs,
-    headersTimeout: 0,
-    bodyTimeout: 0,
-  });
   return {
-    pool,
-    dispatcher: pool.compose(tellingStart),
+    // The limits of the phases are ours; undici's are about a second coarse.
+    pool: new Pool(origin, {
+      connections: CONNECTIONS_PER_ADDRESS,
+      connectTimeout: connectTimeoutMs,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    }),
     turns: createTurns({ running: CONNECTIONS_PER_ADDRESS, waiting: Number.POSITIVE_INFINITY }),
     circuit: createCircuit({ ...BREAKER, clock, random }),
   };
 }
 
-/** Calls the request's `opaque` when it is on a connection, which undici does not tell otherwise. */
-const tellingStart: Dispatcher.DispatcherComposeInterceptor = dispatch => (options, handler) => {
-  const { opaque } = options as { readonly opaque?: () => void };
-  return dispatch(options, {
-    onRequestStart(controller, context) {
-      opaque?.();
-      handler.onRequestStart?.(controller, context);
-    },
-    onResponseStart: (...response) => handler.onResponseStart?.(...response),
-    onResponseData: (...data) => handler.onResponseData?.(...data),
-    onResponseEnd: (...end) => handler.onResponseEnd?.(...end),
-    onResponseError: (...error) => handler.onResponseError?.(...error),
-  });
-};
-
 /** One request and its answer, on a connection that is free for it. */
 async function converse<T>(
-  { dispatcher, circuit }: Address,
+  { pool, circuit }: Address,
   { signal, meter, maxBytes, mayBeSlow = false, ...request }: ShardRequest,
   take: Take<T>,
   limits: ShardHttpOptions,
@@ -164,25 +146,33 @@ async function converse<T>(
   const refusal = circuit.refusal();
   if (refusal !== undefined) return { kind: 'failed', reason: refusal };
   const attempt = circuit.attempt();
-  const call = new AbortController();
-  const forward = () => call.abort(signal.reason);
-  signal.addEventListener('abort', forward, { once: true });
   const limit = createLimit(reason => call.abort(new LimitReached(reason)));
   const sentAtMs = performance.now();
+  let sizeBytes = 0;
+  meter.begin('connect');
+  limit.start(limits.connectTimeoutMs, ms => `no connection within ${ms} ms`);
+  const call = startCall(pool, request, {
+    sent() {
+      meter.begin('firstByte');
+      limit.start(limits.firstByteTimeoutMs, ms => `no answer begun within ${ms} ms`);
+    },
+    // Who takes its time to read is not idle: the limit runs only while a piece is waited for.
+    waiting: () => limit.start(limits.idleTimeoutMs, ms => `answer stalled for ${ms} ms`),
+    received(pieceBytes) {
+      limit.clear();
+      sizeBytes += pieceBytes;
+      const tooMuch = meter.received(pieceBytes);
+      if (tooMuch !== undefined) return new LimitReached(tooMuch);
+      if (maxBytes === undefined || sizeBytes <= maxBytes.sizeBytes) return undefined;
+      return new LimitReached(`answer is larger than ${maxBytes.setting} (${maxBytes.sizeBytes} bytes)`);
+    },
+  });
+  const forward = () => call.abort(signal.reason as Error);
+  signal.addEventListener('abort', forward, { once: true });
   try {
-    meter.begin('connect');
-    limit.start(limits.connectTimeoutMs, ms => `no connection within ${ms} ms`);
-    const sending = dispatcher.request({
-      ...request,
-      signal: call.signal,
-      opaque: () => {
-        meter.begin('firstByte');
-        limit.start(limits.firstByteTimeoutMs, ms => `no answer begun within ${ms} ms`);
-      },
-    });
-    let response: Dispatcher.ResponseData<unknown>;
+    let answer: HttpAnswer;
     try {
-      response = await orAborted(sending, call.signal);
+      answer = await call.answer;
     } catch (error) {
       const wasSilent = performance.now() - sentAtMs >= limits.silentMs && !mayBeSlow;
       const reason = unreachableReason(error);
@@ -194,21 +184,19 @@ async function converse<T>(
     attempt.answered();
     limit.clear();
     meter.begin('transfer');
-    return await take({
-      statusCode: response.statusCode,
-      headers: response.headers,
-      body: guarded(response.body, { meter, maxBytes, limit, idleTimeoutMs: limits.idleTimeoutMs }),
-    });
+    return await take(answer);
   } catch (error) {
     return { kind: 'failed', reason: cutOffReason(error) };
   } finally {
     limit.clear();
     signal.removeEventListener('abort', forward);
     // Ends a connection whose answer was not read to its end.
-    call.abort();
+    call.abort(UNREAD);
     meter.end();
   }
 }
+
+const UNREAD = new Error('the answer was not read to its end');
 
 interface Limit {
   /** Replaces what ran before. */
@@ -225,42 +213,4 @@ function createLimit(reached: (reason: string) => void): Limit {
     },
     clear: () => clearTimeout(timer),
   };
-}
-
-/** Undici notices an abort only when the request has a connection. */
-function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = new Promise<never>((_resolve, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
-    if (signal.aborted) reject(signal.reason as Error);
-  });
-  return Promise.race([work, aborted]);
-}
-
-interface Guard {
-  readonly meter: CallMeter;
-  readonly maxBytes: ByteLimit | undefined;
-  readonly limit: Limit;
-  readonly idleTimeoutMs: number;
-}
-
-/** Counts and bounds a body. The limit runs only while a piece is waited for: who takes its time to read is not idle. */
-async function* guarded(
-  body: AsyncIterable<Buffer>,
-  { meter, maxBytes, limit, idleTimeoutMs }: Guard,
-): AsyncGenerator<Buffer> {
-  const wait = () => limit.start(idleTimeoutMs, ms => `answer stalled for ${ms} ms`);
-  let sizeBytes = 0;
-  wait();
-  for await (const piece of body) {
-    limit.clear();
-    sizeBytes += piece.length;
-    const refusal = meter.received(piece.length);
-    if (refusal !== undefined) throw new LimitReached(refusal);
-    if (maxBytes !== undefined && sizeBytes > maxBytes.sizeBytes) {
-      throw new LimitReached(`answer is larger than ${maxBytes.setting} (${maxBytes.sizeBytes} bytes)`);
-    }
-    yield piece;
-    wait();
-  }
-  limit.clear();
 }

@@ -1,7 +1,7 @@
-import type { Readable } from 'node:stream';
 import type { Trailer } from '../shared/read/contract.ts';
 import type { ShardSpec } from '../shared/topology/topology.ts';
 import type { CallMeter } from './call-meter.ts';
+import type { Pieces } from './http-call.ts';
 import type { RowPart } from './merge/row-part.ts';
 import type { ShardQuery } from './reads/read.ts';
 import type { CallOutcome } from './shard-call.ts';
@@ -53,8 +53,8 @@ export interface SnapshotRows {
 export interface RowStream {
   /** The commit that they are read at. */
   readonly asOf: string;
-  /** Row lines and the trailer. Whoever has it reads it to its end or destroys it. */
-  readonly body: Readable;
+  /** Row lines and the trailer. Whoever has it reads it to its end or lets it go. */
+  readonly body: Pieces;
   /** Why they may not be the right ones; absent when they are. */
   readonly inexact?: string | undefined;
 }

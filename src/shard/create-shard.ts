@@ -119,6 +119,11 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
     const writer = start(
       await createWriter({ ...options, database, refusal: reserve.refusal, freeMemory: sql.giveWay }),
     );
+    const caps = { maxRows: options.maxAnswerRows, maxBytes: options.maxAnswerBytes };
+    const reader = createReader({ database, hash, caps });
+    // Every running query holds one of the process's few libuv threads, which file system calls need too.
+    const turns = createTurns({ running: options.maxConcurrentReads, waiting: options.maxWaitingReads });
+    start(startWarmUp({ reader, turns, writer, refusal: reserve.refusal, logger }));
     const maintenance = start(
       await createMaintenance({ ...options, database, writer, reserve, limits: options.retention }),
     );
@@ -126,14 +131,10 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
     const types = createOtlpTypes();
     const decode = createDecoder({ types, hash });
     const slices = createTimeSlices({ sliceMs: DECODE_SLICE_MS });
-    const caps = { maxRows: options.maxAnswerRows, maxBytes: options.maxAnswerBytes };
-    const reader = createReader({ database, hash, caps });
     const live = createLiveFeed({ spanRowJson: SPAN_ROWS.json, logRowJson: LOG_ROWS.json });
     writer.onCommit(({ batches }) => {
       for (const slices of batches) live.publish(slices);
     });
-    // Every running query holds one of the process's few libuv threads, which file system calls need too.
-    const turns = createTurns({ running: options.maxConcurrentReads, waiting: options.maxWaitingReads });
     const read = start(
       await createReadServer({
         ...options.read,
@@ -173,7 +174,6 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
         logger,
       }),
     );
-    start(startWarmUp({ reader, turns, logger }));
     return { otlpPort: otlp.port, readPort: read.port, stop: once(() => stopAll(started)) };
   } catch (error) {
     await stopAll(started);

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { BatchQueue } from '../../src/ingest/queue/batch-queue.ts';
 import { createBullmqQueue } from '../../src/ingest/queue/bullmq-queue.ts';
 import { BIN, runCli } from '../support/cli.ts';
-import { claimAll, openDataFolderQueue, traceBatch, traceIdsOf } from '../support/queue-samples.ts';
+import { openDataFolderQueue, takeAll, traceBatch, traceIdsOf } from '../support/queue-samples.ts';
 import { startRedis, type TestRedis, uniqueName } from '../support/redis.ts';
 import { temporaryFolder } from '../support/systems.ts';
 
@@ -74,7 +74,7 @@ describe.each(Object.entries(SITES))('re-routing a shard, killed in the middle, 
     for (const { accepted, queued, rerouted } of audits) {
       expect(accepted.traces).toBe(queued.traces + rerouted.traces);
     }
-    const moved = (await Promise.all([s0, s1].map(shard => claimAll(queue, shard)))).flat();
+    const moved = (await Promise.all([s0, s1].map(shard => takeAll(queue, shard)))).flat();
     expect(moved.flatMap(traceIdsOf).sort()).toEqual(sent.flatMap(traceIdsOf).sort());
     await queue.stop();
     await folder.remove();

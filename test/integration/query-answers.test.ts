@@ -1,22 +1,16 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { nanosKey } from '../../src/shared/read/ndjson.ts';
-import { type QueryHarness, type StubBehaviour, startQuery, startShards } from '../support/query-harness.ts';
+import { type QueryHarness, type StubBehaviour, startOverStubs } from '../support/query-harness.ts';
 import { answers, type StubRow, type StubShard } from '../support/stub-shard.ts';
 
 const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
 
-let shards: StubShard[] = [];
+let shards: StubShard[];
 let query: QueryHarness;
 
 async function start(...behaviours: StubBehaviour[]): Promise<void> {
-  shards = await startShards(...behaviours);
-  query = await startQuery(shards.map(shard => shard.spec));
+  ({ shards, query } = await startOverStubs(behaviours));
 }
-
-afterEach(async () => {
-  await query.stop();
-  await Promise.all(shards.map(shard => shard.stop()));
-});
 
 const span = (startNs: bigint, spanId: string): StubRow => ({
   key: [nanosKey(startNs), TRACE_ID, spanId],

@@ -1,6 +1,6 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { nanosKey } from '../../src/shared/read/ndjson.ts';
-import { type QueryHarness, type StubBehaviour, startQuery, startShards } from '../support/query-harness.ts';
+import { type QueryHarness, type StubBehaviour, startOverStubs } from '../support/query-harness.ts';
 import { answers, ndjson, type StubRow, type StubShard } from '../support/stub-shard.ts';
 
 const record = (time: bigint, tie: string): StubRow => ({
@@ -11,19 +11,10 @@ const ROWS = [record(4n, 'd'), record(2n, 'b')];
 const OTHER_ROWS = [record(3n, 'c'), record(1n, 'a')];
 const REASON = 'retention has deleted records since commit 1 was read';
 
-let shards: StubShard[] = [];
+let shards: StubShard[];
 let query: QueryHarness;
-afterEach(async () => {
-  await query.stop();
-  await Promise.all(shards.map(shard => shard.stop()));
-});
-
 async function start(...behaviours: StubBehaviour[]): Promise<void> {
-  shards = await startShards(...behaviours);
-  query = await startQuery(
-    shards.map(shard => shard.spec),
-    { timeoutMs: 20_000 },
-  );
+  ({ shards, query } = await startOverStubs(behaviours, { timeoutMs: 20_000 }));
 }
 
 /** Gives its first row only, and then has lost the snapshot of it, as often as it is told. */

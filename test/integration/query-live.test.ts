@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createLiveFeed } from '../../src/query/live/live-feed.ts';
 import type { ShardSpec, Topology } from '../../src/shared/topology/topology.ts';
@@ -163,7 +164,7 @@ describe('the live feed of the query proxy', () => {
     await expect.poll(() => client.comments()).toEqual([': gap s0: connection failed (ECONNREFUSED)']);
     const late = await startTestShard({ read: { host: '127.0.0.1', port } });
     endings.push(() => late.remove());
-    await expect.poll(() => client.comments(), { timeout: 20_000 }).toContain(': resumed s0');
+    await expect.poll(() => client.comments()).toContain(': resumed s0');
     await late.send('logs', logsOf('shop', [{ timeUnixNano: '5', body: { stringValue: 'here' } }]));
     await expect.poll(() => told(client, 'body')).toEqual(['here']);
   });
@@ -221,37 +222,44 @@ describe('the live feed of the query proxy', () => {
   });
 
   it('drops the oldest events of a client that does not keep up, and tells how many rows', async () => {
-    const events = 400;
+    // Far more than the queue and the kernel's buffers of one connection take.
+    const events = 300;
     const filler = 'x'.repeat(100_000);
     const turns = Promise.withResolvers<void>();
+    let quick: LiveClient | undefined;
     const feed = await startStubFeed('s0', async response => {
+      const isQuick = response.req.url?.includes('service=quick') ?? false;
+      let sentBytes = 0;
+      const write = async (text: string) => {
+        if (!response.write(text)) await once(response, 'drain');
+        sentBytes += text.length;
+        // In step with the client, or a busy machine might make it a slow one, too.
+        while (isQuick && (quick?.text().length ?? 0) < sentBytes) await setImmediate();
+      };
       response.writeHead(200).flushHeaders();
       await turns.promise;
-      for (let n = 0; n < events; n++) {
-        if (!response.write(`data: [{"n":${n},"filler":"${filler}"},{}]\n\n`)) {
-          await new Promise(resolve => response.once('drain', resolve));
-        }
-      }
-      response.write('data: [{"n":"last"}]\n\n');
+      for (let n = 0; n < events; n++) await write(`data: [{"n":${n},"filler":"${filler}"},{}]\n\n`);
+      await write('data: [{"n":"last"}]\n\n');
       response.write(': dropped 1000000\n\n');
     });
     endings.push(() => feed.stop());
     const query = await startProxy([feed.spec]);
     const slow = await listen(query, 'traces/live');
-    const quick = await listen(query, 'traces/live');
+    quick = await listen(query, 'traces/live?service=quick');
     slow.pause();
     turns.resolve();
-    await expect.poll(() => quick.comments(), { timeout: 30_000 }).toEqual([': dropped 1000000']);
+    await expect.poll(() => quick.text().endsWith(': dropped 1000000\n\n')).toBe(true);
     expect(quick.events()).toHaveLength(events + 1);
 
     slow.resume();
-    await expect.poll(() => told(slow, 'n').at(-1), { timeout: 30_000 }).toBe('last');
+    await expect.poll(() => slow.text().includes('"last"')).toBe(true);
+    await expect.poll(() => slow.text().endsWith('\n\n')).toBe(true);
     const dropped = slow
       .comments()
       .map(text => Number(/^: dropped (\d+)$/.exec(text)?.[1]))
       .reduce((sum, rows) => sum + rows, 0);
     expect(slow.events().flat().length + dropped).toBe(2 * events + 1 + 1_000_000);
-    expect(slow.events().length).toBeLessThan(events / 2);
+    expect(slow.events().length).toBeLessThan((2 * events) / 3);
   });
 
   it('drops a client that takes nothing for too long, and keeps one that has nothing to take', async () => {
@@ -284,7 +292,7 @@ describe('the live feed of the query proxy', () => {
       () => stalled.close(),
     );
     stalled.pause();
-    await expect.poll(() => dropped, { timeout: 20_000 }).toEqual(['/busy']);
+    await expect.poll(() => dropped).toEqual(['/busy']);
     expect(idle.comments().length).toBeGreaterThan(5);
   });
 
@@ -314,7 +322,7 @@ describe('the live feed of the query proxy', () => {
       response.writeHead(200).write(':\n\ndata: []\n\nevent: spans\nid: 7\n');
       for (const byte of text) {
         response.write(Buffer.of(byte));
-        await new Promise(resolve => setImmediate(resolve));
+        await setImmediate();
       }
     });
     endings.push(() => feed.stop());

@@ -1,29 +1,22 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { parseMetrics, sumOf } from '../support/metrics.ts';
-import { type QueryHarness, type StubBehaviour, startQuery, startShards } from '../support/query-harness.ts';
+import {
+  type HarnessOptions,
+  type QueryHarness,
+  type StubBehaviour,
+  startOverStubs,
+} from '../support/query-harness.ts';
 import { answers, type StubShard, service } from '../support/stub-shard.ts';
 
 const row = (body: string) => ({ key: ['2', '2', '', '', body], row: { body } });
 const healthy = answers([row('b')]);
 
-let shards: StubShard[] = [];
+let shards: StubShard[];
 let query: QueryHarness;
 
-async function start(
-  options: Parameters<typeof startQuery>[1],
-  ...behaviours: StubBehaviour[]
-): Promise<void> {
-  shards = await startShards(...behaviours);
-  query = await startQuery(
-    shards.map(shard => shard.spec),
-    { timeoutMs: 20_000, ...options },
-  );
+async function start(options: HarnessOptions, ...behaviours: StubBehaviour[]): Promise<void> {
+  ({ shards, query } = await startOverStubs(behaviours, { timeoutMs: 20_000, ...options }));
 }
-
-afterEach(async () => {
-  await query.stop();
-  await Promise.all(shards.map(shard => shard.stop()));
-});
 
 /** Shards that answer only when they are let. */
 function holding(answer = healthy): { behaviour: StubBehaviour; release: () => void } {

@@ -17,7 +17,7 @@ async function startBesideHung(): Promise<QueryHarness> {
   stopped.push(async () => void (await Promise.all(hung.map(shard => shard.stop()))));
   await well.send('traces', tracesOf('shop', [{ trace: 'a', span: 1 }]));
   const answering = shardSpec('well', Number(new URL(well.readUrl).port));
-  const query = await startQuery([answering, ...hung.map(({ spec }) => spec)], { timeoutMs: 3000 });
+  const query = await startQuery([answering, ...hung.map(({ spec }) => spec)], { timeoutMs: 6000 });
   stopped.push(() => query.stop());
   return query;
 }
@@ -53,16 +53,20 @@ describe('partial=false', () => {
 });
 
 describe('H1: a shard that hangs', () => {
-  it.each([
-    ['/api/v1/summary?last=30000d', { traces: { span_count: 1 }, top_services: [{ service: 'shop' }] }],
-    [`/api/v1/correlate?trace=${traceId('a')}`, { span_count: 1 }],
-    ['/api/v1/evals/runs', { count: 0 }],
-  ])('leaves time for the later rounds of the others: %s', async (path, members) => {
+  it('leaves time for the later rounds of the others: of a summary, a correlation and evals', async () => {
     const query = await startBesideHung();
-    const { status, body } = await query.get(path);
-    expect({ status, body }).toMatchObject({
-      status: 200,
-      body: { ...members, partial: true, shards: { ok: 1, failed: [{ id: 's0' }] } },
-    });
+    const reads: [string, object][] = [
+      ['summary?last=30000d', { traces: { span_count: 1 }, top_services: [{ service: 'shop' }] }],
+      [`correlate?trace=${traceId('a')}`, { span_count: 1 }],
+      ['evals/runs', { count: 0 }],
+    ];
+    // At the same time, for each takes most of the deadline.
+    const replies = await Promise.all(reads.map(([path]) => query.get(`/api/v1/${path}`)));
+    expect(replies).toMatchObject(
+      reads.map(([, members]) => ({
+        status: 200,
+        body: { ...members, partial: true, shards: { ok: 1, failed: [{ id: 's0' }] } },
+      })),
+    );
   });
 });

@@ -1,20 +1,14 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { nanosKey } from '../../src/shared/read/ndjson.ts';
-import { type QueryHarness, type StubBehaviour, startQuery, startShards } from '../support/query-harness.ts';
+import { type QueryHarness, type StubBehaviour, startOverStubs } from '../support/query-harness.ts';
 import { answers, type StubRow, type StubShard } from '../support/stub-shard.ts';
 
-let shards: StubShard[] = [];
+let shards: StubShard[];
 let query: QueryHarness;
 
 async function start(...behaviours: StubBehaviour[]): Promise<void> {
-  shards = await startShards(...behaviours);
-  query = await startQuery(shards.map(shard => shard.spec));
+  ({ shards, query } = await startOverStubs(behaviours));
 }
-
-afterEach(async () => {
-  await query.stop();
-  await Promise.all(shards.map(shard => shard.stop()));
-});
 
 const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
 const span = (start: bigint, traceId: string, spanId: string): StubRow => ({
@@ -42,8 +36,6 @@ describe('rows over several shards', () => {
     await start(answers([twice, span(10n, TRACE_ID, 'a')]), answers([twice]));
     const { body } = await query.get('/api/v1/traces?limit=2');
     expect(body.spans).toEqual([twice.row, span(10n, TRACE_ID, 'a').row]);
-    await query.stop();
-    await Promise.all(shards.map(shard => shard.stop()));
     await start(answers([point(1n, 'a'), point(1n, 'a')]), answers([point(1n, 'a')]));
     expect((await query.get('/api/v1/metrics')).body).toMatchObject({ count: 3 });
   });
@@ -64,10 +56,7 @@ describe('rows over several shards', () => {
     ]) {
       await start(...split.map(own => answers(own.map(index => spans[index] as StubRow))));
       expect((await query.get('/api/v1/traces')).body.spans).toEqual(expected);
-      await query.stop();
-      await Promise.all(shards.map(shard => shard.stop()));
     }
-    await start();
   });
 
   it('H3: rows are passed on as the bytes that the shard sent', async () => {

@@ -3,31 +3,26 @@ import { connect } from 'node:net';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
-import { afterEach, describe, expect, it } from 'vitest';
+import { setImmediate } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
 import { rowLine, trailerLine } from '../../src/shared/read/ndjson.ts';
 import { parseMetrics, sumOf } from '../support/metrics.ts';
-import { type QueryHarness, type StubBehaviour, startQuery, startShards } from '../support/query-harness.ts';
+import { type QueryHarness, type StubBehaviour, startOverStubs } from '../support/query-harness.ts';
 import { answers, type StubShard } from '../support/stub-shard.ts';
 
 const MIB = 1024 * 1024;
 /** For two shared cores, which megabytes keep busy. */
 const DEADLINE_MS = 3_000;
 
-let shards: StubShard[] = [];
+let shards: StubShard[];
 let query: QueryHarness;
 
 async function start(behaviours: readonly StubBehaviour[], stallMs?: number): Promise<void> {
-  shards = await startShards(...behaviours);
-  query = await startQuery(
-    shards.map(shard => shard.spec),
-    { timeoutMs: DEADLINE_MS, ...(stallMs !== undefined && { stallMs }) },
-  );
+  ({ shards, query } = await startOverStubs(behaviours, {
+    timeoutMs: DEADLINE_MS,
+    ...(stallMs !== undefined && { stallMs }),
+  }));
 }
-
-afterEach(async () => {
-  await query.stop();
-  await Promise.all(shards.map(shard => shard.stop()));
-});
 
 /** A row of about a mebibyte; those with lower numbers come first. */
 function bigRow(no: number, shard: string): string {
@@ -62,6 +57,12 @@ function bigRows(
   }
   behave.rows = 0;
   return behave;
+}
+
+/** Not before the rows that it wrote are on their way. */
+async function breakOff(response: ServerResponse): Promise<void> {
+  while (response.writableLength > 0) await setImmediate();
+  response.destroy();
 }
 
 function open(path: string, method = 'GET'): Promise<IncomingMessage> {
@@ -104,12 +105,7 @@ describe('an answer that is larger than what is held', () => {
   });
 
   it.each<[string, (response: ServerResponse) => void, RegExp]>([
-    // Not before the rows that it wrote are on their way.
-    [
-      'breaks off',
-      response => void setTimeout(() => response.destroy(), 200),
-      /^answer was cut off \(\w+\)$/,
-    ],
+    ['breaks off', response => void breakOff(response), /^answer was cut off \(\w+\)$/],
     ['stalls', () => {}, /^no answer within 2700 ms$/],
     ['sends garbage', response => void response.end('garbage\n'), /^sent a malformed row$/],
     ['forgets its trailer', response => void response.end(), /^answer ended without its trailer$/],

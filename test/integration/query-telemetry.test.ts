@@ -1,8 +1,13 @@
 import { pino } from 'pino';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { parseMetrics, sumOf } from '../support/metrics.ts';
-import { type QueryHarness, type StubBehaviour, startQuery, startShards } from '../support/query-harness.ts';
-import { answers, type StubShard } from '../support/stub-shard.ts';
+import {
+  type HarnessOptions,
+  type QueryHarness,
+  type StubBehaviour,
+  startOverStubs,
+} from '../support/query-harness.ts';
+import { answers } from '../support/stub-shard.ts';
 
 const rows = (count: number) =>
   Array.from({ length: count }, (_, index) => {
@@ -15,24 +20,11 @@ const after =
   (response, request, read) =>
     void setTimeout(() => behaviour(response, request, read), ms);
 
-let shards: StubShard[] = [];
 let query: QueryHarness;
 
-async function start(
-  options: Parameters<typeof startQuery>[1],
-  ...behaviours: StubBehaviour[]
-): Promise<void> {
-  shards = await startShards(...behaviours);
-  query = await startQuery(
-    shards.map(shard => shard.spec),
-    { timeoutMs: 20_000, ...options },
-  );
+async function start(options: HarnessOptions, ...behaviours: StubBehaviour[]): Promise<void> {
+  ({ query } = await startOverStubs(behaviours, { timeoutMs: 20_000, ...options }));
 }
-
-afterEach(async () => {
-  await query.stop();
-  await Promise.all(shards.map(shard => shard.stop()));
-});
 
 interface Explain {
   readonly total_ms: number;
@@ -113,8 +105,6 @@ describe('the log of slow queries', () => {
 
   it('has none for a quick one, and none at all when it is switched off', async () => {
     expect(await linesOf(10_000, '/api/v1/logs')).toEqual([]);
-    await query.stop();
-    await Promise.all(shards.map(shard => shard.stop()));
     expect(await linesOf(0, '/api/v1/logs')).toEqual([]);
   });
 });
@@ -148,7 +138,7 @@ describe('/metrics of the query proxy', () => {
   });
 
   it('shows a breaker that is open, and time-outs as such', async () => {
-    await start({ timeoutMs: 40 }, answers(rows(1)), () => {});
+    await start({ timeoutMs: 100 }, answers(rows(1)), () => {});
     for (let time = 0; time < 8; time++) await query.get('/api/v1/logs');
     const series = await metrics();
     expect(sumOf(series, 'otelfan_query_shard_calls_total', { shard: 's1', outcome: 'timeout' })).toBe(5);

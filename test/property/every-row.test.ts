@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { everyRow } from '../../src/query/merge/every-row.ts';
+import { decoderOf, everyRow } from '../../src/query/merge/every-row.ts';
 import { compareKeys, type KeyOrder } from '../../src/query/merge/key-order.ts';
 import { BrokenPart } from '../../src/query/merge/row-part.ts';
 import type { ShardReads } from '../../src/query/reads/read.ts';
@@ -52,7 +52,7 @@ function shardsOf(rows: readonly { row: Row; shard: number }[], keyOrder: KeyOrd
   return { shards: { ask } as unknown as ShardReads, asked };
 }
 
-const schema = z.object({ key: z.tuple([z.string(), z.string()]), text: z.string() });
+const decode = decoderOf(z.object({ key: z.tuple([z.string(), z.string()]), text: z.string() }));
 
 async function all<T>(rows: AsyncIterable<T>): Promise<T[]> {
   const list: T[] = [];
@@ -70,7 +70,7 @@ describe('every row, page by page', () => {
         async (rows, keyOrder, pageRows) => {
           const { shards } = shardsOf(rows, keyOrder);
           const given = await all(
-            everyRow(shards, { name: 'comments', request: {}, order: keyOrder, schema, pageRows }),
+            everyRow(shards, { name: 'comments', request: {}, order: keyOrder, decode, pageRows }),
           );
           expect(given).toEqual(
             sorted(
@@ -93,7 +93,7 @@ describe('every row, page by page', () => {
           const { shards } = shardsOf(rows, keyOrder);
           const identity = (key: readonly string[]) => key[1] as string;
           const given = await all(
-            everyRow(shards, { name: 'comments', request: {}, order: keyOrder, schema, pageRows, identity }),
+            everyRow(shards, { name: 'comments', request: {}, order: keyOrder, decode, pageRows, identity }),
           );
           const whole = sorted(
             rows.map(each => each.row),
@@ -118,7 +118,7 @@ describe('every row, page by page', () => {
       name: 'comments',
       request: {},
       order: ['ascending', 'ascending'],
-      schema,
+      decode,
       pageRows: 2,
     });
     expect((await some.next()).value).toMatchObject({ key: ['a', 'A'] });
@@ -135,7 +135,7 @@ describe('every row, page by page', () => {
     const parts = [{ shardId: 's7', lines: Buffer.from(lines.join('')) }];
     const shards = { ask: () => Promise.resolve(parts) } as unknown as ShardReads;
     const reading = all(
-      everyRow(shards, { name: 'comments', request: {}, order: ['ascending', 'ascending'], schema }),
+      everyRow(shards, { name: 'comments', request: {}, order: ['ascending', 'ascending'], decode }),
     );
     const error = await reading.catch((each: unknown) => each);
     expect(error).toBeInstanceOf(BrokenPart);

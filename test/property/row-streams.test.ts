@@ -25,9 +25,10 @@ const row: fc.Arbitrary<MemoryRow> = fc
     // The row follows from its key, as it does where the key has a hash of it.
     json: JSON.stringify({ start, trace, span, text: span === 0 ? text : 'x' }),
   }));
+const firstRows = fc.integer({ min: 1, max: 12 });
 const afterBytes = fc.nat(2000);
 const fault: fc.Arbitrary<MemoryFault> = fc.oneof(
-  fc.constant({ kind: 'refuses' } as const),
+  fc.constantFrom({ kind: 'refuses' } as const, { kind: 'answers once' } as const),
   fc.record({ kind: fc.constantFrom('breaks' as const, 'ends' as const, 'garbles' as const), afterBytes }),
 );
 const shardArbitrary = fc
@@ -62,6 +63,8 @@ interface Asked {
   readonly limit: number;
   readonly isUnique?: boolean;
   readonly search?: string;
+  /** How many rows each shard is asked for first. */
+  readonly firstRows?: number;
 }
 
 function pageFor({ limit, isUnique = false, search = '' }: Asked): Page {
@@ -89,6 +92,7 @@ async function ask(
     page: pageFor(asked),
     shards: shards.map(({ id }) => shardSpec(id, 1)),
     reader: memoryClient(shards, ORDER),
+    shares: { firstRows: () => asked.firstRows ?? 1, learn: () => {} },
     timeoutMs: 60_000,
     signal: new AbortController().signal,
     isStrict: false,
@@ -104,7 +108,7 @@ interface Answer {
 
 async function answerOf(outcome: RowsOutcome): Promise<Answer> {
   if (outcome.kind !== 'held' && outcome.kind !== 'streamed') throw new Error(outcome.kind);
-  const members = outcome.kind === 'held' ? outcome.members : await buffer(outcome.pieces);
+  const members = outcome.kind === 'held' ? Buffer.concat(outcome.members) : await buffer(outcome.pieces);
   const { rows, next_cursor } = JSON.parse(`{${members}}`);
   const slots = outcome.kind === 'held' ? outcome.slots : outcome.slots();
   const missing = slots.filter(({ kind }) => kind !== 'answered').map(({ shardId }) => shardId);
@@ -128,8 +132,10 @@ function wholeOf(shards: readonly MemoryShard[], isUnique = false): unknown[] {
 describe('rows that stream in', () => {
   it('F15: are merged into one total order, however they are spread over shards and cut into chunks', async () => {
     await fc.assert(
-      fc.asyncProperty(shardsArbitrary, fc.nat(80), fc.nat(600), async (shards, limit, maxHeldBytes) => {
-        const { rows, missing } = await answerOf(await ask(shards, { limit }, maxHeldBytes));
+      fc.asyncProperty(shardsArbitrary, fc.nat(80), firstRows, fc.nat(600), async (...given) => {
+        const [shards, limit, share, maxHeldBytes] = given;
+        const asked = { limit, firstRows: share };
+        const { rows, missing } = await answerOf(await ask(shards, asked, maxHeldBytes));
         expect(rows).toEqual(wholeOf(shards).slice(0, limit));
         expect(missing).toEqual([]);
       }),
@@ -138,9 +144,11 @@ describe('rows that stream in', () => {
 
   it('F13: are shown once per identity, the first in order, though several shards have them', async () => {
     await fc.assert(
-      fc.asyncProperty(shardsArbitrary, fc.nat(20), fc.nat(600), async (given, limit, maxHeldBytes) => {
-        const shards = eachOnce(given);
-        const { rows } = await answerOf(await ask(shards, { limit, isUnique: true }, maxHeldBytes));
+      fc.asyncProperty(shardsArbitrary, fc.nat(20), firstRows, fc.nat(600), async (...given) => {
+        const [each, limit, share, maxHeldBytes] = given;
+        const shards = eachOnce(each);
+        const asked = { limit, isUnique: true, firstRows: share };
+        const { rows } = await answerOf(await ask(shards, asked, maxHeldBytes));
         expect(rows).toEqual(wholeOf(shards, true).slice(0, limit));
       }),
     );
@@ -151,9 +159,9 @@ describe('rows that stream in', () => {
       .array(fc.tuple(shardArbitrary, fc.option(fault, { nil: undefined })), { minLength: 1, maxLength: 5 })
       .map(shards => named(shards.map(([shard, what]) => ({ ...shard, fault: what }))));
     await fc.assert(
-      fc.asyncProperty(faulty, fc.nat(80), fc.boolean(), async (given, limit, isUnique) => {
+      fc.asyncProperty(faulty, fc.nat(80), firstRows, fc.boolean(), async (given, limit, share, isUnique) => {
         const shards = isUnique ? eachOnce(given) : given;
-        const { rows, missing } = await answerOf(await ask(shards, { limit, isUnique }));
+        const { rows, missing } = await answerOf(await ask(shards, { limit, isUnique, firstRows: share }));
         const rest = shards.filter(({ id }) => !missing.includes(id));
         expect(rows).toEqual(wholeOf(rest, isUnique).slice(0, limit));
         for (const { id, fault: what } of shards) {
@@ -192,12 +200,13 @@ describe('rows that stream in', () => {
   it('come in pages that are together the whole, whatever the sizes of the pages', async () => {
     const sizes = fc.array(fc.integer({ min: 1, max: 7 }), { minLength: 1, maxLength: 5 });
     await fc.assert(
-      fc.asyncProperty(shardsArbitrary, sizes, fc.nat(600), async (shards, limits, maxHeldBytes) => {
+      fc.asyncProperty(shardsArbitrary, sizes, firstRows, fc.nat(600), async (...given) => {
+        const [shards, limits, share, maxHeldBytes] = given;
         const rows: unknown[] = [];
         let search = '';
         for (let pageNo = 0; ; pageNo++) {
           const limit = limits[pageNo % limits.length] as number;
-          const page = await answerOf(await ask(shards, { limit, search }, maxHeldBytes));
+          const page = await answerOf(await ask(shards, { limit, search, firstRows: share }, maxHeldBytes));
           rows.push(...page.rows);
           if (page.next === undefined) break;
           expect(page.rows).toHaveLength(limit);

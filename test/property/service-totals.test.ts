@@ -26,6 +26,7 @@ const step = fc.oneof(
     weight: 2,
     arbitrary: fc.record({ kind: fc.constant('retain' as const), keep: fc.integer({ min: 1, max: 9 }) }),
   },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('stop and start', 'kill and start') }) },
   {
     weight: 1,
     arbitrary: fc.record({ kind: fc.constant('replace' as const), trace: fc.integer({ min: 1, max: 40 }) }),
@@ -45,6 +46,17 @@ const CUT_IN_THE_MIDDLE: Step[] = [
   },
   { kind: 'read', commitsAgo: 0 },
   { kind: 'retain', keep: 2 },
+];
+
+/** A trace goes on after the stop, and retention cuts what was counted before it. */
+const STOPPED: Step[] = [
+  { kind: 'commit', spans: [{ trace: 1, service: 'a' }] },
+  { kind: 'commit', spans: [{ trace: 2, service: 'a' }] },
+  { kind: 'read', commitsAgo: 0 },
+  { kind: 'stop and start' },
+  { kind: 'commit', spans: [{ trace: 1, service: 'a' }] },
+  { kind: 'retain', keep: 3 },
+  { kind: 'read', commitsAgo: 1 },
 ];
 
 async function run(sql: string): Promise<void> {
@@ -70,15 +82,15 @@ async function scanned(asOf: bigint): Promise<unknown[]> {
   return result.getRows().map(row => row.map(String));
 }
 
-it('what is kept of services is what a scan counts, whatever came, went or was replaced', async () => {
+it('what is kept of services is what a scan counts, whatever came, went, was replaced or was stopped', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(step, { minLength: 1, maxLength: 40, size: 'max' }),
       fc.integer({ min: 1, max: 10 }),
       async (steps, segmentSpans) => {
-        for (const table of ['spans', 'trace_commits', 'commits', 'floors'])
+        for (const table of ['spans', 'trace_commits', 'commits', 'floors', 'service_totals'])
           await run(`DELETE FROM store.${table}`);
-        const totals = createServiceTotals({ segmentSpans });
+        let totals = createServiceTotals({ segmentSpans });
         let last = 0;
         let floor = 0;
         for (const each of [...steps, { kind: 'read' as const, commitsAgo: 0 }]) {
@@ -92,6 +104,13 @@ it('what is kept of services is what a scan counts, whatever came, went or was r
               for (const table of ['spans', 'trace_commits', 'commits'])
                 await run(`DELETE FROM store.${table} WHERE commit_no <= ${floor}`);
               await commit(last, []);
+              break;
+            case 'stop and start':
+              await totals.store(shard.connection);
+              totals = createServiceTotals({ segmentSpans });
+              break;
+            case 'kill and start':
+              totals = createServiceTotals({ segmentSpans });
               break;
             case 'replace':
               await commit(++last, [{ trace: each.trace, service: 'a' }]);
@@ -113,6 +132,12 @@ it('what is kept of services is what a scan counts, whatever came, went or was r
         }
       },
     ),
-    { numRuns: 40, examples: [[CUT_IN_THE_MIDDLE, 3]] },
+    {
+      numRuns: 20,
+      examples: [
+        [CUT_IN_THE_MIDDLE, 3],
+        [STOPPED, 3],
+      ],
+    },
   );
 }, 120_000);

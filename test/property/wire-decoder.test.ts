@@ -119,7 +119,7 @@ describe.each(['traces', 'logs', 'metrics'] as const)('a request of %s, read off
         const body = mutateMessage(types.request(signal), otlpBytes(signal, json), createRandom(seed).next);
         expect(wireDecoded(signal, body)).toEqual(messageDecoded(signal, body));
       }),
-      { numRuns: 1000 },
+      { numRuns: 500 },
     );
   });
 
@@ -130,7 +130,7 @@ describe.each(['traces', 'logs', 'metrics'] as const)('a request of %s, read off
         if (body.length > 0) body[position % body.length] = byte;
         expect(wireDecoded(signal, body)).toEqual(messageDecoded(signal, body));
       }),
-      { numRuns: 1000 },
+      { numRuns: 500 },
     );
   });
 });

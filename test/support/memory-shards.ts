@@ -1,9 +1,9 @@
-import { Readable } from 'node:stream';
 import { compareKeys, type KeyOrder } from '../../src/query/merge/key-order.ts';
 import type { RowsOptions } from '../../src/query/rows/run-rows.ts';
 import type { CallOutcome } from '../../src/query/shard-call.ts';
 import type { RowStream } from '../../src/query/shard-reader.ts';
 import { rowLine, trailerLine } from '../../src/shared/read/ndjson.ts';
+import { piecesOf } from './pieces.ts';
 
 export interface MemoryRow {
   readonly key: readonly string[];
@@ -12,7 +12,7 @@ export interface MemoryRow {
 
 /** What goes wrong with one shard, and after how many bytes of its answer. */
 export type MemoryFault =
-  | { readonly kind: 'refuses' }
+  | { readonly kind: 'refuses' | 'answers once' }
   | { readonly kind: 'breaks' | 'ends' | 'garbles'; readonly afterBytes: number };
 
 export interface MemoryShard {
@@ -38,14 +38,18 @@ export function sortRows(rows: readonly MemoryRow[], order: KeyOrder): MemoryRow
 
 /** A client of shards that answer from memory, in chunks of any size, well or badly. */
 export function memoryClient(shards: readonly MemoryShard[], order: KeyOrder): RowsOptions['reader'] {
+  const asked = new Set<string>();
   return {
     rows({ id }, { request, asOf = '7' }): Promise<CallOutcome<RowStream>> {
       const shard = shards.find(each => each.id === id) as MemoryShard;
-      if (shard.fault?.kind === 'refuses') return Promise.resolve({ kind: 'failed', reason: 'refused' });
+      const isRefused =
+        shard.fault?.kind === 'refuses' || (shard.fault?.kind === 'answers once' && asked.has(id));
+      asked.add(id);
+      if (isRefused) return Promise.resolve({ kind: 'failed', reason: 'refused' });
       const bytes = Buffer.from(answerTo(shard, request as PageRequest, { order, asOf }));
       return Promise.resolve({
         kind: 'answered',
-        value: { asOf, body: Readable.from(chunks(shard, bytes)) },
+        value: { asOf, body: piecesOf(chunks(shard, bytes)) },
       });
     },
   };

@@ -26,7 +26,9 @@ export async function startExampleSite(): Promise<{
   readonly site: EvalSite;
   readonly written: ReadonlyMap<string, Reply>;
 }> {
-  const site = await startEvalSite(3, { query: { clock: { now: () => NOW_MS } } });
+  const site = await startEvalSite(3, {
+    query: { clock: { now: () => NOW_MS }, limits: { maxRows: 100_000 } },
+  });
   await site.send('traces', tracesOf([failed(), ...payments()]));
   await site.send(
     'logs',

@@ -1,5 +1,6 @@
 import { pino } from 'pino';
 import { v7 as uuidv7 } from 'uuid';
+import { onTestFinished } from 'vitest';
 import { createQuery, type QueryOptions, type QueryProxy } from '../../src/query/create-query.ts';
 import type { ShardSpec } from '../../src/shared/topology/topology.ts';
 import { type StubShard, startStubShard, topologyOf } from './stub-shard.ts';
@@ -92,4 +93,21 @@ export async function startQuery(
     },
     stop: () => proxy.stop(),
   };
+}
+
+/** Stub shards and a query proxy over them, which end with the test. */
+export async function startOverStubs(
+  behaviours: readonly StubBehaviour[],
+  options: HarnessOptions = {},
+): Promise<{ readonly shards: StubShard[]; readonly query: QueryHarness }> {
+  const shards = await startShards(...behaviours);
+  const query = await startQuery(
+    shards.map(shard => shard.spec),
+    options,
+  );
+  onTestFinished(async () => {
+    await query.stop();
+    await Promise.all(shards.map(shard => shard.stop()));
+  });
+  return { shards, query };
 }

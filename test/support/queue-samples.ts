@@ -83,3 +83,14 @@ export async function claimAll(queue: BatchQueue, shard: string): Promise<Batch[
     batches.push(claim.batch);
   }
 }
+
+/** Takes all that is in a lane, however many batches and however long that takes: what is settled has no lease. */
+export async function takeAll(queue: BatchQueue, shard: string): Promise<Batch[]> {
+  const batches: Batch[] = [];
+  for (;;) {
+    const claim = await queue.claim(shard, 'oldest');
+    if (claim === undefined) return batches;
+    batches.push(claim.batch);
+    await queue.ack(claim);
+  }
+}

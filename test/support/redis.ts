@@ -90,7 +90,8 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
     isRunning,
     async stop() {
       await end(isOwnProcess() ? 'SIGKILL' : 'SIGTERM');
-      await rm(dir, { recursive: true, force: true });
+      // A child of it that was saving may not have ended yet.
+      await rm(dir, { recursive: true, force: true, maxRetries: 10 });
     },
   };
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { EVAL_SCORE, EVAL_SPAN } from '../../shared/read/evals.ts';
 import type { CommentRow } from '../../shared/read/model.ts';
-import { everyRow } from '../merge/every-row.ts';
+import { decoderOf, everyRow } from '../merge/every-row.ts';
 import type { ShardReads } from '../reads/read.ts';
 
 /* What evals are derived from (contract §1.5), over everything stored, the newest first where the order matters. */
@@ -45,7 +45,7 @@ export function evalSpans(shards: ShardReads, runId: string | undefined): AsyncG
     },
     order: ['descending', 'descending', 'descending'],
     identity: ([, traceId, spanId]) => `${traceId} ${spanId}`,
-    schema: evalSpan,
+    decode: decoderOf(evalSpan),
   });
 }
 
@@ -55,7 +55,7 @@ export function scorePoints(shards: ShardReads, runId: string | undefined): Asyn
     name: 'metrics',
     request: { bare: true, name: EVAL_SCORE, attributes: runId === undefined ? [] : [['run_id', runId]] },
     order: ['descending', 'descending', 'descending', 'descending'],
-    schema: scorePoint,
+    decode: decoderOf(scorePoint),
   });
 }
 
@@ -73,7 +73,7 @@ export async function* commentsOn(
       request: { traceIds: traceIds.slice(from, from + TRACES_PER_REQUEST) },
       order: ['ascending', 'ascending'],
       identity: ([, id]) => id as string,
-      schema: commentRow,
+      decode: decoderOf(commentRow),
     });
   }
 }

@@ -12,8 +12,8 @@ export interface AllRows<N extends PagedRead, T> {
   readonly name: N;
   readonly request: Omit<ShardReadRequest<N>, 'asOf' | 'startAt' | 'limit'>;
   readonly order: KeyOrder;
-  /** Of the members that are wanted. */
-  readonly schema: z.ZodType<T>;
+  /** What a row says, out of its JSON. Throws when it is not what it should be. */
+  readonly decode: (rowJson: string) => T;
   /** Rows of equal identity are one row, of which the first in order stays. Without it all rows stay. */
   readonly identity?: (key: readonly string[]) => string;
   /** Of each shard. */
@@ -29,7 +29,7 @@ const PAGE_ROWS = 20_000;
  */
 export async function* everyRow<N extends PagedRead, T>(
   shards: ShardReads,
-  { name, request, order, schema, identity, pageRows = PAGE_ROWS }: AllRows<N, T>,
+  { name, request, order, decode, identity, pageRows = PAGE_ROWS }: AllRows<N, T>,
 ): AsyncGenerator<T> {
   const seen = new Set<string>();
   let startAt: readonly string[] | undefined;
@@ -40,7 +40,7 @@ export async function* everyRow<N extends PagedRead, T>(
       const id = identity?.(row.key);
       if (id !== undefined && seen.has(id)) continue;
       if (id !== undefined) seen.add(id);
-      yield parse(row, schema);
+      yield decoded(row, decode);
     }
     if (page.next === undefined) return;
     // A page that is all of one key would come again and again.
@@ -85,9 +85,14 @@ function checkedRows(part: RowPart, order: KeyOrder): PageRow[] {
   });
 }
 
-function parse<T>({ shardId, rowJson }: PageRow, schema: z.ZodType<T>): T {
+/** Decodes the members that a schema names. */
+export function decoderOf<T>(schema: z.ZodType<T>): AllRows<never, T>['decode'] {
+  return rowJson => schema.parse(JSON.parse(rowJson));
+}
+
+function decoded<T>({ shardId, rowJson }: PageRow, decode: (rowJson: string) => T): T {
   try {
-    return schema.parse(JSON.parse(rowJson));
+    return decode(rowJson);
   } catch (error) {
     throw new BrokenPart(shardId, MALFORMED_ROW, { cause: error });
   }

@@ -6,8 +6,7 @@ import type { DurationBucket, DurationValue } from '../../shared/read/contract.t
  * bucket only: by cutting it into parts while it is large, by listing its values once it is small. It does no I/O;
  * whoever asks the shards feeds it their rows, of all shards and of one snapshot of each, and asks what it says.
  *
- * A bucket counts as nothing but its count, least and greatest value. Where shards cut differently, overlapping
- * buckets are taken for one, so the result depends on the values alone.
+ * Where shards cut differently, overlapping buckets are taken for one, so the result depends on the values alone.
  */
 export type PercentileStep =
   /** There are no durations. */
@@ -28,6 +27,20 @@ export interface SuspectRange {
   readonly index: number;
 }
 
+/** All that is told of the durations in a bucket, or of those of one value. */
+export interface Durations {
+  readonly minNs: bigint;
+  readonly maxNs: bigint;
+  readonly count: number;
+}
+
+export function durationsOf(state: DurationBucket | DurationValue): Durations {
+  const [least, greatest] =
+    'value_ns' in state ? [state.value_ns, state.value_ns] : [state.min_ns, state.max_ns];
+  const minNs = BigInt(least);
+  return { minNs, maxNs: least === greatest ? minNs : BigInt(greatest), count: state.count };
+}
+
 /** Ranges with no more durations than this are listed, larger ones are cut. */
 const MOST_LISTED = 1000;
 
@@ -36,22 +49,23 @@ function percentileIndex(count: number, p: number): number {
   return Math.round((count - 1) * p);
 }
 
-/** The first step, from the bucket counts of all durations. */
-export function findPercentile(
-  buckets: readonly DurationBucket[],
-  p: number,
+/** The first step to each of the percentiles, from the buckets of all durations. */
+export function findPercentiles(
+  buckets: readonly Durations[],
+  ps: readonly number[],
   mostListed = MOST_LISTED,
-): PercentileStep {
+): PercentileStep[] {
   const intervals = disjoint(buckets);
   const count = intervals.reduce((sum, interval) => sum + interval.count, 0);
-  if (count === 0) return { kind: 'empty' };
-  return stepTo(intervals, percentileIndex(count, p), mostListed);
+  return ps.map(p =>
+    count === 0 ? { kind: 'empty' } : stepTo(intervals, percentileIndex(count, p), mostListed),
+  );
 }
 
-/** The step after the bucket counts of a range. Throws when they are not of the durations that were counted before. */
+/** The step after the buckets of a range. Throws when they are not of the durations that were counted before. */
 export function narrowPercentile(
   range: SuspectRange,
-  buckets: readonly DurationBucket[],
+  buckets: readonly Durations[],
   mostListed = MOST_LISTED,
 ): PercentileStep {
   const intervals = disjoint(buckets);
@@ -63,30 +77,16 @@ export function narrowPercentile(
 }
 
 /** The element, out of the values of its range. Throws when they are not the durations that were counted before. */
-export function pickPercentile(range: SuspectRange, values: readonly DurationValue[]): bigint {
-  const counted = values.map(({ value_ns, count }) => ({
-    minNs: BigInt(value_ns),
-    maxNs: BigInt(value_ns),
-    count,
-  }));
-  const sorted = counted.sort(byMin);
+export function pickPercentile(range: SuspectRange, values: readonly Durations[]): bigint {
+  const sorted = values.toSorted(byMin);
   checkInside(range, sorted);
   return at(sorted, range.index).interval.minNs;
 }
 
-interface Interval {
-  readonly minNs: bigint;
-  readonly maxNs: bigint;
-  readonly count: number;
-}
-
 /** The buckets in the order of their values, those that share values joined. */
-function disjoint(buckets: readonly DurationBucket[]): Interval[] {
-  const intervals = buckets
-    .filter(({ count }) => count > 0)
-    .map(({ min_ns, max_ns, count }) => ({ minNs: BigInt(min_ns), maxNs: BigInt(max_ns), count }))
-    .sort(byMin);
-  const joined: Interval[] = [];
+function disjoint(buckets: readonly Durations[]): Durations[] {
+  const intervals = buckets.filter(({ count }) => count > 0).sort(byMin);
+  const joined: Durations[] = [];
   for (const interval of intervals) {
     const last = joined.at(-1);
     if (last === undefined || last.maxNs < interval.minNs) joined.push(interval);
@@ -95,17 +95,17 @@ function disjoint(buckets: readonly DurationBucket[]): Interval[] {
   return joined;
 }
 
-function union(a: Interval, b: Interval): Interval {
+function union(a: Durations, b: Durations): Durations {
   const outer = a.maxNs > b.maxNs ? a : b;
   return { minNs: a.minNs, maxNs: outer.maxNs, count: a.count + b.count };
 }
 
-function byMin(a: Interval, b: Interval): number {
+function byMin(a: Durations, b: Durations): number {
   if (a.minNs === b.minNs) return 0;
   return a.minNs < b.minNs ? -1 : 1;
 }
 
-function stepTo(intervals: readonly Interval[], index: number, mostListed: number): PercentileStep {
+function stepTo(intervals: readonly Durations[], index: number, mostListed: number): PercentileStep {
   const { interval, below } = at(intervals, index);
   if (interval.minNs === interval.maxNs) return { kind: 'found', valueNs: interval.minNs };
   const range = { ...interval, index: index - below };
@@ -113,7 +113,7 @@ function stepTo(intervals: readonly Interval[], index: number, mostListed: numbe
 }
 
 /** The interval that holds the element, and how many elements come before it. */
-function at(intervals: readonly Interval[], index: number): { interval: Interval; below: number } {
+function at(intervals: readonly Durations[], index: number): { interval: Durations; below: number } {
   let below = 0;
   for (const interval of intervals) {
     if (index < below + interval.count) return { interval, below };
@@ -122,14 +122,14 @@ function at(intervals: readonly Interval[], index: number): { interval: Interval
   throw new Error(`there is no element ${index} among ${below} durations`);
 }
 
-function checkInside(range: SuspectRange, intervals: readonly Interval[]): void {
+function checkInside(range: SuspectRange, intervals: readonly Durations[]): void {
   const count = intervals.reduce((sum, interval) => sum + interval.count, 0);
   const isInside = intervals.every(({ minNs, maxNs }) => minNs >= range.minNs && maxNs <= range.maxNs);
   if (count !== range.count || !isInside)
     throw new Error(`${nameOf(range)} held ${range.count} durations; now other ones are counted`);
 }
 
-function isWhole(interval: Interval, range: SuspectRange): boolean {
+function isWhole(interval: Durations, range: SuspectRange): boolean {
   return interval.minNs === range.minNs && interval.maxNs === range.maxNs && range.minNs < range.maxNs;
 }
 

@@ -1,15 +1,16 @@
-import { z } from 'zod';
 import type { SpanSlots } from '../../shared/read/contract.ts';
 import { SLOT_COUNT } from '../../shared/topology/hash.ts';
 import type { RowPart } from './row-part.ts';
 import { type RowsOfKey, rowsByKey } from './rows-by-key.ts';
-import { statesOf } from './states.ts';
+import { formOf, isCount, statesOf } from './states.ts';
 
-const slot = z
-  .int()
-  .min(0)
-  .max(SLOT_COUNT - 1);
-const spanSlots: z.ZodType<SpanSlots> = z.object({ slots: z.array(z.tuple([slot, slot])) });
+const spanSlots = formOf<SpanSlots>(({ slots }) => Array.isArray(slots) && slots.every(isSlotRange));
+
+function isSlotRange(range: unknown): boolean {
+  return (
+    Array.isArray(range) && range.length === 2 && range.every(slot => isCount(slot) && slot < SLOT_COUNT)
+  );
+}
 
 /**
  * The slots that more than one shard has traces of, out of the answers to `spanSlots`: because the topology changed, or

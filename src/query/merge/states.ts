@@ -1,4 +1,3 @@
-import { z } from 'zod';
 import type {
   DurationBucket,
   DurationValue,
@@ -6,61 +5,100 @@ import type {
   ServiceState,
   SpanTotals,
 } from '../../shared/read/contract.ts';
-import { BrokenPart, type RowPart, rowsOf } from './row-part.ts';
+import { BrokenPart, type RowPart, valuesOf } from './row-part.ts';
 
-/** A partial state and the shard that sent it. */
-export interface ShardState<T> {
-  readonly shardId: string;
-  readonly state: T;
+/**
+ * What the JSON of a state says; `undefined` when it does not fit. An answer can be made of tens of thousands of states,
+ * so that their forms are checked by hand and nothing is copied.
+ */
+export type StateForm<T> = (json: unknown) => T | undefined;
+
+/** The partial states of all parts. Throws {@link BrokenPart} for one that does not fit the form. */
+export function statesOf<T>(parts: readonly RowPart[], form: StateForm<T>): T[] {
+  const states: T[] = [];
+  for (const part of parts) {
+    for (const values of valuesOf(part)) {
+      for (const value of values) states.push(fitting(part.shardId, value, form));
+    }
+  }
+  return states;
 }
 
-/** The partial states of all parts. Throws {@link BrokenPart} for one that does not fit the schema. */
-export function statesOf<T>(parts: readonly RowPart[], schema: z.ZodType<T>): T[] {
-  return shardStatesOf(parts, schema).map(({ state }) => state);
-}
-
-export function shardStatesOf<T>(parts: readonly RowPart[], schema: z.ZodType<T>): ShardState<T>[] {
-  return parts.flatMap(part => {
-    const { shardId } = part;
-    return Array.from(rowsOf(part), ({ rowJson }) => ({
-      shardId,
-      state: stateOf({ shardId, rowJson }, schema),
-    }));
-  });
-}
-
-/** The state of one row. Throws {@link BrokenPart} when it does not fit the schema. */
+/** The state of one row. Throws {@link BrokenPart} when it does not fit the form. */
 export function stateOf<T>(
   { shardId, rowJson }: { readonly shardId: string; readonly rowJson: string },
-  schema: z.ZodType<T>,
+  form: StateForm<T>,
 ): T {
+  let json: unknown;
   try {
-    return schema.parse(JSON.parse(rowJson));
+    json = JSON.parse(rowJson);
   } catch (error) {
-    throw new BrokenPart(shardId, 'sent a malformed state', { cause: error });
+    throw new BrokenPart(shardId, MALFORMED_STATE, { cause: error });
   }
+  return fitting(shardId, json, form);
 }
 
-const count = z.int().min(0);
-const nanos = z.string().regex(/^-?\d{1,39}$/);
-const spanState = { span_count: count, trace_count: count, error_count: count, duration_sum_ns: nanos };
+const MALFORMED_STATE = 'sent a malformed state';
 
-export const serviceState: z.ZodType<ServiceState> = z.object({ service: z.string(), ...spanState });
+function fitting<T>(shardId: string, json: unknown, form: StateForm<T>): T {
+  const state = form(json);
+  if (state === undefined) throw new BrokenPart(shardId, MALFORMED_STATE);
+  return state;
+}
 
-export const spanTotals: z.ZodType<SpanTotals> = z.object({
-  ...spanState,
-  duration_min_ns: z.exactOptional(nanos),
-  duration_max_ns: z.exactOptional(nanos),
-});
+/** Members whose values nobody has looked at. */
+type Unchecked<T> = { readonly [K in keyof T]?: unknown };
 
-export const durationBucket: z.ZodType<DurationBucket> = z.object({
-  service: z.exactOptional(z.string()),
-  range: z.exactOptional(count),
-  count,
-  min_ns: nanos,
-  max_ns: nanos,
-});
+/** A form out of what the members of an object have to be. Other members are left alone. */
+export function formOf<T extends object>(fits: (members: Unchecked<T>) => boolean): StateForm<T> {
+  return json => (typeof json === 'object' && json !== null && fits(json) ? (json as T) : undefined);
+}
 
-export const durationValue: z.ZodType<DurationValue> = z.object({ range: count, value_ns: nanos, count });
+export function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
 
-export const groupCount: z.ZodType<GroupCount> = z.object({ group: z.array(z.string()), count });
+function isText(value: unknown): value is string {
+  return typeof value === 'string';
+}
+
+const NANOS = /^-?\d{1,39}$/;
+
+function isNanos(value: unknown): value is string {
+  return typeof value === 'string' && NANOS.test(value);
+}
+
+function isSpanState(state: Unchecked<Omit<ServiceState, 'service'>>): boolean {
+  return (
+    isCount(state.span_count) &&
+    isCount(state.trace_count) &&
+    isCount(state.error_count) &&
+    isNanos(state.duration_sum_ns)
+  );
+}
+
+export const serviceState = formOf<ServiceState>(state => isText(state.service) && isSpanState(state));
+
+export const spanTotals = formOf<SpanTotals>(
+  state =>
+    isSpanState(state) &&
+    (state.duration_min_ns === undefined || isNanos(state.duration_min_ns)) &&
+    (state.duration_max_ns === undefined || isNanos(state.duration_max_ns)),
+);
+
+export const durationBucket = formOf<DurationBucket>(
+  state =>
+    (state.service === undefined || isText(state.service)) &&
+    (state.range === undefined || isCount(state.range)) &&
+    isCount(state.count) &&
+    isNanos(state.min_ns) &&
+    isNanos(state.max_ns),
+);
+
+export const durationValue = formOf<DurationValue>(
+  state => isCount(state.range) && isNanos(state.value_ns) && isCount(state.count),
+);
+
+export const groupCount = formOf<GroupCount>(
+  state => Array.isArray(state.group) && state.group.every(isText) && isCount(state.count),
+);

@@ -1,12 +1,12 @@
-import { z } from 'zod';
 import type { TraceTerms } from '../../shared/read/contract.ts';
 import { compareUtf8 } from './key-order.ts';
 import type { RowPart } from './row-part.ts';
 import { rowsByKey } from './rows-by-key.ts';
-import { stateOf } from './states.ts';
+import { formOf, isCount, stateOf } from './states.ts';
 
-const place = z.int().min(0);
-const traceTerms: z.ZodType<TraceTerms> = z.object({ has: z.array(place), of: z.int().min(1) });
+const traceTerms = formOf<TraceTerms>(
+  ({ has, of }) => Array.isArray(has) && has.every(isCount) && isCount(of) && of > 0,
+);
 
 /**
  * Out of the answers to `traceTerms`: the traces that hold a text, in order, all shards taken together. With the answers

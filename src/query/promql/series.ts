@@ -1,6 +1,6 @@
 import { compareUtf8 } from '../merge/key-order.ts';
 import { type Matcher, NAME_LABEL } from './matcher.ts';
-import type { Point, PointsRequest } from './points.ts';
+import type { Point, PointSource, PointsRequest } from './points.ts';
 
 /** Names with their values, ascending by name. */
 export type Labels = readonly (readonly [name: string, value: string])[];
@@ -26,15 +26,22 @@ const EXPORTED = 'exported_';
 /** Collects points, which come newest first, into the series that all matchers accept. */
 export function createSeriesSet(matchers: readonly Matcher[]) {
   const known = new Map<string, Series | undefined>();
+  const bySource = new Map<PointSource, Series | undefined>();
+
+  function seriesOf({ name, service, attributes }: PointSource): Series | undefined {
+    const labels = labelsOf(service, attributes);
+    const key = identityOf(labels, name);
+    // A series that is not accepted is remembered as well, for matching may be dear.
+    if (!known.has(key))
+      known.set(key, isAccepted(name, labels, matchers) ? { name, labels, samples: [] } : undefined);
+    return known.get(key);
+  }
+
   return {
-    add({ name, service, attributes, timeNs, value }: Point): void {
+    add({ source, timeNs, value }: Point): void {
       if (value === undefined) return;
-      const labels = labelsOf(service, attributes);
-      const key = identityOf(labels, name);
-      // A series that is not accepted is remembered as well, for matching may be dear.
-      if (!known.has(key))
-        known.set(key, isAccepted(name, labels, matchers) ? { name, labels, samples: [] } : undefined);
-      known.get(key)?.samples.push({ timeNs, value });
+      if (!bySource.has(source)) bySource.set(source, seriesOf(source));
+      bySource.get(source)?.samples.push({ timeNs, value });
     },
     series: (): Series[] => [...known.values()].filter(series => series !== undefined),
   };

@@ -97,6 +97,6 @@ function spansOf(parts: readonly RowPart[]): readonly z.output<typeof spanRow>[]
     return rows.map(row => spanRow.parse(JSON.parse(row)));
   } catch {
     // Looks at every row of every shard, to throw what names the one that sent it.
-    return statesOf(parts, spanRow);
+    return statesOf(parts, row => spanRow.safeParse(row).data);
   }
 }

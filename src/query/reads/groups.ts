@@ -1,6 +1,6 @@
 import type { ShardReadRequest } from '../../shared/read/contract.ts';
 import { compareUtf8 } from '../merge/key-order.ts';
-import { groupCount, shardStatesOf } from '../merge/states.ts';
+import { groupCount, statesOf } from '../merge/states.ts';
 import { piecesOf } from './pieces.ts';
 import type { Combined } from './read.ts';
 import { ask, type Rounds } from './rounds.ts';
@@ -101,13 +101,7 @@ type Counts = ReadonlyMap<string, number>;
 function* countGroups(request: CountsRequest): Rounds<Counts[]> {
   const parts = yield* ask('groupCounts', request);
   return parts.map(
-    part =>
-      new Map(
-        shardStatesOf([part], groupCount).map(({ state: { group, count } }) => [
-          JSON.stringify(group),
-          count,
-        ]),
-      ),
+    part => new Map(statesOf([part], groupCount).map(({ group, count }) => [JSON.stringify(group), count])),
   );
 }
 

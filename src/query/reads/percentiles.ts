@@ -1,14 +1,15 @@
-import type { z } from 'zod';
 import type { DurationBucket, DurationValue, ShardReadRequest } from '../../shared/read/contract.ts';
 import {
-  findPercentile,
+  type Durations,
+  durationsOf,
+  findPercentiles,
   narrowPercentile,
   type PercentileStep,
   pickPercentile,
   type SuspectRange,
 } from '../merge/percentile.ts';
 import { BrokenPart, type RowPart } from '../merge/row-part.ts';
-import { durationBucket, durationValue, type ShardState, shardStatesOf } from '../merge/states.ts';
+import { durationBucket, durationValue, type StateForm, statesOf } from '../merge/states.ts';
 import { piecesOf } from './pieces.ts';
 import { ask, type Rounds, together } from './rounds.ts';
 import type { Window } from './window.ts';
@@ -27,10 +28,11 @@ const SCALE = { overall: 6, byService: 3 };
 /** The percentiles of all durations of a window, in nanoseconds; `undefined` when there are none. */
 export function* percentiles(window: Window, ps: readonly number[]): Rounds<(bigint | undefined)[]> {
   const parts = yield* ask('durationBuckets', { ...window, scale: SCALE.overall });
-  const buckets = shardStatesOf(parts, durationBucket);
+  const buckets = heldBy(parts, durationBucket);
+  const steps = findPercentiles(buckets, ps);
   return yield* settle(
     window,
-    ps.map(p => searchIn(buckets, p, undefined)),
+    steps.map(step => searchAt(step, buckets, undefined)),
   );
 }
 
@@ -53,9 +55,10 @@ export function* searchServices(
   const searches = new Map<string, Search>();
   for (const piece of piecesOf(services, SERVICES_AT_ONCE)) {
     const request = { ...window, services: piece, byService: true, scale };
-    const buckets = shardStatesOf(yield* ask('durationBuckets', request), durationBucket);
-    for (const [service, ofService] of Map.groupBy(buckets, ({ state }) => state.service ?? '')) {
-      searches.set(service, searchIn(ofService, p, service));
+    const buckets = heldBy(yield* ask('durationBuckets', request), durationBucket);
+    for (const [service, ofService] of Map.groupBy(buckets, bucket => bucket.service ?? '')) {
+      const [step] = findPercentiles(ofService, [p]);
+      searches.set(service, searchAt(step as PercentileStep, ofService, service));
     }
   }
   return searches;
@@ -103,17 +106,17 @@ function* settle(window: Window, searches: readonly Search[]): Rounds<(bigint | 
     }
     const { narrow = [], list = [] } = Object.groupBy(open, ({ kind }) => kind);
     const [buckets, values] = yield* together(
-      statesInRanges(narrow, durationBucket, ranges =>
+      heldInRanges(narrow, durationBucket, ranges =>
         ask('durationBuckets', { ...window, ranges, parts: PARTS }),
       ),
-      statesInRanges(list, durationValue, ranges => ask('durationValues', { ...window, ranges })),
+      heldInRanges(list, durationValue, ranges => ask('durationValues', { ...window, ranges })),
     );
     for (const [at, { index, range, service }] of narrow.entries()) {
       const inRange = buckets[at] ?? [];
-      settled[index] = searchAt(narrowPercentile(range, inRange.map(stateOf)), inRange, service);
+      settled[index] = searchAt(narrowPercentile(range, inRange), inRange, service);
     }
     for (const [at, { index, range, service }] of list.entries()) {
-      const valueNs = pickPercentile(range, (values[at] ?? []).map(stateOf));
+      const valueNs = pickPercentile(range, values[at] ?? []);
       settled[index] = { service, step: { kind: 'found', valueNs }, held: new Map() };
     }
   }
@@ -144,15 +147,15 @@ function openSearches(searches: readonly Search[]): OpenSearch[] {
 type Ranges = ShardReadRequest<'durationValues'>['ranges'];
 
 /** What the shards have in the range of each search: as many durations as they counted there before. */
-function* statesInRanges<T extends DurationBucket | DurationValue>(
+function* heldInRanges(
   open: readonly OpenSearch[],
-  schema: z.ZodType<T>,
+  form: StateForm<DurationBucket | DurationValue>,
   question: (ranges: Ranges) => Rounds<readonly RowPart[]>,
-): Rounds<ShardState<T>[][]> {
-  const inRanges: ShardState<T>[][] = [];
+): Rounds<HeldDurations[][]> {
+  const inRanges: HeldDurations[][] = [];
   for (const piece of piecesOf(open.map(rangeOf), RANGES_AT_ONCE)) {
-    const states = shardStatesOf(yield* question(piece), schema);
-    const byRange = Map.groupBy(states, ({ state }) => state.range);
+    const held = heldBy(yield* question(piece), form);
+    const byRange = Map.groupBy(held, ({ range }) => range);
     for (const index of piece.keys()) inRanges.push(byRange.get(index) ?? []);
   }
   for (const [index, search] of open.entries()) checkHeld(search, inRanges[index] ?? []);
@@ -164,9 +167,9 @@ function rangeOf({ range, service }: OpenSearch): Ranges[number] {
 }
 
 /** A shard that was cut short, or has it wrong, must not move the percentile of the others. */
-function checkHeld({ range, held }: OpenSearch, inRange: readonly ShardState<DurationState>[]): void {
-  const now = heldIn(range, inRange);
-  const stray = inRange.find(({ state }) => !isInside(state, range))?.shardId;
+function checkHeld({ range, held }: OpenSearch, inRange: readonly HeldDurations[]): void {
+  const now = countsIn(range, inRange);
+  const stray = inRange.find(durations => !isInside(durations, range))?.shardId;
   const other = [...held.keys(), ...now.keys()].find(shardId => held.get(shardId) !== now.get(shardId));
   const broken = stray ?? other;
   if (broken !== undefined) {
@@ -174,43 +177,43 @@ function checkHeld({ range, held }: OpenSearch, inRange: readonly ShardState<Dur
   }
 }
 
-type DurationState = DurationBucket | DurationValue;
+/** Durations of one shard. */
+interface HeldDurations extends Durations {
+  readonly shardId: string;
+  readonly service: string | undefined;
+  /** Index of the request's range. */
+  readonly range: number | undefined;
+}
 
-function searchIn(
-  buckets: readonly ShardState<DurationBucket>[],
-  p: number,
-  service: string | undefined,
-): Search {
-  return searchAt(findPercentile(buckets.map(stateOf), p), buckets, service);
+function heldBy(parts: readonly RowPart[], form: StateForm<DurationBucket | DurationValue>): HeldDurations[] {
+  return parts.flatMap(part =>
+    statesOf([part], form).map(state => {
+      const { minNs, maxNs, count } = durationsOf(state);
+      const service = 'service' in state ? state.service : undefined;
+      return { shardId: part.shardId, service, range: state.range, minNs, maxNs, count };
+    }),
+  );
 }
 
 function searchAt(
   step: PercentileStep,
-  buckets: readonly ShardState<DurationBucket>[],
+  buckets: readonly HeldDurations[],
   service: string | undefined,
 ): Search {
-  const held = 'range' in step ? heldIn(step.range, buckets) : new Map<string, number>();
+  const held = 'range' in step ? countsIn(step.range, buckets) : new Map<string, number>();
   return { service, step, held };
 }
 
 /** No bucket lies across the end of a range: ranges are made of whole ones. */
-function heldIn(
-  range: SuspectRange,
-  states: readonly ShardState<DurationState>[],
-): ReadonlyMap<string, number> {
-  const held = new Map<string, number>();
-  for (const { shardId, state } of states) {
-    if (isInside(state, range)) held.set(shardId, (held.get(shardId) ?? 0) + state.count);
+function countsIn(range: SuspectRange, all: readonly HeldDurations[]): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const durations of all) {
+    if (!isInside(durations, range)) continue;
+    counts.set(durations.shardId, (counts.get(durations.shardId) ?? 0) + durations.count);
   }
-  return held;
+  return counts;
 }
 
-function isInside(state: DurationState, { minNs, maxNs }: SuspectRange): boolean {
-  const [least, greatest] =
-    'value_ns' in state ? [state.value_ns, state.value_ns] : [state.min_ns, state.max_ns];
-  return BigInt(least) >= minNs && BigInt(greatest) <= maxNs;
-}
-
-function stateOf<T>({ state }: ShardState<T>): T {
-  return state;
+function isInside({ minNs, maxNs }: Durations, range: SuspectRange): boolean {
+  return minNs >= range.minNs && maxNs <= range.maxNs;
 }

@@ -102,8 +102,8 @@ export type ShardQuery = {
 }[ShardReadName];
 
 export type Combined =
-  /** JSON text of the answer's own members, without the braces. */
-  | { readonly kind: 'found'; readonly members: string | Buffer }
+  /** JSON text of the answer's own members, without the braces; rows are in pieces. */
+  | { readonly kind: 'found'; readonly members: string | readonly Buffer[] }
   /** `what` names the thing that no asked shard has. */
   | { readonly kind: 'not-found'; readonly what: string }
   | RefusedQuestion;

@@ -10,8 +10,10 @@ export interface Gatherer {
    */
   fill(maxBytes: number): 'full' | 'starved' | 'done';
   waitingFor(): readonly ShardRows[];
-  /** The text since the last call: rows with a comma before each but the first of all. */
-  take(): Buffer;
+  /** Rows that may still be needed, with the one that shows that there are more. */
+  missing(): number;
+  /** The text since the last call, in pieces: rows with a comma before each but the first of all. */
+  take(): readonly Buffer[];
   rowCount(): number;
   /** Where the page ended, once it is done; `undefined` when there are no rows behind it. */
   end(): PageEnd | undefined;
@@ -46,8 +48,9 @@ export function createGatherer({ plan, cursor }: Page, sources: readonly ShardRo
       return 'full';
     },
     waitingFor: merge.waitingFor,
+    missing: () => limit + 1 - rowCount,
     take() {
-      const taken = Buffer.concat(text);
+      const taken = text;
       text = [];
       sizeBytes = 0;
       return taken;

@@ -1,11 +1,11 @@
-import type { Readable } from 'node:stream';
 import type { Trailer } from '../../shared/read/contract.ts';
 import { isTrailer, parseRawRow, parseTrailer, type RawRow } from '../../shared/read/ndjson.ts';
+import { cutOffReason } from '../call-failure.ts';
+import type { Pieces } from '../http-call.ts';
 import { isSameKey } from '../merge/k-way.ts';
 import { createKeyCheck, type KeyOrder } from '../merge/key-order.ts';
 import { MALFORMED_ROW } from '../merge/row-part.ts';
 import { createLineCutter } from './line-cutter.ts';
-import { readChunks } from './read-chunks.ts';
 
 /** A place between two rows of a shard's answer. */
 export interface RowPosition {
@@ -40,8 +40,7 @@ export interface OpenRows {
 
 const MAX_ROW_BYTES = 64 * 1024 * 1024;
 
-export function openRows(body: Readable, { order, asOf, after }: OpenRowsOptions): OpenRows {
-  const chunks = readChunks(body);
+export function openRows(body: Pieces, { order, asOf, after }: OpenRowsOptions): OpenRows {
   const lines = createLineCutter();
   const faultOf = createKeyCheck(order);
   if (after !== undefined) faultOf(after.key);
@@ -89,20 +88,28 @@ export function openRows(body: Readable, { order, asOf, after }: OpenRowsOptions
       return undefined;
     },
     async read() {
-      const chunk = await chunks.next();
-      if (chunk.kind === 'broken') return chunk;
-      if (chunk.kind === 'end') return checkEnd();
-      lines.push(chunk.bytes);
+      const piece = await nextOf(body);
+      if (piece === undefined) return checkEnd();
+      if ('reason' in piece) return piece;
+      lines.push(piece);
       if (lines.pendingBytes() <= MAX_ROW_BYTES) return { kind: 'more' };
       return broken(`sent a row of more than ${MAX_ROW_BYTES} bytes`);
     },
-    letGo: chunks.letGo,
+    letGo: body.letGo,
     given: () => given,
   };
 }
 
 function broken(reason: string): Broken {
   return { kind: 'broken', reason };
+}
+
+async function nextOf(body: Pieces): Promise<Buffer | Broken | undefined> {
+  try {
+    return await body.next();
+  } catch (error) {
+    return broken(cutOffReason(error));
+  }
 }
 
 function rawRowOf(line: Buffer): RawRow | undefined {

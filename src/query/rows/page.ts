@@ -1,11 +1,11 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { SHARD_READS, type ShardReadName, type ShardReadRequest } from '../../shared/read/contract.ts';
 import { parseWindowNanos } from '../../shared/time.ts';
 import { isSameKey } from '../merge/k-way.ts';
 import { anyText, parseParams } from '../params.ts';
 import type { RowPlan, ShardQuery } from '../reads/read.ts';
 import { badCursor, type Cursor, decodeCursor, encodeCursor } from './cursor.ts';
-import type { RowPlace } from './shard-rows.ts';
+import type { RowPlace, RowsAsk } from './shard-rows.ts';
 
 /** The rows of one answer: those after a cursor, or the first ones. */
 export interface Page {
@@ -60,7 +60,7 @@ function fingerprintOf({ shardRead, request }: RowPlan, last: string | null): st
   const { fromNs: _from, limit: _limit, ...filters } = { fromNs: undefined, limit: undefined, ...request };
   const windowNs = last === null ? undefined : parseWindowNanos(last);
   const text = JSON.stringify([shardRead, windowNs?.toString(), filters]);
-  return createHash('sha256').update(text).digest('base64url').slice(0, FINGERPRINT_CHARS);
+  return hash('sha256', text, 'base64url').slice(0, FINGERPRINT_CHARS);
 }
 
 function keyFault(name: ShardReadName, key: readonly string[]): string | undefined {
@@ -76,23 +76,22 @@ export function placeOf({ cursor, preparedAt }: Page, shardId: string): RowPlace
   return cursor === undefined ? { asOf } : { asOf, after: { key: cursor.key, given: shard?.given ?? 0 } };
 }
 
-const MAX_SHARD_LIMIT = 4_294_967_295;
-
 /** The commits that the page must be read at. */
 export function commitsOf({ cursor }: Page): ReadonlyMap<string, string> {
   return new Map(Array.from(cursor?.shards ?? [], ([id, { asOf }]) => [id, asOf]));
 }
 
-/** What a shard is asked for that is to begin at a place. */
-export function shardQueryOf({ plan }: Page, { after }: RowPlace): ShardQuery {
+/**
+ * How many rows a page may need of one shard: one more shows whether there is a next page, and one that another shard
+ * has given already may come first.
+ */
+export function pageRowsOf({ plan, cursor }: Page): number {
+  return plan.limit + 1 + (cursor !== undefined && plan.identity !== undefined ? 1 : 0);
+}
+
+export function shardQueryOf({ plan }: Page, { after, limit = 0 }: RowsAsk): ShardQuery {
   if (!plan.isPaged) return { name: plan.shardRead, request: plan.request } as ShardQuery;
-  // One row more shows whether there is a next page; one that another shard has given already may come first.
-  const more = 1 + (after?.given ?? 0) + (after !== undefined && plan.identity !== undefined ? 1 : 0);
-  const request = {
-    ...plan.request,
-    limit: plan.limit === 0 ? 0 : Math.min(plan.limit + more, MAX_SHARD_LIMIT),
-    startAt: after?.key,
-  };
+  const request = { ...plan.request, limit: plan.limit === 0 ? 0 : limit, startAt: after?.key };
   return { name: plan.shardRead, request: request as ShardReadRequest<ShardReadName> } as ShardQuery;
 }
 

@@ -5,9 +5,11 @@ import type { ReadFigures } from '../read-figures.ts';
 import type { RefusedQuestion } from '../reads/read.ts';
 import type { Refused } from '../refused.ts';
 import type { ShardReader } from '../shard-reader.ts';
-import { createGatherer, type Gatherer } from './gatherer.ts';
-import { nextCursor, type Page, placeOf, shardQueryOf } from './page.ts';
-import { createShardRows, type RowPlace, type ShardRows, type SourceEnd } from './shard-rows.ts';
+import type { Gatherer } from './gatherer.ts';
+import { hold, isLost, whileAsking } from './hold.ts';
+import { nextCursor, type Page, pageRowsOf, placeOf, shardQueryOf } from './page.ts';
+import { createShardRows, type RowsAsk, type ShardRows, type SourceEnd } from './shard-rows.ts';
+import type { Shares } from './shares.ts';
 
 export interface RowsOptions {
   readonly page: Page;
@@ -15,6 +17,7 @@ export interface RowsOptions {
   /** What became of the shards in rounds before; one that was lost is not asked. */
   readonly earlier?: readonly Slot<unknown>[];
   readonly reader: Pick<ShardReader, 'rows'>;
+  readonly shares: Shares;
   /** How long each shard may be waited for. */
   readonly timeoutMs: number;
   /** So much of that was gone before. */
@@ -31,8 +34,8 @@ export interface RowsOptions {
 
 /** Rows of all shards as JSON text, and what became of the shards. */
 interface RowsResult {
-  /** The text before the rows, the rows, and what says how many there were; without braces. */
-  readonly members: Buffer;
+  /** The text before the rows, the rows, and what says how many there were; without braces, in pieces. */
+  readonly members: readonly Buffer[];
   readonly rowCount: number;
   readonly slots: readonly Slot<unknown>[];
   readonly inexact: readonly InexactField[];
@@ -64,13 +67,17 @@ const PIECE_BYTES = 64 * 1024;
  * last row of the page.
  */
 export async function runRows(options: RowsOptions): Promise<RowsOutcome> {
-  const { page, signal, isStrict, mayBeginAgain = false, figures, maxHeldBytes = MAX_HELD_BYTES } = options;
+  const { page, signal, isStrict, mayBeginAgain = false, figures, shares } = options;
+  const { maxHeldBytes = MAX_HELD_BYTES } = options;
+  const untilMs = performance.now() + options.timeoutMs - (options.spentMs ?? 0);
   const goneEndsAll = page.cursor !== undefined || mayBeginAgain;
   let isHolding = true;
   const earlier = new Map(options.earlier?.map(slot => [slot.shardId, slot]));
   const wasLost = ({ id }: ShardSpec) => earlier.has(id) && !('value' in (earlier.get(id) as Slot<unknown>));
   const asked = options.shards.filter(shard => !wasLost(shard));
-  const all: readonly ShardRows[] = asked.map(shard => rowsOf(shard, options, onEnd));
+  const pageRows = pageRowsOf(page);
+  const firstRows = shares.firstRows(page.plan, { pageRows, shards: asked.length });
+  const all: readonly ShardRows[] = asked.map(shard => rowsOf(shard, options, { firstRows, onEnd }));
   const slots = () => {
     const bySource = new Map(all.map(source => [source.shardId, slotOf(source)]));
     const both = options.shards.map(({ id }) => bothSlots(earlier.get(id), bySource.get(id)));
@@ -98,11 +105,12 @@ export async function runRows(options: RowsOptions): Promise<RowsOutcome> {
   figures?.full.addEventListener('abort', cancel, { once: true });
   if (signal.aborted) cancel();
 
-  const { state, gathered } = await hold(options, all, maxHeldBytes);
+  const { state, gathered } = await hold(all, { ...options, maxHeldBytes, untilMs });
   isHolding = false;
   if (figures?.full.aborted) return (figures.full.reason as Refused).question();
   const tellRows = () => {
     for (const source of all) figures?.addRows(source.shardId, source.rowCount());
+    shares.learn(page.plan, { pageRows, taken: all.map(source => source.rowCount()) });
   };
   if (state === 'full' && !isStrict) {
     for (const source of all) source.forget();
@@ -117,32 +125,8 @@ export async function runRows(options: RowsOptions): Promise<RowsOutcome> {
     return { kind: 'gone', reason: gone.reason, slots: slots() };
   }
   if (state === 'full') return { kind: 'too-large', slots: slots() };
-  const members = Buffer.concat([opening(page), gathered.take(), closing(page, all, gathered)]);
+  const members = [opening(page), ...gathered.take(), closing(page, all, gathered)];
   return { kind: 'held', members, rowCount: gathered.rowCount(), slots: slots(), inexact: inexact() };
-}
-
-interface Held {
-  readonly state: 'done' | 'full';
-  readonly gathered: Gatherer;
-}
-
-/** Begins again without a shard that fails: rows of others may have been left out for its rows. */
-async function hold(
-  { page, figures }: RowsOptions,
-  all: readonly ShardRows[],
-  maxBytes: number,
-): Promise<Held> {
-  for (;;) {
-    const sources = all.filter(source => !isLost(source));
-    for (const source of sources) source.rewind();
-    const gathered = createGatherer(page, sources);
-    for (;;) {
-      const state = gathered.fill(maxBytes);
-      if (sources.some(isLost)) break;
-      if (state !== 'starved') return { state, gathered };
-      await readAll(gathered.waitingFor(), figures);
-    }
-  }
 }
 
 interface Streaming {
@@ -157,12 +141,12 @@ async function* piecesOf(
 ): AsyncGenerator<Buffer> {
   try {
     yield opening(page);
-    yield* slices(gathered.take());
+    yield* slices(Buffer.concat(gathered.take()));
     for (let state = 'full'; state !== 'done'; ) {
       state = gathered.fill(PIECE_BYTES);
-      const piece = gathered.take();
+      const piece = Buffer.concat(gathered.take());
       if (piece.length > 0) yield piece;
-      if (state === 'starved') await readAll(gathered.waitingFor(), figures);
+      if (state === 'starved') await readAll(gathered, figures);
     }
     for (const source of all) source.finish();
     tellRows();
@@ -176,18 +160,24 @@ function* slices(text: Buffer): Generator<Buffer> {
   for (let at = 0; at < text.length; at += PIECE_BYTES) yield text.subarray(at, at + PIECE_BYTES);
 }
 
-async function readAll(sources: readonly ShardRows[], figures: ReadFigures | undefined): Promise<void> {
-  const read = () => Promise.all(sources.map(source => source.read()));
-  await (figures === undefined ? read() : figures.whileAsking(read));
+/** The time that the client takes is not that of the shards. */
+async function readAll(gathered: Gatherer, figures: ReadFigures | undefined): Promise<void> {
+  const needed = { rows: gathered.missing(), leftMs: Number.POSITIVE_INFINITY };
+  await whileAsking(figures, () => Promise.all(gathered.waitingFor().map(source => source.read(needed))));
+}
+
+interface Asking {
+  readonly firstRows: number;
+  readonly onEnd: (shardId: string, end: SourceEnd) => void;
 }
 
 function rowsOf(
   shard: ShardSpec,
   { page, reader, timeoutMs, spentMs, figures }: RowsOptions,
-  onEnd: (shardId: string, end: SourceEnd) => void,
+  { firstRows, onEnd }: Asking,
 ): ShardRows {
-  const open = (place: RowPlace, signal: AbortSignal) => {
-    const query = { ...shardQueryOf(page, place), asOf: place.asOf };
+  const open = (ask: RowsAsk, signal: AbortSignal) => {
+    const query = { ...shardQueryOf(page, ask), asOf: ask.asOf };
     const call = (asked: ShardSpec, callSignal: AbortSignal) =>
       reader.rows(asked, query, callSignal, figures && (() => figures.meterFor(shard.id, 'rows')));
     return callTwice(shard, call, signal);
@@ -196,17 +186,14 @@ function rowsOf(
     shardId: shard.id,
     order: page.plan.order,
     start: placeOf(page, shard.id),
+    // A tael-server has no snapshot that more rows could be asked of.
+    firstRows: shard.kind === 'tael' ? pageRowsOf(page) : firstRows,
     open,
     canResume: page.plan.isPaged ?? false,
     timeoutMs,
     spentMs,
     onEnd: end => onEnd(shard.id, end),
   });
-}
-
-function isLost(source: ShardRows): boolean {
-  const kind = source.end()?.kind;
-  return kind === 'failed' || kind === 'refused' || kind === 'gone' || kind === 'abandoned';
 }
 
 function slotOf(source: ShardRows): Slot<unknown> {

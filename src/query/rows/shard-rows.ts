@@ -15,12 +15,20 @@ export interface RowPlace {
   readonly after?: RowPosition | undefined;
 }
 
+/** What a shard is asked for at once. */
+export interface RowsAsk extends RowPlace {
+  /** Those at the key of the place that come before it are among them. Absent for all rows. */
+  readonly limit: number | undefined;
+}
+
 export interface ShardRowsOptions {
   readonly shardId: string;
   readonly order: KeyOrder;
   readonly start: RowPlace;
+  /** How many rows it is asked for at its start. */
+  readonly firstRows: number;
   /** Asks the shard. The rows begin with the first one that has the key of the place, however many come before it. */
-  readonly open: (place: RowPlace, signal: AbortSignal) => Promise<CallOutcome<RowStream>>;
+  readonly open: (ask: RowsAsk, signal: AbortSignal) => Promise<CallOutcome<RowStream>>;
   /** Whether the shard can begin at a place in the middle. */
   readonly canResume: boolean;
   /** How long the shard may be waited for, all in all. */
@@ -44,7 +52,7 @@ export type SourceEnd =
 export interface ShardRows extends RowSource {
   readonly shardId: string;
   /** Reads on, so that a `next` that was waiting may have something. Settles when it has, and never rejects. */
-  read(): Promise<void>;
+  read(needed: Needed): Promise<void>;
   /** Gives all rows again, from the first. */
   rewind(): void;
   /** Gives up rewinding, so that rows that were given take no more memory. */
@@ -62,6 +70,13 @@ export interface ShardRows extends RowSource {
   rowCount(): number;
 }
 
+export interface Needed {
+  /** Rows that are needed of this shard at most, should it have to be asked again. */
+  readonly rows: number;
+  /** How long all shards together may still be waited for. */
+  readonly leftMs: number;
+}
+
 /** Well before the shard would drop a caller that takes nothing. */
 const LET_GO_MS = STALL_MS / 3;
 
@@ -71,12 +86,15 @@ const LET_GO_MS = STALL_MS / 3;
  * same way it is asked for the rest when it has ended its answer at a bound of its own.
  */
 export function createShardRows(options: ShardRowsOptions): ShardRows {
-  const { shardId, order, start, canResume, timeoutMs, spentMs = 0, letGoMs = LET_GO_MS } = options;
+  const { shardId, order, start, firstRows, canResume, timeoutMs, spentMs = 0 } = options;
+  const { letGoMs = LET_GO_MS } = options;
   const calls = new AbortController();
   let end: SourceEnd | undefined;
   /** Ends the waiting of the read in hand. */
   let wake = () => {};
   let stream: OpenRows | undefined;
+  /** Of the stream. */
+  let limit: number | undefined;
   let asOf = start.asOf;
   let inexact: string | undefined;
   let position = start.after;
@@ -105,13 +123,16 @@ export function createShardRows(options: ShardRowsOptions): ShardRows {
     fail(reason);
   }
 
-  async function open(): Promise<void> {
-    const outcome = await options.open({ asOf, after: position }, calls.signal);
+  async function open(rows: number): Promise<void> {
+    limit = canResume ? rows + (position?.given ?? 0) : undefined;
+    const outcome = await options.open({ asOf, after: position, limit }, calls.signal);
+    if (end !== undefined) return 'value' in outcome ? outcome.value.body.letGo() : undefined;
     if (outcome.kind === 'gone' || outcome.kind === 'refused') return endWith(outcome);
     if (outcome.kind !== 'answered') return fail(outcome.reason);
     const { value } = outcome;
-    if (asOf !== undefined && asOf !== value.asOf) fail(`answered at commit ${value.asOf}, not ${asOf}`);
-    if (end !== undefined) return void value.body.destroy();
+    if (asOf !== undefined && asOf !== value.asOf) {
+      return fail(`answered at commit ${value.asOf}, not ${asOf}`);
+    }
     asOf = value.asOf;
     inexact ??= value.inexact;
     stream = openRows(value.body, { order, asOf, after: position });
@@ -124,7 +145,8 @@ export function createShardRows(options: ShardRowsOptions): ShardRows {
   }
 
   function takeEnd(from: OpenRows, trailer: Trailer): void {
-    if (!trailer.truncated) endWith({ kind: 'answered' });
+    const isFilled = limit !== undefined && limit > 0 && trailer.rows >= limit;
+    if (!trailer.truncated && !isFilled) endWith({ kind: 'answered' });
     else if (canResume && from.given() > 0) letGo();
     else endWith({ kind: 'cut', reason: cutReason(trailer) });
   }
@@ -159,14 +181,16 @@ export function createShardRows(options: ShardRowsOptions): ShardRows {
       if (isRewindable) given = kept.push(row);
       return row;
     },
-    async read() {
+    async read(needed) {
       if (end !== undefined) return;
       clearTimeout(idle);
       const startMs = performance.now();
-      const late = setTimeout(runOut, Math.max(0, timeoutMs - spentMs - waitedMs));
+      const leftMs = Math.min(timeoutMs - spentMs - waitedMs, needed.leftMs);
+      const late = setTimeout(runOut, Math.max(0, leftMs));
       await new Promise<void>((resolve, reject) => {
         wake = resolve;
-        (stream === undefined ? open() : readOn(stream)).then(resolve, reject);
+        const rows = position === start.after ? firstRows : needed.rows;
+        (stream === undefined ? open(rows) : readOn(stream)).then(resolve, reject);
       });
       clearTimeout(late);
       waitedMs += performance.now() - startMs;

@@ -1,4 +1,5 @@
 import type { ShardSpec } from '../../shared/topology/topology.ts';
+import { each } from '../http-call.ts';
 import type { ShardCalls, WholeOutcome } from '../shard-call.ts';
 import type { NewMeter } from '../shard-reader.ts';
 import { createRowCutter } from './row-cutter.ts';
@@ -64,7 +65,7 @@ export function fetchRows<T>(
       let [read, unreadable, sizeBytes] = [0, 0, 0];
       const fetched = (cutBy: FetchedRows<T>['cutBy']) =>
         ({ kind: 'answered', value: { rows, read, unreadable, cutBy } }) as const;
-      for await (const chunk of body) {
+      for await (const chunk of each(body)) {
         sizeBytes += chunk.length;
         cutter.push(chunk);
         for (let text = cutter.next(); text !== undefined; text = cutter.next()) {

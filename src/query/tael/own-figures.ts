@@ -1,6 +1,6 @@
-import { buffer } from 'node:stream/consumers';
 import { z } from 'zod';
 import type { ServiceState, SpanTotals } from '../../shared/read/contract.ts';
+import { wholeOf } from '../http-call.ts';
 import type { WholeOutcome } from '../shard-call.ts';
 import type { TaelCall } from './fetch-rows.ts';
 import type { State } from './states.ts';
@@ -77,7 +77,7 @@ async function fetchJson<T>(
 ): Promise<T | undefined> {
   const get = { path, method: 'GET', signal, meter: newMeter?.() } as const;
   const outcome = await calls.ask<WholeOutcome<T | undefined>>(shard, get, async ({ body }) => {
-    const text = (await buffer(body)).toString();
+    const text = (await wholeOf(body)).toString();
     return { kind: 'answered', value: parsed(text, schema) };
   });
   return outcome.kind === 'answered' ? outcome.value : undefined;

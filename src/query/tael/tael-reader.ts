@@ -1,9 +1,9 @@
-import { Readable } from 'node:stream';
 import { trailerLine } from '../../shared/read/ndjson.ts';
 import type { Clock } from '../../shared/time.ts';
 import type { Hash } from '../../shared/topology/hash.ts';
 import { traceKey } from '../../shared/topology/shard-key.ts';
 import type { ShardSpec } from '../../shared/topology/topology.ts';
+import { heldPieces } from '../http-call.ts';
 import type { ShardCalls } from '../shard-call.ts';
 import type { NewMeter, ShardReader } from '../shard-reader.ts';
 import type { TaelCall } from './fetch-rows.ts';
@@ -76,19 +76,19 @@ export function createTaelReader(options: TaelReaderOptions): ShardReader {
       if (outcome.kind !== 'answered') return outcome;
       const [part] = outcome.value;
       const { lines, inexact } = part as TaelPart;
-      const body = Readable.from(chunksOf(lines), { objectMode: false });
+      const body = heldPieces(chunksOf(lines));
       return { kind: 'answered', value: { asOf: AS_OF, body, inexact } };
     },
   };
 }
 
-function* chunksOf(lines: readonly KeyedLine[]): Generator<string> {
+function* chunksOf(lines: readonly KeyedLine[]): Generator<Buffer> {
   let chunk = '';
   for (const { line } of lines) {
     chunk += line;
     if (chunk.length < CHUNK_CHARS) continue;
-    yield chunk;
+    yield Buffer.from(chunk);
     chunk = '';
   }
-  yield `${chunk}${trailerLine({ rows: lines.length, asOf: AS_OF, truncated: false })}`;
+  yield Buffer.from(`${chunk}${trailerLine({ rows: lines.length, asOf: AS_OF, truncated: false })}`);
 }

@@ -23,7 +23,7 @@ export async function readLogs(
       ? newest(context, wanted, conditions)
       : searchLogs(context, { wanted, conditions, body: bodySearch(bodyContains, text) });
   const rows = await firstRows(context, LOG_ROWS, { pages, limit });
-  return renderLines(context.connection, LOG_ROWS, rows);
+  return renderLines(context, LOG_ROWS, rows);
 }
 
 function newest(context: ReadContext, wanted: Wanted, conditions: Conditions) {

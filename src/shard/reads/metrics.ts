@@ -35,7 +35,7 @@ export async function readMetrics(
     : slicedKeys(context, newestSlices(context, wanted), search);
   const kind = request.bare ? BARE_METRIC_ROWS : METRIC_ROWS;
   const rows = await firstRows(context, kind, { pages: placesIn(keys), limit });
-  return renderLines(context.connection, kind, rows);
+  return renderLines(context, kind, rows);
 }
 
 function searchFor({ asOf }: ReadContext, request: ParsedShardRead<'metrics'>, rows: number): KeySearch {

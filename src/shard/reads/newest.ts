@@ -6,9 +6,10 @@ import type { RowKey } from './row-order.ts';
 /** The first slice has about so many rows: at least, and for each one that is wanted. */
 const LEAST_ROWS = 20_000;
 const ROWS_PER_WANTED = 20;
-/** How many times more rows the slices down to each next one have. */
+/** How many times more rows the slices down to each next one have, and how many there are before the rest of time. */
 const GROWTH = 8;
-/** Commits that are gone through to find a slice: enough for its rows when each has so few, within limits. */
+const MOST_SLICES = 6;
+/** Commits that are gone through to find the first slice: enough for its rows when each has so few. */
 const ROWS_PER_COMMIT = 20;
 const MAX_COMMITS = 10_000;
 
@@ -37,15 +38,25 @@ export const ALL_TIME: TimeSlice = { afterNs: undefined, untilNs: undefined };
  */
 export async function* newestSlices(context: ReadContext, wanted: Wanted): AsyncGenerator<TimeSlice> {
   const fromNs = BigInt(wanted.fromNs ?? 0);
+  const [first, ...others] = sliceRows(wanted);
   let untilNs: bigint | undefined;
-  for (let rows = Math.max(LEAST_ROWS, ROWS_PER_WANTED * wanted.limit); ; rows *= GROWTH) {
-    const afterNs = await timeBehind(context, rows, wanted);
-    if (afterNs === undefined || afterNs < fromNs) break;
-    if (untilNs !== undefined && afterNs >= untilNs) continue;
-    yield { afterNs, untilNs };
-    untilNs = afterNs;
+  // Often the first is enough. When it is not, all the others are found at once.
+  for (const rows of [[first], others]) {
+    const times = (await timesBehind(context, rows, wanted)).filter(timeNs => timeNs >= fromNs);
+    for (const afterNs of times) {
+      if (untilNs !== undefined && afterNs >= untilNs) continue;
+      yield { afterNs, untilNs };
+      untilNs = afterNs;
+    }
+    if (times.length < rows.length) break;
   }
   yield { afterNs: undefined, untilNs };
+}
+
+/** How many rows the slices down to each one have. */
+function sliceRows({ limit }: Wanted): readonly [number, ...number[]] {
+  const first = Math.max(LEAST_ROWS, ROWS_PER_WANTED * limit);
+  return [first, ...Array.from({ length: MOST_SLICES - 1 }, (_, index) => first * GROWTH ** (index + 1))];
 }
 
 export function inSlice(column: string, { afterNs, untilNs }: TimeSlice): string {
@@ -66,13 +77,13 @@ export async function* slicedKeys(
   }
 }
 
-/** A time that about so many rows are later than, as the newest commits have it; `undefined` when they have fewer. */
-async function timeBehind(
+/** Times that about so many rows are later than, as the newest commits have it; without those that they have fewer for. */
+async function timesBehind(
   { connection, asOf }: ReadContext,
-  rows: number,
+  rows: readonly number[],
   { table, toNs }: Wanted,
-): Promise<bigint | undefined> {
-  const commits = Math.min(Math.ceil(rows / ROWS_PER_COMMIT), MAX_COMMITS);
+): Promise<readonly bigint[]> {
+  const commits = Math.min(Math.ceil(Math.max(...rows) / ROWS_PER_COMMIT), MAX_COMMITS);
   const latest = `${table}_to_ns`;
   // Where nothing later is wanted the commits that come first are those before the first one that reaches beyond.
   const last =
@@ -82,11 +93,11 @@ async function timeBehind(
           WHERE ${latest} > ${toNs} AND commit_no <= ${asOf})`;
   const result = await query(
     connection,
-    `SELECT ${latest} FROM (
+    `SELECT ${rows.map(count => `max(${latest}) FILTER (row_count >= ${count})`).join(', ')} FROM (
        SELECT ${latest}, sum(${table}) OVER (ORDER BY ${latest} DESC) AS row_count FROM store.commits
        WHERE commit_no <= ${last} AND commit_no + ${commits} > ${last} AND ${latest} IS NOT NULL
-     ) WHERE row_count >= ${rows} ORDER BY ${latest} DESC LIMIT 1`,
+     )`,
   );
-  for (const time of result.column(0)) return time as bigint;
-  return undefined;
+  const [times = []] = result.rows() as Iterable<(bigint | null)[]>;
+  return times.filter(time => time !== null);
 }

@@ -12,11 +12,12 @@ import { readDurationBuckets } from './duration-buckets.ts';
 import { readDurationValues } from './duration-values.ts';
 import { readGroupCounts } from './group-counts.ts';
 import { readHoldings } from './holdings.ts';
+import { createKnownSources } from './known-sources.ts';
 import { createLandmarks, RowsMovedError } from './landmarks.ts';
 import { readLogs } from './logs.ts';
 import { readMetrics } from './metrics.ts';
 import type { ReadContext, ShardRead } from './read.ts';
-import { createServiceTotals } from './service-totals.ts';
+import { createServiceTotals, type ServiceTotals } from './service-totals.ts';
 import { readServices } from './services.ts';
 import { createSlotsHeld } from './slots-held.ts';
 import { beginSnapshot } from './snapshot.ts';
@@ -50,6 +51,8 @@ export interface Reader {
   read(call: SnapshotCall, signal: AbortSignal): Promise<ReadAnswer>;
   /** Counts what `services` goes on from. Reads of services wait for it: they would count the same beside it. */
   warmUp(signal: AbortSignal): Promise<void>;
+  /** Stores what `services` goes on from, for the next start; see {@link ServiceTotals}. */
+  store(connection: DuckDBConnection): Promise<void>;
 }
 
 type ReadAnswer =
@@ -63,8 +66,15 @@ export interface ReaderDeps {
   readonly caps: AnswerCaps;
 }
 
+/** What reads leave for those that follow. */
+type Kept = Pick<ReadContext, 'serviceTotals' | 'slotsHeld' | 'sources'>;
+
 export function createReader(deps: ReaderDeps): Reader {
-  const kept = { serviceTotals: createServiceTotals(), slotsHeld: createSlotsHeld() };
+  const kept: Kept = {
+    serviceTotals: createServiceTotals(),
+    slotsHeld: createSlotsHeld(),
+    sources: createKnownSources(),
+  };
   let warming: Promise<unknown> = Promise.resolve();
   const readOnce: Reader['read'] = async (call, signal) => {
     const connection = await deps.database.connect();
@@ -96,6 +106,7 @@ export function createReader(deps: ReaderDeps): Reader {
       warming = counted.catch(() => undefined);
       await counted;
     },
+    store: kept.serviceTotals.store,
   };
 }
 
@@ -111,7 +122,7 @@ const SERVICES: SnapshotCall = {
 async function readAll(
   connection: DuckDBConnection,
   call: SnapshotCall,
-  { hash, caps, serviceTotals, slotsHeld }: ReaderDeps & Pick<ReadContext, 'serviceTotals' | 'slotsHeld'>,
+  { hash, caps, serviceTotals, slotsHeld, sources }: ReaderDeps & Kept,
 ): Promise<ReadAnswer> {
   const snapshot = await beginSnapshot(connection, call);
   if (snapshot.kind === 'gone') return snapshot;
@@ -121,7 +132,7 @@ async function readAll(
     const room = createAnswerRoom(caps.maxBytes);
     const landmarks = createLandmarks();
     const mostRows = caps.maxRows + 1;
-    const context = { connection, hash, serviceTotals, slotsHeld, asOf, mostRows, room, landmarks };
+    const context = { connection, hash, serviceTotals, slotsHeld, sources, asOf, mostRows, room, landmarks };
     const lines = await dispatch(context, each);
     await landmarks.check(connection);
     answers.push(capped(lines, { asOf, caps, isCut: room.isCut() }));

@@ -34,6 +34,17 @@ export function addCounts(a: ServiceCounts, b: ServiceCounts): ServiceCounts {
   };
 }
 
+/** Of a trace that a service has in several segments only the last one counts it, so that they add up. */
+export interface Segment extends CommitRange {
+  readonly counts: ReadonlyMap<string, ServiceCounts>;
+}
+
+/** Segments without gaps but for commits without spans, oldest first, up to the commit that they were counted at. */
+export interface Totals {
+  readonly asOf: bigint;
+  readonly segments: readonly Segment[];
+}
+
 /** Of the commits of one part of a range. */
 export interface CountedPart {
   readonly part: number;
@@ -119,9 +130,11 @@ export async function sharedTraces(
   }));
 }
 
-/** The last commit that retention has deleted. */
+/** The last commit that retention has deleted, as `store.shard_state` has it. */
+export const FLOOR_COMMIT = '(SELECT coalesce(max(floor_commit), 0)::UBIGINT FROM store.floors)';
+
 export async function floorCommit({ connection }: AtCommit): Promise<bigint> {
-  const result = await query(connection, 'SELECT floor_commit FROM store.shard_state');
+  const result = await query(connection, `SELECT ${FLOOR_COMMIT}`);
   const [floor = 0n] = result.column(0) as Iterable<bigint>;
   return floor;
 }

@@ -1,54 +1,58 @@
+import type { DuckDBConnection } from '@duckdb/node-api';
 import { query } from './query.ts';
 import {
   type AtCommit,
   addCounts,
   type CommitRange,
   countServices,
-  floorCommit,
+  FLOOR_COMMIT,
   NO_COUNTS,
+  type Segment,
   type ServiceCounts,
   type SharedTraces,
   sharedTraces,
+  type Totals,
   within,
 } from './service-counts.ts';
+import { loadTotals, storeTotals } from './stored-totals.ts';
 
 /**
  * What each service has in all of the commits that are left. Distinct traces cost seconds to count over many millions
- * of spans, so what was counted is kept, for segments of commits, and only what came or went since is gone through.
+ * of spans, so what was counted is kept, for segments of commits and from one process to the next, and only what came
+ * or went since is gone through.
  * Nothing is estimated: what cannot be told from what is kept is counted anew.
  */
 export interface ServiceTotals {
   at(context: AtCommit): Promise<ReadonlyMap<string, ServiceCounts>>;
+  /** Stores what is kept, for the next process to go on from. For the writer's connection, while nothing is written. */
+  store(connection: DuckDBConnection): Promise<void>;
 }
 
 /** Retention cuts the oldest segment, which is then counted again. */
 const SEGMENT_SPANS = 200_000;
 
-/** Of a trace that a service has in several segments only the last one counts it, so that they add up. */
-interface Segment extends CommitRange {
-  readonly counts: ReadonlyMap<string, ServiceCounts>;
-}
-
-/** Segments without gaps, oldest first, up to the commit that they were counted at. */
-interface Totals {
-  readonly asOf: bigint;
-  readonly segments: readonly Segment[];
-}
-
 /** A segment grows until it has `segmentSpans`. */
 export function createServiceTotals({ segmentSpans = SEGMENT_SPANS } = {}): ServiceTotals {
-  let kept: Totals = { asOf: 0n, segments: [] };
+  let kept: Totals | undefined;
+  let stored: Totals | undefined;
   return {
     async at(context) {
+      stored ??= await loadTotals(context.connection);
       // Reads overlap: what is checked and what is gone on from have to be one and the same.
-      const last = kept;
-      const floor = await floorCommit(context);
-      const isUsable = context.asOf >= last.asOf && !(await hasReplaced(context, last.asOf));
+      const last = kept ?? stored;
+      const { floor, hasReplaced, addedSpans } = await changesSince(context, last.asOf);
+      const isUsable = context.asOf >= last.asOf && !hasReplaced;
       const start = isUsable ? last : { asOf: floor, segments: [] };
       const counting = { ...context, segmentSpans };
-      const totals = await grown(counting, await cut(counting, start, floor));
-      if (totals.asOf >= kept.asOf) kept = totals;
+      const left = await cut(counting, start, floor);
+      const totals = await grown(counting, left, isUsable ? addedSpans : undefined);
+      if (totals.asOf >= (kept ?? last).asOf) kept = totals;
       return countsOf(totals.segments);
+    },
+    async store(connection) {
+      if (kept === undefined || kept.asOf === stored?.asOf) return;
+      await storeTotals(connection, kept);
+      stored = kept;
     },
   };
 }
@@ -57,14 +61,28 @@ interface Counting extends AtCommit {
   readonly segmentSpans: number;
 }
 
-/** Whether spans that were counted at a commit have been replaced since. */
-async function hasReplaced({ connection, asOf }: AtCommit, countedAt: bigint): Promise<boolean> {
+interface Changes {
+  /** The last commit that retention has deleted. */
+  readonly floor: bigint;
+  /** Whether spans that were counted have been replaced since. */
+  readonly hasReplaced: boolean;
+  /** Of the commits since. */
+  readonly addedSpans: bigint;
+}
+
+/** In one query, which waits for its turn beside ingest once. */
+async function changesSince({ connection, asOf }: AtCommit, countedAt: bigint): Promise<Changes> {
   const result = await query(
     connection,
-    `SELECT 1 FROM store.spans
-     WHERE replaced_at > ${countedAt} AND replaced_at <= ${asOf} AND commit_no <= ${countedAt} LIMIT 1`,
+    `SELECT
+       ${FLOOR_COMMIT},
+       EXISTS (SELECT 1 FROM store.spans
+         WHERE replaced_at > ${countedAt} AND replaced_at <= ${asOf} AND commit_no <= ${countedAt}),
+       (SELECT coalesce(sum(spans), 0)::BIGINT FROM store.commits
+         WHERE ${within({ after: countedAt, upTo: asOf })})`,
   );
-  return result.count > 0;
+  const [[floor, hasReplaced, addedSpans]] = [...result.rows()] as [[bigint, boolean, bigint]];
+  return { floor, hasReplaced, addedSpans };
 }
 
 /** Without the commits that are gone: whole segments, and a part of one that is counted again. */
@@ -74,32 +92,35 @@ async function cut(context: Counting, { asOf, segments }: Totals, floor: bigint)
   const [first] = left;
   if (first === undefined || first.after >= floor) return { asOf, segments: left };
   const rest = { after: floor, upTo: first.upTo };
-  const counted = await segmentsOf(context, rest);
+  const counted = await segmentsOf(context, rest, undefined);
   const later = await sharedTraces(context, rest, { after: rest.upTo, upTo: asOf });
   return { asOf, segments: [...without(counted, later), ...left.slice(1)] };
 }
 
 /** With the commits that came. Traces that go on in them are no longer counted where they were last before. */
-async function grown(context: Counting, { asOf, segments }: Totals): Promise<Totals> {
+async function grown(
+  context: Counting,
+  { asOf, segments }: Totals,
+  addedSpans: bigint | undefined,
+): Promise<Totals> {
   // Retention may have moved the floor beyond the commit that is read at, when no spans were deleted.
   if (context.asOf <= asOf) return { asOf, segments };
   const added = { after: asOf, upTo: context.asOf };
   const [first] = segments;
   const shared =
     first === undefined ? [] : await sharedTraces(context, { after: first.after, upTo: asOf }, added);
-  const fresh = await segmentsOf(context, added);
+  const fresh = await segmentsOf(context, added, addedSpans);
   return { asOf: context.asOf, segments: joined(without(segments, shared), fresh, context.segmentSpans) };
 }
 
-/** A range of commits in segments of about as many spans as one may have. */
-async function segmentsOf(context: Counting, range: CommitRange): Promise<readonly Segment[]> {
+/** A range of commits, of so many spans, in segments of about as many as one may have. */
+async function segmentsOf(
+  context: Counting,
+  range: CommitRange,
+  spans: bigint | undefined,
+): Promise<readonly Segment[]> {
   const commits = range.upTo - range.after;
-  const size = await query(
-    context.connection,
-    `SELECT coalesce(sum(spans), 0)::BIGINT FROM store.commits WHERE ${within(range)}`,
-  );
-  const [spans = 0n] = size.column(0) as Iterable<bigint>;
-  const parts = spans / BigInt(context.segmentSpans) + 1n;
+  const parts = (spans ?? (await spansIn(context, range))) / BigInt(context.segmentSpans) + 1n;
   const commitsPerPart = (commits + parts - 1n) / parts;
   const counted = Map.groupBy(await countServices(context, range, commitsPerPart), ({ part }) => part);
   return Array.from({ length: Number((commits + commitsPerPart - 1n) / commitsPerPart) }, (_, part) => {
@@ -108,6 +129,15 @@ async function segmentsOf(context: Counting, range: CommitRange): Promise<readon
     const counts = new Map(counted.get(part)?.map(({ service, counts }) => [service, counts]));
     return { after, upTo: end < range.upTo ? end : range.upTo, counts };
   });
+}
+
+async function spansIn({ connection }: AtCommit, range: CommitRange): Promise<bigint> {
+  const result = await query(
+    connection,
+    `SELECT coalesce(sum(spans), 0)::BIGINT FROM store.commits WHERE ${within(range)}`,
+  );
+  const [spans = 0n] = result.column(0) as Iterable<bigint>;
+  return spans;
 }
 
 /** Without traces that later commits have, each taken from the segment of its last commit. */

@@ -26,7 +26,7 @@ export async function readSpans(
   const pages = search.text === undefined ? newest(context, search) : withText(context, search);
   const kind = request.bare ? BARE_SPAN_ROWS : SPAN_ROWS;
   const rows = await firstRows(context, kind, { pages, limit });
-  return renderLines(context.connection, kind, rows);
+  return renderLines(context, kind, rows);
 }
 
 interface Search {

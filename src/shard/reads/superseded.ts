@@ -1,7 +1,7 @@
-import { LIST, listValue, UBIGINT } from '@duckdb/node-api';
 import { traceIdText } from '../rows/ids.ts';
 import { query } from './query.ts';
 import type { ReadContext } from './read.ts';
+import { createParameters } from './where.ts';
 
 /** A span that a read found, and where. */
 export interface FoundSpan {
@@ -19,6 +19,7 @@ export async function supersededOf(
   context: ReadContext,
   spans: readonly FoundSpan[],
 ): Promise<ReadonlySet<bigint>> {
+  if (spans.length === 0) return new Set();
   const suspects = await storedAgain(context, spans);
   if (suspects.commitNos.size === 0) return new Set();
   const last = await lastRows(context, suspects);
@@ -43,11 +44,12 @@ async function storedAgain(
     if (commitNo < oldest) oldest = commitNo;
     if (!keys.has(traceId)) keys.set(traceId, hash.hash64(Buffer.from(traceIdText(traceId), 'hex')));
   }
+  const parameters = createParameters();
   const result = await query(
     connection,
     `SELECT trace_key, commit_no, repeats FROM store.trace_commits
-     WHERE commit_no BETWEEN ${oldest} AND ${asOf} AND trace_key IN (SELECT unnest($1))`,
-    { values: [listValue([...keys.values()])], types: [LIST(UBIGINT)] },
+     WHERE commit_no BETWEEN ${oldest} AND ${asOf} AND trace_key IN ${parameters.unsignedNumbers([...keys.values()])}`,
+    parameters,
   );
   const commitsOf = Map.groupBy(result.rows() as Iterable<[bigint, bigint, boolean]>, ([key]) => key);
   const commitNos = new Set<bigint>();
@@ -66,12 +68,14 @@ async function lastRows(
   { connection }: ReadContext,
   { spans, commitNos }: Suspects,
 ): Promise<ReadonlyMap<string, bigint>> {
+  const parameters = createParameters();
   const result = await query(
     connection,
     `SELECT trace_id, span_id, max(rowid) FROM store.spans
-     WHERE commit_no IN (${[...commitNos].join(', ')}) AND span_id IN (SELECT unnest($1))
+     WHERE commit_no IN (${[...commitNos].join(', ')})
+       AND span_id IN ${parameters.unsignedNumbers(spans.map(span => span.spanId))}
      GROUP BY trace_id, span_id`,
-    { values: [listValue(spans.map(span => span.spanId))], types: [LIST(UBIGINT)] },
+    parameters,
   );
   const last = new Map<string, bigint>();
   for (const [traceId, spanId, rowId] of result.rows() as Iterable<[bigint, bigint, bigint]>)

@@ -22,7 +22,7 @@ export async function readTrace(
   // Numbers as literals: DuckDB plans them faster than parameters, and skips what other commits stored.
   const spans = `store.spans WHERE commit_no IN (${commitNos.join(', ')}) AND trace_id = ${traceId}::UHUGEINT`;
   const rows = (await fewSpans(context, spans)) ?? (await manySpans(context, spans));
-  const sources = await sourcesOf(context.connection, SPAN_ROWS, [rows]);
+  const sources = await sourcesOf(context, SPAN_ROWS, rows);
   return linesOf(rows, row => {
     const span = storedRow(SPAN_ROWS, row, sources);
     return rowLine([nanosKey(span.startNs), spanIdText(span.spanId)], SPAN_ROWS.json(span));

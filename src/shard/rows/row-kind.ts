@@ -1,6 +1,7 @@
-import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api';
+import type { DuckDBValue } from '@duckdb/node-api';
 import { rowLine } from '../../shared/read/ndjson.ts';
-import { type QueryRows, query } from '../reads/query.ts';
+import type { QueryRows } from '../reads/query.ts';
+import type { ReadContext } from '../reads/read.ts';
 import type { Source } from '../store/tables.ts';
 
 /** How the rows of one table are read from DuckDB and shown by the read API. */
@@ -38,24 +39,13 @@ export function columnList(kind: Selected): string {
   return kind.columns.join(', ');
 }
 
-/** The sources that the rows of a result name. Within the transaction of the rows nothing can delete them. */
-export async function sourcesOf(
-  connection: DuckDBConnection,
+/** The sources that the rows of a result name. */
+export function sourcesOf(
+  { connection, sources }: Pick<ReadContext, 'connection' | 'sources'>,
   kind: Selected,
-  results: readonly QueryRows[],
+  result: QueryRows,
 ): Promise<ReadonlyMap<number, Source>> {
-  const column = kind.columns.length - 1;
-  const ids = new Set<DuckDBValue>();
-  for (const result of results) for (const id of result.column(column)) ids.add(id);
-  if (ids.size === 0) return new Map();
-  const found = await query(
-    connection,
-    `SELECT id, resource, scope FROM store.sources WHERE id IN (${[...ids].join(', ')})`,
-  );
-  const sources = new Map<number, Source>();
-  for (const [id, resource, scope] of found.rows() as Iterable<[number, string, string]>)
-    sources.set(id, { resource, scope });
-  return sources;
+  return sources.of(connection, new Set(result.column(kind.columns.length - 1) as Iterable<number>));
 }
 
 /** One row of a result that begins with the columns of its kind. */
@@ -71,11 +61,11 @@ export function storedRow<Stored>(
 
 /** A result as lines of a read's answer. */
 export async function renderLines<Stored>(
-  connection: DuckDBConnection,
+  context: Pick<ReadContext, 'connection' | 'sources'>,
   kind: RowKind<Stored>,
   result: QueryRows,
 ): Promise<Iterable<string>> {
-  const sources = await sourcesOf(connection, kind, [result]);
+  const sources = await sourcesOf(context, kind, result);
   return {
     *[Symbol.iterator]() {
       for (const values of result.rows()) {

@@ -72,13 +72,17 @@ export interface Store {
   readonly commit: DuckDBPreparedStatement;
 }
 
-export async function openStore(connection: DuckDBConnection): Promise<Store> {
+/** @param before the store until now, if there was one */
+export async function openStore(
+  connection: DuckDBConnection,
+  before?: Pick<Store, 'sources'>,
+): Promise<Store> {
   return {
     connection,
     appender: createAppender(connection),
     batchIds: await loadSeenIds(connection, 'batch_ids'),
     exportIds: await loadSeenIds(connection, 'export_ids'),
-    sources: await loadSources(connection),
+    sources: await loadSources(connection, before?.sources),
     begin: await connection.prepare('BEGIN'),
     last: { commitNo: await lastCommitNo(connection) },
     commit: await connection.prepare('COMMIT'),

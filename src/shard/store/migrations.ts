@@ -114,6 +114,13 @@ const MIGRATIONS: readonly string[] = [
     id VARCHAR NOT NULL, fingerprint VARCHAR NOT NULL, answer VARCHAR NOT NULL, stored_at_ms BIGINT NOT NULL
   );
   `,
+  // What services had when the shard was last stopped, which takes seconds to count over many millions of spans.
+  `
+  CREATE TABLE store.service_totals (
+    counted_at UBIGINT NOT NULL, after_commit UBIGINT NOT NULL, up_to_commit UBIGINT NOT NULL, service VARCHAR NOT NULL,
+    spans UBIGINT NOT NULL, errors UBIGINT NOT NULL, duration_ns HUGEINT NOT NULL, traces UBIGINT NOT NULL
+  );
+  `,
 ];
 
 /**

@@ -3,9 +3,12 @@ import type { Source } from './tables.ts';
 
 /**
  * The sources that rows name by number. One that has been forgotten is stored again under another number, which
- * costs its bytes and nothing else.
+ * costs its bytes and nothing else. As long as a process runs no number goes to another source, although retention
+ * deletes some: readers remember them.
  */
 export interface Sources {
+  /** What the next one that is stored gets at least. */
+  readonly nextId: number;
   /** Numbers the sources; those not known yet are stored in the running transaction. */
   resolve(connection: DuckDBConnection, sources: Iterable<Source>): Promise<ResolvedSources>;
 }
@@ -19,17 +22,24 @@ export interface ResolvedSources {
 /** Bounds the memory that resources without end (a process id in each, say) may take. */
 const MAX_KNOWN = 20_000;
 
-export async function loadSources(connection: DuckDBConnection): Promise<Sources> {
+/** @param before what was known until now, if anything was */
+export async function loadSources(
+  connection: DuckDBConnection,
+  before?: Pick<Sources, 'nextId'>,
+): Promise<Sources> {
   const known = new Map<string, number>();
   const result = await connection.runAndReadAll(
     `SELECT id, resource, scope FROM store.sources ORDER BY id DESC LIMIT ${MAX_KNOWN}`,
   );
-  let nextId = 1;
+  let nextId = before?.nextId ?? 1;
   for (const [id, resource, scope] of result.getRows() as [number, string, string][]) {
     nextId = Math.max(nextId, id + 1);
     known.set(keyOf({ resource, scope }), id);
   }
   return {
+    get nextId() {
+      return nextId;
+    },
     async resolve(connection, sources) {
       const ids = new Map<Source, number>();
       const fresh = new Map<string, number>();

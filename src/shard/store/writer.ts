@@ -182,7 +182,7 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
       store.connection.closeSync();
       const isReopened = await database.reopenIfInvalidated();
       if (isReopened) logger.warn('database reopened after a fatal error');
-      store = await connectStore(database);
+      store = await connectStore(database, store);
       if (isReopened) fatalFailure ??= firstLine(cause);
       return isReopened ? 'reopened' : 'again';
     } catch (error) {
@@ -208,7 +208,7 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
       enqueue(async () => {
         try {
           const { result, forgetsSources = false } = await work(store.connection);
-          if (forgetsSources) store = await openStore(store.connection);
+          if (forgetsSources) store = await openStore(store.connection, store);
           else store.last.commitNo = await lastCommitNo(store.connection);
           return result;
         } catch (error) {
@@ -234,10 +234,10 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
   };
 }
 
-async function connectStore(database: Pick<Database, 'connectAtOnce'>): Promise<Store> {
+async function connectStore(database: Pick<Database, 'connectAtOnce'>, before?: Store): Promise<Store> {
   const connection = await database.connectAtOnce();
   try {
-    return await openStore(connection);
+    return await openStore(connection, before);
   } catch (error) {
     // Left open, it would keep the database from being opened again.
     connection.closeSync();

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import { heldPieces } from '../../../src/query/http-call.ts';
 import { compareKeys, type KeyOrder } from '../../../src/query/merge/key-order.ts';
 import { pageOf } from '../../../src/query/rows/page.ts';
 import { type RowsOptions, runRows } from '../../../src/query/rows/run-rows.ts';
@@ -50,7 +50,7 @@ async function check(input: Buffer): Promise<void> {
   const reader: RowsOptions['reader'] = {
     rows: async ({ id }) => ({
       kind: 'answered',
-      value: { asOf: '1', body: Readable.from([bodyOf(id)].filter(({ length }) => length > 0)) },
+      value: { asOf: '1', body: heldPieces([bodyOf(id)].filter(({ length }) => length > 0).values()) },
     }),
   };
   const plan = {
@@ -67,12 +67,13 @@ async function check(input: Buffer): Promise<void> {
     page,
     shards: bodies.map((_, index) => shardSpec(`s${index}`, 1)),
     reader,
+    shares: { firstRows: () => LIMIT, learn: () => {} },
     timeoutMs: 10_000,
     signal: new AbortController().signal,
     isStrict: false,
   });
   if (outcome.kind !== 'held' && outcome.kind !== 'streamed') throw new Error(outcome.kind);
-  const members = outcome.kind === 'held' ? outcome.members : await buffer(outcome.pieces);
+  const members = outcome.kind === 'held' ? Buffer.concat(outcome.members) : await buffer(outcome.pieces);
   const slots = outcome.kind === 'held' ? outcome.slots : outcome.slots();
   assert.equal(slots.length, bodies.length);
   const whole = slots

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { heldPieces } from '../../../src/query/http-call.ts';
 import { fetchRows, type TaelCall } from '../../../src/query/tael/fetch-rows.ts';
 import { SPANS } from '../../../src/query/tael/spans.ts';
 import { parseRowLine } from '../../../src/shared/read/ndjson.ts';
@@ -88,11 +89,12 @@ function callAnsweredWith(input: Buffer): TaelCall {
     newMeter: undefined,
     nowNs: 0n,
     maxAnswerBytes: Number.POSITIVE_INFINITY,
-    calls: { ask: (_shard, _call, take) => take({ statusCode: 200, headers: {}, body: chunksOf(input) }) },
+    calls: {
+      ask: (_shard, _call, take) => take({ statusCode: 200, headers: {}, body: heldPieces(chunksOf(input)) }),
+    },
   };
 }
 
-async function* chunksOf(input: Buffer): AsyncGenerator<Buffer> {
-  for (let at = 0; at < input.length; at += CHUNK_BYTES)
-    yield await Promise.resolve(input.subarray(at, at + CHUNK_BYTES));
+function* chunksOf(input: Buffer): Generator<Buffer> {
+  for (let at = 0; at < input.length; at += CHUNK_BYTES) yield input.subarray(at, at + CHUNK_BYTES);
 }

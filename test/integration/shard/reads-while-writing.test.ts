@@ -1,5 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { findPercentile, narrowPercentile, pickPercentile } from '../../../src/query/merge/percentile.ts';
+import {
+  durationsOf,
+  findPercentiles,
+  narrowPercentile,
+  type PercentileStep,
+  pickPercentile,
+} from '../../../src/query/merge/percentile.ts';
 import type { DurationBucket, DurationValue, ShardReadRequest } from '../../../src/shared/read/contract.ts';
 import { sortedIndex } from '../../support/durations.ts';
 import { tracesOf } from '../../support/otlp-samples.ts';
@@ -79,17 +85,19 @@ describe('while spans are written', () => {
       Array<bigint>(count).fill(BigInt(value_ns)),
     );
     const buckets = await shard.read('durationBuckets', { asOf, scale: 0 });
-    let step = findPercentile(buckets.rows as unknown as DurationBucket[], p, 3);
+    const durationsIn = (rows: readonly unknown[]) =>
+      (rows as (DurationBucket | DurationValue)[]).map(durationsOf);
+    let step = findPercentiles(durationsIn(buckets.rows), [p], 3)[0] as PercentileStep;
     while (step.kind === 'narrow' || step.kind === 'list') {
       const { kind, range } = step;
       const ranges = [{ minNs: String(range.minNs), maxNs: String(range.maxNs) }];
       await afterCommit(asOf, async () => {
         if (kind === 'narrow') {
           const { rows } = await shard.read('durationBuckets', { asOf, ranges, parts: 4 });
-          step = narrowPercentile(range, rows as unknown as DurationBucket[], 3);
+          step = narrowPercentile(range, durationsIn(rows), 3);
         } else {
           const { rows } = await shard.read('durationValues', { asOf, ranges });
-          const valueNs = pickPercentile(range, rows as unknown as DurationValue[]);
+          const valueNs = pickPercentile(range, durationsIn(rows));
           step = { kind: 'found', valueNs };
         }
       });

@@ -30,7 +30,7 @@ async function spansAt(asOf: bigint, { query = 0, meanwhile = async () => {} } =
 }
 
 describe('totals of services that are kept', () => {
-  it.each([1, 2, 3, 4])(
+  it.each([1, 2, 3])(
     'are of the commit that is read at, when others read meanwhile (query %i)',
     async query => {
       await store.store({ spans: [spanRecord(1, 1)] });
@@ -45,7 +45,7 @@ describe('totals of services that are kept', () => {
     },
   );
 
-  it.each([1, 2, 3, 4])('leave out what was replaced, when others read meanwhile (query %i)', async query => {
+  it.each([1, 2, 3])('leave out what was replaced, when others read meanwhile (query %i)', async query => {
     await store.store({ spans: [spanRecord(1, 1)] });
     expect(await spansAt(1n)).toBe(1);
     await store.store({ spans: [spanRecord(2, 1)] });

@@ -1,10 +1,19 @@
 import { Writable } from 'node:stream';
 import { pino } from 'pino';
 import { afterEach, describe, expect, it } from 'vitest';
+import { createShard } from '../../../src/shard/create-shard.ts';
 import { SHARD_READS } from '../../../src/shared/read/contract.ts';
 import { tracesOf } from '../../support/otlp-samples.ts';
 import { openTestStore, spanRecord, type TestStore } from '../../support/shard-store.ts';
-import { startTestShard, type TestShard } from '../../support/test-shard.ts';
+import { temporaryFolder } from '../../support/systems.ts';
+import {
+  otlpBytes,
+  post,
+  read,
+  startTestShard,
+  type TestShard,
+  testOptions,
+} from '../../support/test-shard.ts';
 import { watchedReader } from '../../support/watched-reader.ts';
 
 let store: TestStore | undefined;
@@ -65,6 +74,32 @@ describe('what services have', () => {
     const { reader, read } = await watchedReader(store);
     await expect(reader.warmUp(AbortSignal.abort())).rejects.toThrow();
     expect((await read('services', {}))[0]).toContain('"span_count":1');
+  });
+
+  it('is not counted again after a stop, but for what came since it was counted', async () => {
+    store = await openTestStore();
+    await store.store({ spans: [spanRecord(1, 1)] });
+    const before = await watchedReader(store);
+    await before.reader.warmUp(NEVER);
+    await store.writer.exclusively(async connection => ({ result: await before.reader.store(connection) }));
+
+    const after = await watchedReader(store);
+    expect((await after.read('services', {}))[0]).toContain('"span_count":1');
+    expect(counts(after.asked.splice(0))).toBe(0);
+    await store.store({ spans: [spanRecord(1, 2)] });
+    expect((await after.read('services', {}))[0]).toContain('"span_count":2,"trace_count":1');
+    expect(after.asked.filter(sql => sql.includes('count(*) AS traces')).join()).toContain('commit_no > 1 ');
+  });
+
+  it('is stored by a shard that stops', async () => {
+    const folder = await temporaryFolder();
+    const stopping = await createShard(testOptions(folder.path));
+    const body = otlpBytes('traces', tracesOf('shop', [{ trace: 1, span: 1 }]));
+    await post(`http://127.0.0.1:${stopping.otlpPort}`, { signal: 'traces', body });
+    await read(`http://127.0.0.1:${stopping.readPort}`, 'services', {});
+    await stopping.stop();
+    store = await openTestStore({ dataDir: folder.path });
+    expect(await store.values('SELECT traces FROM store.service_totals')).toEqual([1]);
   });
 
   it('is counted by a shard that starts, without being asked', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readRowBodies } from '../../../src/query/row-body.ts';
+import { rowBodiesOf } from '../../../src/query/row-body.ts';
 import { ndjson } from '../../support/stub-shard.ts';
 
 const rows = [
@@ -7,23 +7,16 @@ const rows = [
   { key: ['1'], row: { text: 'eins' } },
 ];
 
-async function* chunked(body: string | Buffer, chunkBytes: number): AsyncGenerator<Buffer> {
-  const bytes = Buffer.from(body);
-  for (let start = 0; start < bytes.length; start += chunkBytes) {
-    yield await Promise.resolve(bytes.subarray(start, start + chunkBytes));
-  }
-}
-
-describe('readRowBodies', () => {
-  it.each([1, 2, 7, 4096])('joins an answer that comes in chunks of %d bytes', async chunkBytes => {
-    const body = await readRowBodies(chunked(ndjson(rows, { truncated: true }), chunkBytes), 1);
+describe('rowBodiesOf', () => {
+  it('finds the rows of an answer', () => {
+    const body = rowBodiesOf(Buffer.from(ndjson(rows, { truncated: true })), 1);
     expect(body).toMatchObject({ kind: 'whole', asOf: '1', bodies: [{ rows: 2, truncated: true }] });
     const lines = ndjson(rows).split('\n').slice(0, 2).join('\n');
     expect(body.kind === 'whole' && body.bodies[0]?.lines.toString()).toBe(`${lines}\n`);
   });
 
-  it('takes an answer without rows', async () => {
-    const body = await readRowBodies(chunked(ndjson([]), 10), 1);
+  it('takes an answer without rows', () => {
+    const body = rowBodiesOf(Buffer.from(ndjson([])), 1);
     expect(body).toMatchObject({ kind: 'whole', bodies: [{ rows: 0 }] });
   });
 
@@ -41,13 +34,13 @@ describe('readRowBodies', () => {
     ['has a second answer behind it', `${ndjson(rows)}${ndjson(rows)}`, 'gave 2 answers to 1 reads'],
     ['lost a row', ndjson(rows, { rows: 3 }), 'answer has 2 rows but its trailer says 3'],
     ['is of another kind', '<html></html>\n', 'answer ended without its trailer'],
-  ])('refuses an answer that %s', async (_what, body, reason) => {
-    expect(await readRowBodies(chunked(body, 64), 1)).toEqual({ kind: 'broken', reason });
+  ])('refuses an answer that %s', (_what, body, reason) => {
+    expect(rowBodiesOf(Buffer.from(body), 1)).toEqual({ kind: 'broken', reason });
   });
 
-  it('takes several answers apart, empty ones too', async () => {
+  it('takes several answers apart, empty ones too', () => {
     const whole = `${ndjson([])}${ndjson(rows)}${ndjson([])}`;
-    const body = await readRowBodies(chunked(whole, 7), 3);
+    const body = rowBodiesOf(Buffer.from(whole), 3);
     expect(body).toMatchObject({ kind: 'whole', bodies: [{ rows: 0 }, { rows: 2 }, { rows: 0 }] });
   });
 
@@ -58,8 +51,8 @@ describe('readRowBodies', () => {
       `${ndjson(rows)}${ndjson(rows).replace('"asOf":"1"', '"asOf":"2"')}`,
       'answered at two commits',
     ],
-  ])('refuses several answers that %s', async (_what, whole, reason) => {
-    const body = await readRowBodies(chunked(whole, 64), 2);
+  ])('refuses several answers that %s', (_what, whole, reason) => {
+    const body = rowBodiesOf(Buffer.from(whole), 2);
     expect(body).toEqual({ kind: 'broken', reason });
   });
 });

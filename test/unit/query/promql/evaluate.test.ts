@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { evaluate } from '../../../../src/query/promql/evaluate.ts';
 import { parsePromql } from '../../../../src/query/promql/parse.ts';
-import type { Point } from '../../../../src/query/promql/points.ts';
+import type { Point, PointSource } from '../../../../src/query/promql/points.ts';
 import { createSeriesSet, pushedDown } from '../../../../src/query/promql/series.ts';
 
 const SECOND_NS = 1_000_000_000n;
 
-function point(seconds: number, value: number | undefined, changes: Partial<Point> = {}): Point {
+function point(seconds: number, value: number | undefined, changes: Partial<PointSource> = {}): Point {
   const timeNs = BigInt(Math.round(seconds * 1e9));
-  return { name: 'x', service: 'shop', attributes: {}, timeNs, value, ...changes };
+  return { source: { name: 'x', service: 'shop', attributes: {}, ...changes }, timeNs, value };
 }
 
 function queryOf(text: string) {
@@ -31,7 +31,7 @@ function answer(text: string, points: readonly Point[]) {
 }
 
 const values = (text: string, points: readonly Point[]) => answer(text, points).map(({ value }) => value);
-const labelled = (a: string, value: number, changes: Partial<Point> = {}) =>
+const labelled = (a: string, value: number, changes: Partial<PointSource> = {}) =>
   point(1, value, { attributes: { a }, ...changes });
 
 describe('a selector', () => {
@@ -117,8 +117,8 @@ describe('rate and increase', () => {
 
 describe('an aggregation', () => {
   const points = [
-    labelled('b', 1, { service: 'cart', timeNs: 5n }),
-    labelled('b', 4, { timeNs: 9n }),
+    { ...labelled('b', 1, { service: 'cart' }), timeNs: 5n },
+    { ...labelled('b', 4), timeNs: 9n },
     labelled('a', 7),
     point(1, 20),
   ];
