@@ -11,15 +11,15 @@ export interface TaelComment extends KeyedLine {
 
 export type CommentsFilter = Pick<ShardReadRequest<'comments'>, 'traceIds'>;
 
-/** As many as it gives at most (contract §1.2). */
-const MOST = 100_000;
+/** As many as it lists at most (contract §1.2). */
+export const MOST_COMMENTS = 100_000;
 
 /** Where these comments are, and perhaps others. */
 export function commentsPath({ traceIds }: CommentsFilter): string {
   const [only] = traceIds ?? [];
   return traceIds?.length === 1 && only !== undefined
     ? `/api/v1/traces/${encodeURIComponent(only)}/comments`
-    : `/api/v1/comments?limit=${MOST}`;
+    : `/api/v1/comments?limit=${MOST_COMMENTS}`;
 }
 
 export function isOnTraces({ traceIds }: CommentsFilter): (comment: TaelComment) => boolean {

@@ -41,8 +41,7 @@ export function createFactsMemory<
     within({ service, ...bounds }) {
       const { rows, flaw } = byService.get(service) ?? { rows: [], flaw: undefined };
       const isInside = createWindow(bounds);
-      const isWhole = flaw?.wholeAfterNs !== undefined && BigInt(bounds.fromNs ?? 0) > flaw.wholeAfterNs;
-      return { facts: rows.filter(({ timeNs }) => isInside(timeNs)), flaw: isWhole ? undefined : flaw };
+      return { facts: rows.filter(({ timeNs }) => isInside(timeNs)), flaw };
     },
     *all() {
       for (const { rows } of byService.values()) yield* rows;

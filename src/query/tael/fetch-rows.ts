@@ -10,6 +10,8 @@ export interface TaelCall {
   readonly shard: ShardSpec;
   readonly signal: AbortSignal;
   readonly newMeter: NewMeter | undefined;
+  /** Of the proxy's clock when it is asked, which may be a while after the read began. */
+  readonly nowNs: bigint;
   /** Most bytes of one answer. */
   readonly maxAnswerBytes: number;
 }

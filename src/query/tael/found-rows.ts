@@ -16,7 +16,6 @@ export interface RowSearch<N extends ListedRead, R extends { readonly timeNs: bi
   readonly fromNs: string | undefined;
   /** Most rows that are gone through. */
   readonly most: number;
-  readonly nowNs: bigint;
   /** What else a row has to be. */
   readonly isWanted?: (row: R) => boolean;
   /** What is held of a row. */
@@ -26,7 +25,7 @@ export interface RowSearch<N extends ListedRead, R extends { readonly timeNs: bi
 /** The rows of a tael-server that match, and whether there are more than were gone through. */
 export async function findRows<N extends ListedRead, R extends { readonly timeNs: bigint }, T>(
   call: TaelCall,
-  { signal, filter, fromNs, most, nowNs, isWanted = () => true, make }: RowSearch<N, R, T>,
+  { signal, filter, fromNs, most, isWanted = () => true, make }: RowSearch<N, R, T>,
 ): Promise<WholeOutcome<FoundRows<T>>> {
   const isInWindow = createWindow({ fromNs, toNs: filter.toNs });
   const seen = new Set<string>();
@@ -43,7 +42,7 @@ export async function findRows<N extends ListedRead, R extends { readonly timeNs
   const outcome = await fetchRows<T>(call, {
     path: signal.path,
     // One more than is read shows whether there are more.
-    params: [...signal.params(filter), ['last', lastParam(fromNs, nowNs)], ['limit', String(most + 1)]],
+    params: [...signal.params(filter), ['last', lastParam(fromNs, call.nowNs)], ['limit', String(most + 1)]],
     member: signal.member,
     most,
     take(value) {

@@ -44,7 +44,7 @@ interface Newest<N extends ListedRead, R extends { readonly timeNs: bigint }> ex
 
 async function newestLines<N extends ListedRead, R extends { readonly timeNs: bigint }>(
   call: TaelCall,
-  { signal, filter, query, rowCap, nowNs }: Newest<N, R>,
+  { signal, filter, query, rowCap }: Newest<N, R>,
 ): Promise<WholeOutcome<readonly [TaelPart]>> {
   const { startAt, limit, fromNs } = query.request;
   const order = orderOf(query);
@@ -53,18 +53,22 @@ async function newestLines<N extends ListedRead, R extends { readonly timeNs: bi
     startNs === undefined ||
     row.timeNs < startNs ||
     (row.timeNs === startNs && compareKeys(signal.key(row), startAt as readonly string[], order) >= 0);
+  const toLine = lineOf(signal, filter);
+  // A row takes several times as much as its line.
+  const make = (row: R) => ({ timeNs: row.timeNs, ...toLine(row) });
   const options = {
-    find: (attempt: Attempt) =>
-      findRows(call, { ...attempt, signal, filter, nowNs, isWanted: isFromStart, make: (row: R) => row }),
+    find: (attempt: Attempt) => findRows(call, { ...attempt, signal, filter, isWanted: isFromStart, make }),
     fromNs,
     wanted: limit,
     most: Math.max(rowCap, 2 * limit),
   };
   const isNewestFirst = signal.isNewestFirst(filter);
-  const outcome = await (isNewestFirst ? newestOfSorted(options) : newestOfAny(options, startNs ?? nowNs));
+  const outcome = await (isNewestFirst
+    ? newestOfSorted(options)
+    : newestOfAny(options, startNs ?? call.nowNs));
   if (outcome.kind !== 'answered') return outcome;
   const { rows, ...end } = outcome.value;
-  const lines = sortLines(rows.map(lineOf(signal, filter)), order).slice(0, limit);
+  const lines = sortLines(rows, order).slice(0, limit);
   const reason = cutReason(end, { shardId: call.shard.id, what: signal.what, isNewestFirst });
   const inexact = isSearched(query) ? ownSearchReason(call.shard.id) : reason;
   return { kind: 'answered', value: [{ lines, inexact }] };

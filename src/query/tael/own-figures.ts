@@ -55,9 +55,8 @@ interface OwnWindow {
 export async function fetchOwnTotals(
   call: TaelCall,
   { fromNs, service }: OwnWindow,
-  nowNs: bigint,
 ): Promise<State<SpanTotals>[] | undefined> {
-  const search = new URLSearchParams({ last: String(secondsSince(fromNs, nowNs)) });
+  const search = new URLSearchParams({ last: String(secondsSince(fromNs, call.nowNs)) });
   if (service !== undefined) search.set('service', service);
   const own = await fetchJson(call, `/api/v1/summary?${search}`, ownSummary);
   if (own === undefined) return undefined;

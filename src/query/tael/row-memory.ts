@@ -28,7 +28,6 @@ export interface RowMemory {
 export interface RowMemoryOptions {
   /** `query.taelRowCap` */
   readonly rowCap: number;
-  readonly nowNs: bigint;
 }
 
 export function createRowMemory(options: RowMemoryOptions): RowMemory {

@@ -20,14 +20,13 @@ export interface SpanPartOptions {
   readonly spans: readonly SpanFacts[];
   readonly flaw: Flaw | undefined;
   readonly slotOf: SlotOf;
-  readonly nowNs: bigint;
 }
 
 /** From the spans; where there are too many, counts come from the tael-server itself. */
 export async function spanPart(
   call: TaelCall,
   query: SpanStateQuery,
-  { spans, flaw, slotOf, nowNs }: SpanPartOptions,
+  { spans, flaw, slotOf }: SpanPartOptions,
 ): Promise<TaelPart> {
   const isCut = flaw?.kind === 'cut';
   switch (query.name) {
@@ -39,7 +38,7 @@ export async function spanPart(
     case 'spanTotals': {
       const { fromNs, service } = query.request;
       const isAsked = isCut && fromNs !== undefined;
-      const own = isAsked ? await fetchOwnTotals(call, { fromNs, service }, nowNs) : undefined;
+      const own = isAsked ? await fetchOwnTotals(call, { fromNs, service }) : undefined;
       if (own === undefined) return partOf(spanTotals(spans), flaw);
       return { lines: stateLines(own), inexact: ownFiguresReason(call.shard.id, 'by its own clock') };
     }

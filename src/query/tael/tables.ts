@@ -1,10 +1,10 @@
 import type { ShardReadRequest } from '../../shared/read/contract.ts';
 import type { WholeOutcome } from '../shard-call.ts';
-import { type CommentsFilter, commentOf, commentsPath, isOnTraces } from './comments.ts';
+import { type CommentsFilter, commentOf, commentsPath, isOnTraces, MOST_COMMENTS } from './comments.ts';
 import { type FetchEnd, type FetchedRows, fetchRows, type TaelCall } from './fetch-rows.ts';
 import { findRows } from './found-rows.ts';
 import type { KeyedLine } from './keyed-lines.ts';
-import { cutReason } from './reasons.ts';
+import { cutReason, mostCommentsReason } from './reasons.ts';
 import type { ListedRead, RowFilter, TaelSignal } from './signal.ts';
 import { SPANS, spanOfTrace } from './spans.ts';
 
@@ -19,8 +19,6 @@ export interface Flaw {
   /** `cut`: there is more of it; `unreadable`: rows were left out. */
   readonly kind: 'cut' | 'unreadable';
   readonly reason: string;
-  /** What is newer is there as a whole; absent when nothing is known to be. */
-  readonly wholeAfterNs?: bigint | undefined;
 }
 
 export interface TableOptions<N extends ListedRead, R extends { readonly timeNs: bigint }, T> {
@@ -30,7 +28,6 @@ export interface TableOptions<N extends ListedRead, R extends { readonly timeNs:
   readonly make: (row: R) => T;
   /** `query.taelRowCap` */
   readonly rowCap: number;
-  readonly nowNs: bigint;
 }
 
 /** All rows that match. */
@@ -40,15 +37,8 @@ export async function loadTable<N extends ListedRead, R extends { readonly timeN
 ): Promise<WholeOutcome<Table<T>>> {
   const { signal, filter } = options;
   const outcome = await findRows(call, { ...options, fromNs: filter.fromNs, most: rowCap });
-  if (outcome.kind !== 'answered') return outcome;
-  const { rows, lastNs, ...found } = outcome.value;
   const isNewestFirst = signal.isNewestFirst(filter);
-  const flaw = flawOf(found, { shardId: call.shard.id, what: signal.what, isNewestFirst });
-  const isWholeAbove = isNewestFirst && found.unreadable === 0;
-  return {
-    kind: 'answered',
-    value: { rows, flaw: flaw && { ...flaw, ...(isWholeAbove && { wholeAfterNs: lastNs }) } },
-  };
+  return tableOf(outcome, { shardId: call.shard.id, what: signal.what, isNewestFirst });
 }
 
 /** The spans of one trace in the order of `GET /api/v1/traces/{trace_id}`, each once. */
@@ -87,7 +77,11 @@ export async function loadComments(
       return isAsked(comment) ? comment : undefined;
     },
   });
-  return tableOf(outcome, { shardId: call.shard.id, what: 'comments', isNewestFirst: true });
+  const table = tableOf(outcome, { shardId: call.shard.id, what: 'comments', isNewestFirst: true });
+  if (table.kind !== 'answered' || outcome.kind !== 'answered' || outcome.value.read < MOST_COMMENTS)
+    return table;
+  const flaw = { kind: 'cut', reason: mostCommentsReason(call.shard.id, MOST_COMMENTS) } as const;
+  return { kind: 'answered', value: { ...table.value, flaw } };
 }
 
 function tableOf<T>(

@@ -35,12 +35,10 @@ const CHUNK_CHARS = 64 * 1024;
 export function createTaelReader(options: TaelReaderOptions): ShardReader {
   const { calls, taelRowCap: rowCap, maxAnswerBytes, clock, hash } = options;
   const sessions = new Map<string, TaelSession>();
-  const nowNs = BigInt(clock.now()) * NANOS_PER_MS;
 
   function sessionOf({ id }: ShardSpec): TaelSession {
     const session =
-      sessions.get(id) ??
-      createTaelSession({ rowCap, nowNs, slotOf: traceId => hash.slot(traceKey(traceId)) });
+      sessions.get(id) ?? createTaelSession({ rowCap, slotOf: traceId => hash.slot(traceKey(traceId)) });
     sessions.set(id, session);
     return session;
   }
@@ -49,6 +47,7 @@ export function createTaelReader(options: TaelReaderOptions): ShardReader {
     shard,
     signal,
     newMeter,
+    nowNs: BigInt(clock.now()) * NANOS_PER_MS,
     maxAnswerBytes,
   });
 
@@ -72,7 +71,7 @@ export function createTaelReader(options: TaelReaderOptions): ShardReader {
     async rows(shard, query, signal, newMeter) {
       const call = callOf(shard, signal, newMeter);
       const outcome = isNewestQuery(query)
-        ? await findNewest(call, query, { rowCap, nowNs })
+        ? await findNewest(call, query, { rowCap })
         : await sessionOf(shard).answer(call, [query]);
       if (outcome.kind !== 'answered') return outcome;
       const [part] = outcome.value;

@@ -22,7 +22,6 @@ export interface TaelSession {
 export interface TaelSessionOptions {
   /** `query.taelRowCap` */
   readonly rowCap: number;
-  readonly nowNs: bigint;
   readonly slotOf: SlotOf;
 }
 
@@ -59,7 +58,7 @@ export function createTaelSession({ slotOf, ...options }: TaelSessionOptions): T
       case 'durationBuckets':
       case 'durationValues': {
         const { facts: spans, flaw } = facts.spans.within(query.request);
-        return spanPart(call, query, { spans, flaw, slotOf, nowNs: options.nowNs });
+        return spanPart(call, query, { spans, flaw, slotOf });
       }
     }
   }

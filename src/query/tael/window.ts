@@ -1,4 +1,4 @@
-/** A shard's clock may be so far behind the proxy's, or the request so long on its way. */
+/** A shard's clock may be so far ahead of the proxy's, or the request so long on its way. */
 const MARGIN_SECONDS = 5n;
 const NANOS_PER_SECOND = 1_000_000_000n;
 

@@ -87,6 +87,7 @@ function callAnsweredWith(input: Buffer): TaelCall {
     shard: { ...shardSpec('t', 1), kind: 'tael' },
     signal: new AbortController().signal,
     newMeter: undefined,
+    nowNs: 0n,
     maxAnswerBytes: Number.POSITIVE_INFINITY,
     calls: {
       ask: (_shard, _call, take) => take({ statusCode: 200, headers: {}, body: heldPieces(chunksOf(input)) }),
