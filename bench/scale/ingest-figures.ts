@@ -12,6 +12,8 @@ export interface IngestShot {
   readonly shards: number;
   readonly replicas: number;
   readonly seconds: number;
+  /** Whether spans come, too, or only rest is measured. */
+  readonly isLoaded: boolean;
 }
 
 const SPANS_PER_REQUEST = 512;
@@ -24,7 +26,7 @@ const CALM_AFTER_MS = 8000;
  * What ingest costs with so many replicas over one Redis and so many shards, which take everything and keep nothing: at
  * rest, and while spans come at a fixed rate and are delivered.
  */
-export async function ingestFigures({ shards, replicas, seconds }: IngestShot): Promise<Figures> {
+export async function ingestFigures({ shards, replicas, seconds, isLoaded }: IngestShot): Promise<Figures> {
   const redis = await startRedis();
   const sinks = await startSinks(shards);
   const admin = new Redis(redis.url);
@@ -33,26 +35,12 @@ export async function ingestFigures({ shards, replicas, seconds }: IngestShot): 
   try {
     await sleep(CALM_AFTER_MS);
     const rest = await between(look, () => sleep(1000 * seconds));
-    const load = createLoad(host.urls);
-    await load.run(seconds / 2);
-    const busy = await between(look, async () => {
-      const sent = await load.run(seconds);
-      await untilDelivered(look);
-      return sent;
-    });
-    const spans = busy.result * SPANS_PER_REQUEST;
-    const sockets = host.openSockets();
-    await load.close();
     return {
       idle_redis_commands_per_second: round(rest.commands / rest.seconds),
       idle_redis_cores: round(rest.redisCpu / rest.seconds),
       idle_replica_cores: round(rest.cpu / rest.seconds / replicas),
-      cpu_us_per_span: round((busy.cpu * 1e6) / spans),
-      redis_cpu_us_per_span: round((busy.redisCpu * 1e6) / spans),
-      redis_commands_per_span: round(busy.commands / spans),
-      spans_per_batch: round(spans / busy.batches),
       redis_connections: (await look()).connections,
-      ingest_sockets: sockets,
+      ...(isLoaded && (await loadedFigures(host, look, seconds))),
     };
   } finally {
     admin.disconnect();
@@ -60,6 +48,26 @@ export async function ingestFigures({ shards, replicas, seconds }: IngestShot): 
     await sinks.stop();
     await redis.stop();
   }
+}
+
+async function loadedFigures(host: ReplicaHost, look: Look, seconds: number): Promise<Figures> {
+  const load = createLoad(host.urls);
+  await load.run(seconds / 2);
+  const busy = await between(look, async () => {
+    const sent = await load.run(seconds);
+    await untilDelivered(look);
+    return sent;
+  });
+  const spans = busy.result * SPANS_PER_REQUEST;
+  const sockets = host.openSockets();
+  await load.close();
+  return {
+    cpu_us_per_span: round((busy.cpu * 1e6) / spans),
+    redis_cpu_us_per_span: round((busy.redisCpu * 1e6) / spans),
+    redis_commands_per_span: round(busy.commands / spans),
+    spans_per_batch: round(spans / busy.batches),
+    ingest_sockets: sockets,
+  };
 }
 
 interface Seen {

@@ -13,7 +13,7 @@ interface PanelSpec {
 
 const PANELS: readonly PanelSpec[] = [
   {
-    title: 'Query: CPU ms of the proxy for a page of so many rows',
+    title: 'Query: CPU ms of the proxy',
     by: 'shards',
     series: {
       '1 row': 'cpu_ms_per_query_of_1',

@@ -47,10 +47,15 @@ export function createShardClient(options: ShardClientOptions): ShardClient {
 
   return {
     reader() {
-      const readers = { embedded, tael: createTaelReader({ ...options, calls }) };
+      let tael: ShardReader | undefined;
+      const readerOf = ({ kind }: ShardSpec) => {
+        if (kind === 'embedded') return embedded;
+        tael ??= createTaelReader({ ...options, calls });
+        return tael;
+      };
       return {
-        snapshot: (shard, ...call) => readers[shard.kind].snapshot(shard, ...call),
-        rows: (shard, ...call) => readers[shard.kind].rows(shard, ...call),
+        snapshot: (shard, ...call) => readerOf(shard).snapshot(shard, ...call),
+        rows: (shard, ...call) => readerOf(shard).rows(shard, ...call),
       };
     },
     blob(shard, sha256, signal, meter) {

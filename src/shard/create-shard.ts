@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { NO_POOL } from '../shared/buffer-pool.ts';
+import { createBufferPool } from '../shared/buffer-pool.ts';
 import { type Component, once, stopAll } from '../shared/lifecycle.ts';
 import { createAdmission } from '../shared/otlp/admission.ts';
 import { createOtlpHttpServer } from '../shared/otlp/http-server.ts';
@@ -84,6 +84,8 @@ const LARGEST_REQUESTS_IN_FLIGHT = 4;
 const MAX_CONCURRENT_REQUESTS = 1000;
 /** What is decoded before reads get a turn. */
 const DECODE_SLICE_MS = 1;
+/** Kept for requests to come: what a shard at full speed has in hand. */
+const MAX_POOLED_BYTES = 32 * 1024 ** 2;
 /** Of comments, scores, runner spans and uploads, which are a few megabytes each at most. */
 const WRITES_IN_HAND = { running: 32, waiting: 1000 };
 /** Part of the reserve of the disk that queries may fill with what does not fit into memory. */
@@ -128,8 +130,9 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
       await createMaintenance({ ...options, database, writer, reserve, limits: options.retention }),
     );
     const refusal = () => maintenance.refusal() ?? writer.fatalFailure();
+    const buffers = createBufferPool(MAX_POOLED_BYTES);
     const types = createOtlpTypes();
-    const decode = createDecoder({ types, hash });
+    const decode = createDecoder({ types, hash, buffers });
     const slices = createTimeSlices({ sliceMs: DECODE_SLICE_MS });
     const live = createLiveFeed({ spanRowJson: SPAN_ROWS.json, logRowJson: LOG_ROWS.json });
     writer.onCommit(({ batches }) => {
@@ -166,8 +169,7 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
           },
           requests: { most: MAX_CONCURRENT_REQUESTS, remedy: 'send less at once' },
           reasons: [maintenance.refusal],
-          // Decoded records may be views of the body they came in.
-          buffers: NO_POOL,
+          buffers,
         }),
         transcoder: createJsonTranscoder(types),
         handle: createShardExportHandler({ decode, slices, writer }),

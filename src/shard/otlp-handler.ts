@@ -1,9 +1,15 @@
 import { BATCH_ID_HEADER, decodeSlices, SLICES_HEADER, type SliceInfo } from '../shared/otlp/batch-header.ts';
-import { type ExportHandler, type ExportRequest, type Refusal, refuse } from '../shared/otlp/door.ts';
+import {
+  type ExportHandler,
+  type ExportOutcome,
+  type ExportRequest,
+  type Refusal,
+  refuse,
+} from '../shared/otlp/door.ts';
 import type { TimeSlices } from '../shared/time-slices.ts';
 import type { DecodeInSteps } from './decode/decoder.ts';
 import type { RecordBatch, SliceRecords } from './store/commit.ts';
-import type { Writer } from './store/writer.ts';
+import type { WriteOutcome, Writer } from './store/writer.ts';
 
 const RETRY_AFTER_MS = 1_000;
 const BATCH_ID_FORM = /^[A-Za-z0-9._:-]{1,128}$/;
@@ -24,29 +30,40 @@ export function createShardExportHandler({
   return async request => {
     const envelope = readEnvelope(request);
     if ('kind' in envelope) return envelope;
-    const rejections = new Map<string, number>();
-    const decoded = await slices.run(decodeBatch(request, { decode, envelope, rejections }));
-    if ('kind' in decoded) return decoded;
-    const outcome = await writer.write(decoded);
-    switch (outcome.kind) {
-      case 'stored':
-        return {
-          kind: 'accepted',
-          rejected: sum(rejections.values()),
-          message: messageOf(rejections, request.warnings),
-        };
-      case 'failed':
-        return refuse('unavailable', `the shard could not store the data: ${outcome.reason}`, RETRY_AFTER_MS);
-      case 'unknown':
-        return refuse(
-          'unavailable',
-          `the shard cannot tell yet whether it stored the data: ${outcome.reason}`,
-          RETRY_AFTER_MS,
-        );
-      default:
-        return outcome satisfies never;
+    const decoding: Decoding = { decode, envelope, rejections: new Map(), releases: [] };
+    try {
+      const batch = await slices.run(decodeBatch(request, decoding));
+      return 'kind' in batch ? batch : answerTo(await writer.write(batch), request, decoding);
+    } finally {
+      // Whatever came of them, nobody looks at the records any more.
+      for (const release of decoding.releases) release();
     }
   };
+}
+
+function answerTo(
+  outcome: WriteOutcome,
+  { warnings }: ExportRequest,
+  { rejections }: Decoding,
+): ExportOutcome {
+  switch (outcome.kind) {
+    case 'stored':
+      return {
+        kind: 'accepted',
+        rejected: sum(rejections.values()),
+        message: messageOf(rejections, warnings),
+      };
+    case 'failed':
+      return refuse('unavailable', `the shard could not store the data: ${outcome.reason}`, RETRY_AFTER_MS);
+    case 'unknown':
+      return refuse(
+        'unavailable',
+        `the shard cannot tell yet whether it stored the data: ${outcome.reason}`,
+        RETRY_AFTER_MS,
+      );
+    default:
+      return outcome satisfies never;
+  }
 }
 
 interface Envelope {
@@ -79,12 +96,14 @@ interface Decoding {
   readonly envelope: Envelope;
   /** Filled with how many records were rejected, by reason. */
   readonly rejections: Map<string, number>;
+  /** Filled with what gives the memory of the records back. */
+  readonly releases: (() => void)[];
 }
 
 /** Slice by slice, because a repeat leaves out a single one. */
 function* decodeBatch(
   { signal, body }: ExportRequest,
-  { decode, envelope, rejections }: Decoding,
+  { decode, envelope, rejections, releases }: Decoding,
 ): Generator<undefined, RecordBatch | Refusal, undefined> {
   const slices: SliceRecords[] = [];
   let at = 0;
@@ -94,6 +113,7 @@ function* decodeBatch(
       const which = exportId === undefined ? 'body' : `slice of export ${exportId}`;
       return refuse('malformed', `${which} is not a valid OTLP ${signal} request: ${decoded.reason}`);
     }
+    releases.push(decoded.release);
     for (const [reason, count] of decoded.rejections)
       rejections.set(reason, (rejections.get(reason) ?? 0) + count);
     slices.push({ exportId, records: decoded.records });

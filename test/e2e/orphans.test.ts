@@ -29,7 +29,7 @@ it.each([
   const folder = await temporaryFolder();
   const child = startChildShard(folder.path);
   try {
-    const exited = once(child, 'exit', { signal: AbortSignal.timeout(15_000) });
+    const exited = once(child, 'exit', { signal: AbortSignal.timeout(60_000) });
     await new Promise(resolve => setTimeout(resolve, afterMs));
     child.disconnect();
     expect(await exited).toEqual([0, null]);

@@ -11,7 +11,7 @@ import { systemClock } from '../../src/shared/time.ts';
 import { createHash } from '../../src/shared/topology/hash.ts';
 import { createTopology } from '../../src/shared/topology/topology.ts';
 import { traceId } from '../support/otlp-samples.ts';
-import { claimAll, openDataFolderQueue, protobufOf } from '../support/queue-samples.ts';
+import { openDataFolderQueue, protobufOf, takeAll } from '../support/queue-samples.ts';
 import { connectRaw, grpcFrame } from '../support/raw-grpc.ts';
 import { cannotControlRedis, startRedis } from '../support/redis.ts';
 import { openRedisQueue } from '../support/redis-queue.ts';
@@ -28,7 +28,7 @@ const SHARDS = ['s0', 's1', 's2'];
 const MIB = 1024 ** 2;
 const ROUNDS = 240;
 const AT_ONCE = 24;
-const SPANS = 4;
+const SPANS = 2;
 /** Around the sizes where another kind of buffer is used, and beyond them. */
 const TEXT_BYTES = [10, 900, 1100, 4000, 9000, 33_000, 66_000, 270_000, 1_200_000];
 
@@ -164,7 +164,7 @@ async function sendAll(doors: Doors): Promise<Set<number>> {
 async function storedNames(queue: BatchQueue): Promise<Set<string>> {
   const names = new Set<string>();
   for (const shard of SHARDS) {
-    for (const { payload } of await claimAll(queue, shard)) {
+    for (const { payload } of await takeAll(queue, shard)) {
       const request = types.request('traces').toObject(types.request('traces').decode(payload));
       for (const group of request.resourceSpans)
         for (const scope of group.scopeSpans)
@@ -205,7 +205,7 @@ describe('what is acknowledged is stored as it was sent', () => {
     cleanUps.push(() => queue.stop());
     const doors = await openDoorsOn(queue);
     cleanUps.push(() => doors.stop());
-    await expect.poll(() => doors.refusalReason(), { timeout: 10_000 }).toBeUndefined();
+    await expect.poll(() => doors.refusalReason()).toBeUndefined();
     let isOver = false;
     const freezing = (async () => {
       while (!isOver) {
@@ -219,7 +219,7 @@ describe('what is acknowledged is stored as it was sent', () => {
       isOver = true;
     });
     await freezing;
-    await expect.poll(() => queue.unavailableReason(), { timeout: 10_000 }).toBeUndefined();
+    await expect.poll(() => queue.unavailableReason()).toBeUndefined();
     await expectAllStored(queue, acknowledged);
   });
 });

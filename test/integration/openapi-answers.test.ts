@@ -65,7 +65,7 @@ describe('answers are as the OpenAPI document says', () => {
         expect(Object.keys(content)).toEqual([type]);
         await site.send('traces', tracesOf([{ ...failed(), spanId: 'eee19b7ec3c1b175' }]));
         await site.send('logs', logsOf('checkout', [declined('again')]));
-        await vi.waitFor(() => expect(client?.events()).toHaveLength(1));
+        await expect.poll(() => client?.events()).toHaveLength(1);
         expect(misfits(content[type]?.['x-event-data'] ?? {}, client.events()[0])).toEqual([]);
       } finally {
         client.close();

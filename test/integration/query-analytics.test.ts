@@ -175,22 +175,25 @@ describe('a summary', () => {
 });
 
 describe('without one of its shards', () => {
+  let down: Cluster;
+  beforeAll(async () => {
+    down = await startCluster(2);
+    await load(data, down.shards);
+    await down.shards[1]?.remove();
+  });
+  afterAll(async () => {
+    await down.query.stop();
+    await down.shards[0]?.remove();
+  });
+
   it.each(['/api/v1/summary', '/api/v1/anomalies', '/api/v1/comments'])(
     '%s is partial, and says so',
     async path => {
-      const down = await startCluster(2);
-      try {
-        await load(data, down.shards);
-        await down.shards[1]?.remove();
-        const { status, body, headers } = await down.query.get(path);
-        expect(status).toBe(200);
-        expect(body).toMatchObject({ partial: true, shards: { total: 2, ok: 1, failed: [{ id: 's1' }] } });
-        expect(headers.get('otelfan-missing-shards')).toBe('s1');
-        expect((await down.query.get(`${path}?partial=false`)).status).toBe(503);
-      } finally {
-        await down.query.stop();
-        await down.shards[0]?.remove();
-      }
+      const { status, body, headers } = await down.query.get(path);
+      expect(status).toBe(200);
+      expect(body).toMatchObject({ partial: true, shards: { total: 2, ok: 1, failed: [{ id: 's1' }] } });
+      expect(headers.get('otelfan-missing-shards')).toBe('s1');
+      expect((await down.query.get(`${path}?partial=false`)).status).toBe(503);
     },
   );
 });

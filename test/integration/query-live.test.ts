@@ -164,7 +164,7 @@ describe('the live feed of the query proxy', () => {
     await expect.poll(() => client.comments()).toEqual([': gap s0: connection failed (ECONNREFUSED)']);
     const late = await startTestShard({ read: { host: '127.0.0.1', port } });
     endings.push(() => late.remove());
-    await expect.poll(() => client.comments(), { timeout: 20_000 }).toContain(': resumed s0');
+    await expect.poll(() => client.comments()).toContain(': resumed s0');
     await late.send('logs', logsOf('shop', [{ timeUnixNano: '5', body: { stringValue: 'here' } }]));
     await expect.poll(() => told(client, 'body')).toEqual(['here']);
   });
@@ -248,11 +248,11 @@ describe('the live feed of the query proxy', () => {
     quick = await listen(query, 'traces/live?service=quick');
     slow.pause();
     turns.resolve();
-    await expect.poll(() => quick.text().endsWith(': dropped 1000000\n\n'), { timeout: 30_000 }).toBe(true);
+    await expect.poll(() => quick.text().endsWith(': dropped 1000000\n\n')).toBe(true);
     expect(quick.events()).toHaveLength(events + 1);
 
     slow.resume();
-    await expect.poll(() => slow.text().includes('"last"'), { timeout: 30_000 }).toBe(true);
+    await expect.poll(() => slow.text().includes('"last"')).toBe(true);
     await expect.poll(() => slow.text().endsWith('\n\n')).toBe(true);
     const dropped = slow
       .comments()
@@ -292,7 +292,7 @@ describe('the live feed of the query proxy', () => {
       () => stalled.close(),
     );
     stalled.pause();
-    await expect.poll(() => dropped, { timeout: 20_000 }).toEqual(['/busy']);
+    await expect.poll(() => dropped).toEqual(['/busy']);
     expect(idle.comments().length).toBeGreaterThan(5);
   });
 

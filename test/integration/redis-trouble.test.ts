@@ -80,8 +80,8 @@ describe('the queue in a Redis that is in trouble', () => {
   };
 
   const expectRecovery = async () => {
-    await expect.poll(() => kindOf(), { timeout: 10_000 }).toBe('stored');
-    await expect.poll(() => queue.unavailableReason(), { timeout: 10_000 }).toBeUndefined();
+    await expect.poll(() => kindOf()).toBe('stored');
+    await expect.poll(() => queue.unavailableReason()).toBeUndefined();
     expect((await queue.claim('s0', 'newest'))?.batch.shard).toBe('s0');
     await expectConserved(queue);
   };
@@ -106,7 +106,7 @@ describe('the queue in a Redis that is in trouble', () => {
     await expectRefusalsAtOnce();
     await expect(queue.claim('s0', 'oldest')).rejects.toThrow();
     await own.start();
-    await expect.poll(() => queue.unavailableReason(), { timeout: 10_000 }).toBeUndefined();
+    await expect.poll(() => queue.unavailableReason()).toBeUndefined();
     expect((await queue.claim('s0', 'oldest'))?.batch).toEqual(batch);
     await expectRecovery();
   });
@@ -122,7 +122,7 @@ describe('the queue in a Redis that is in trouble', () => {
         stored.push(batch.id);
       }
     })();
-    await expect.poll(() => stored.length, { timeout: 20_000 }).toBeGreaterThan(200);
+    await expect.poll(() => stored.length).toBeGreaterThan(200);
     await own.kill();
     await storing;
     await own.start();
@@ -144,7 +144,7 @@ describe('the queue in a Redis that is in trouble', () => {
     expect(first.ms).toBeLessThan(1500);
     await expectRefusalsAtOnce();
     own.resume();
-    await expect.poll(() => kindOf(batch), { timeout: 10_000 }).toBe('stored');
+    await expect.poll(() => kindOf(batch)).toBe('stored');
     const delivered: string[] = [];
     const drain = async () => {
       let claim = await queue.claim('s0', 'oldest');
@@ -154,7 +154,7 @@ describe('the queue in a Redis that is in trouble', () => {
       }
       return (await queue.stats('s0')).batches;
     };
-    await expect.poll(drain, { timeout: 5000 }).toBe(0);
+    await expect.poll(drain).toBe(0);
     expect(delivered.filter(id => id === batch.id)).toHaveLength(1);
     expect((await queue.stats('s0')).accepted.traces).toBe(delivered.length);
     await expectConserved(queue);
@@ -175,7 +175,7 @@ describe('the queue in a Redis that is in trouble', () => {
     own = await startRedis({ started: false });
     queue = await open(`redis://127.0.0.1:${silent.port}`);
     await expectRefusalsAtOnce();
-    await expect.poll(() => silent.connections(), { timeout: 10_000 }).toBeGreaterThan(2);
+    await expect.poll(() => silent.connections()).toBeGreaterThan(2);
     const { ms } = await timed(() => queue.stop());
     expect(ms).toBeLessThan(3000);
   });
@@ -270,9 +270,7 @@ describe('the queue in a Redis that is in trouble', () => {
     expect((await commands()) - before).toBeLessThan(200);
 
     await admin.del(keys);
-    await expect
-      .poll(() => queue.claim('s0', 'oldest').catch(() => undefined), { timeout: 5000 })
-      .toBeDefined();
+    await expect.poll(() => queue.claim('s0', 'oldest').catch(() => undefined)).toBeDefined();
     await expectRecovery();
   });
 
@@ -285,7 +283,7 @@ describe('the queue in a Redis that is in trouble', () => {
     await admin.config('SET', 'save', '3600 1');
     await rm(dir, { recursive: true });
     await admin.bgsave();
-    await expect.poll(() => kindOf(), { timeout: 5000 }).toBe('refused');
+    await expect.poll(() => kindOf()).toBe('refused');
     expect(await queue.enqueue([newBatch('s0')])).toEqual({
       kind: 'refused',
       reason:
@@ -295,7 +293,7 @@ describe('the queue in a Redis that is in trouble', () => {
     await mkdir(dir);
     await admin.config('SET', 'dir', dir);
     await admin.bgsave();
-    await expect.poll(() => kindOf(), { timeout: 5000 }).toBe('stored');
+    await expect.poll(() => kindOf()).toBe('stored');
     expect((await queue.stats('s0')).batches).toBe(batches + 1);
     await expectRecovery();
   });
@@ -316,7 +314,7 @@ describe('the queue in a Redis that is in trouble', () => {
       expect((await queue.stats('s0')).batches).toBe(0);
       await queue.unavailableReason();
     }
-    await expect.poll(async () => (await queue.enqueue(batches)).kind, { timeout: 10_000 }).toBe('stored');
+    await expect.poll(async () => (await queue.enqueue(batches)).kind).toBe('stored');
     expect(await queue.stats('s0')).toMatchObject({ batches: 3, accepted: { traces: 3 } });
     await expectConserved(queue);
   });
@@ -349,13 +347,13 @@ describe('the queue in a Redis that is in trouble', () => {
     queue = await open(`redis://127.0.0.1:${address.port}`);
     const batches = Array.from({ length: 5 }, () => newBatch('s0'));
     await expect.poll(async () => (await queue.enqueue(batches)).kind).toBe('stored');
-    await expect.poll(() => oldMaster.wait(1, 1000), { timeout: 10_000 }).toBe(1);
+    await expect.poll(() => oldMaster.wait(1, 1000)).toBe(1);
 
     address.leadTo(replica.port);
     await newMaster.replicaof('NO', 'ONE');
     await oldMaster.replicaof('127.0.0.1', replica.port);
     const late = newBatch('s0');
-    await expect.poll(() => kindOf(late), { timeout: 10_000 }).toBe('stored');
+    await expect.poll(() => kindOf(late)).toBe('stored');
     const claimed = [];
     for (let round = 0; round < 6; round += 1) claimed.push((await queue.claim('s0', 'oldest'))?.batch.id);
     expect(claimed.toSorted()).toEqual([...batches, late].map(batch => batch.id).toSorted());

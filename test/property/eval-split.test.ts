@@ -144,12 +144,10 @@ let three: EvalSite;
 beforeAll(async () => {
   one = await startEvalSite(1, { query: fixed() });
   three = await startEvalSite(3, { query: fixed() });
-}, 60_000);
+});
 afterAll(() => Promise.all([one.stop(), three.stop()]));
 
-it('evals over three shards are those of one shard with all the data, byte for byte', {
-  timeout: 120_000,
-}, async () => {
+it('evals over three shards are those of one shard with all the data, byte for byte', async () => {
   const everything = fc.array(action, { minLength: 5, maxLength: 25 });
   await fc.assert(
     fc.asyncProperty(everything, async actions => {

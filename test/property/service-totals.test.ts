@@ -133,7 +133,7 @@ it('what is kept of services is what a scan counts, whatever came, went, was rep
       },
     ),
     {
-      numRuns: 40,
+      numRuns: 20,
       examples: [
         [CUT_IN_THE_MIDDLE, 3],
         [STOPPED, 3],

@@ -84,7 +84,7 @@ describe('the merged states of several shards', () => {
         await checkGroups(counted, window);
         for (const p of PS) await checkPercentiles(counted, window, p);
       }),
-      { numRuns: 60 },
+      { numRuns: 30 },
     );
   });
 });

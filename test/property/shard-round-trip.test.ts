@@ -5,6 +5,7 @@ import { LOG_ROWS } from '../../src/shard/rows/log-row.ts';
 import { METRIC_ROWS } from '../../src/shard/rows/metric-row.ts';
 import { SPAN_ROWS } from '../../src/shard/rows/span-row.ts';
 import type { Records } from '../../src/shard/store/tables.ts';
+import { NO_POOL } from '../../src/shared/buffer-pool.ts';
 import { createJsonTranscoder } from '../../src/shared/otlp/json-transcoder.ts';
 import { createOtlpTypes } from '../../src/shared/otlp/messages.ts';
 import type { Signal } from '../../src/shared/otlp/signal.ts';
@@ -22,7 +23,7 @@ import { DATA_MEMBERS, logRecordOf, metricOf, sortedAttributes, spanOf } from '.
 
 const types = createOtlpTypes();
 const transcoder = createJsonTranscoder(types);
-const decode = atOnce(createDecoder({ types, hash: await createHash() }));
+const decode = atOnce(createDecoder({ types, hash: await createHash(), buffers: NO_POOL }));
 
 function decodeJson(signal: Signal, json: Json): Records {
   const transcoded = transcoder.toProtobuf(signal, Buffer.from(JSON.stringify(json)));
@@ -78,7 +79,7 @@ describe('a row gives its OTLP record back', () => {
       fc.property(otlpMetric, otlpResource, otlpScope, (metric, resource, scope) => {
         const scopeMetrics = [{ ...scope, metrics: [metric] }];
         const records = decodeJson('metrics', { resourceMetrics: [{ ...resource, scopeMetrics }] }).metrics;
-        const rows = records.map(record => JSON.parse(METRIC_ROWS.json(record)) as MetricRow);
+        const rows = Array.from(records, record => JSON.parse(METRIC_ROWS.json(record)) as MetricRow);
         expect(rows.map(metricOf)).toEqual(onePointEach(metric));
         for (const row of rows) {
           expect(row.resource).toEqual(resource);

@@ -156,7 +156,7 @@ describe.each([
 
   const asOf = async () => (await shard.read('holdings', {})).trailer.asOf;
 
-  it('finds the log records that a filter over all bodies finds', { timeout: 120_000 }, async () => {
+  it('finds the log records that a filter over all bodies finds', async () => {
     const property = fc.asyncProperty(logCase, async ({ commits, requests }) => {
       const service = `logs-${runNo++}`;
       const stored: { body: string; commit: number; timeNs: bigint }[] = [];
@@ -190,12 +190,10 @@ describe.each([
         );
       }
     });
-    await fc.assert(property, { numRuns: 25 });
+    await fc.assert(property, { numRuns: 15 });
   });
 
-  it('finds the spans of traces as a filter over their prompts and completions does', {
-    timeout: 120_000,
-  }, async () => {
+  it('finds the spans of traces as a filter over their prompts and completions does', async () => {
     const property = fc.asyncProperty(spanCase, async ({ commits, requests }) => {
       const service = `spans-${runNo++}`;
       const sent: { id: string; trace: number; texts: string[]; commit: number; startNs: bigint }[] = [];
@@ -236,6 +234,6 @@ describe.each([
         );
       }
     });
-    await fc.assert(property, { numRuns: 25 });
+    await fc.assert(property, { numRuns: 15 });
   });
 });

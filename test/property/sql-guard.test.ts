@@ -163,10 +163,10 @@ describe('D23: of random queries', () => {
         allowed++;
         expect(tablesOf(parsed.sql).filter(name => !READABLE.has(name))).toEqual([]);
       }),
-      { numRuns: 4000 },
+      { numRuns: 2000 },
     );
     // Else this would test nothing.
-    expect(allowed).toBeGreaterThan(200);
+    expect(allowed).toBeGreaterThan(100);
   });
 
   it('none gives away what other tables hold', async () => {
@@ -175,7 +175,7 @@ describe('D23: of random queries', () => {
         const outcome = await site.sql.run(query, new AbortController().signal);
         expect(JSON.stringify(outcome)).not.toContain(SECRET);
       }),
-      { numRuns: 1000 },
+      { numRuns: 500 },
     );
   });
 });

@@ -46,7 +46,7 @@ function withoutDefaults(json: Json): Json {
   );
 }
 
-const { anyValue } = fc.letrec<{ anyValue: Json; keyValue: Json }>(tie => ({
+export const { anyValue } = fc.letrec<{ anyValue: Json; keyValue: Json }>(tie => ({
   anyValue: fc.oneof(
     { maxDepth: 3, depthIdentifier: 'any-value' },
     fc.record<Json>({ stringValue: text }),

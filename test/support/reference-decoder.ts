@@ -6,6 +6,7 @@ import { createSink, type Sink } from '../../src/shard/decode/sink.ts';
 import { sourceOf } from '../../src/shard/decode/source.ts';
 import { decodeSpan } from '../../src/shard/decode/spans.ts';
 import type { Surroundings } from '../../src/shard/decode/surroundings.ts';
+import { NO_POOL } from '../../src/shared/buffer-pool.ts';
 import type { OtlpTypes } from '../../src/shared/otlp/messages.ts';
 import type { Signal } from '../../src/shared/otlp/signal.ts';
 import type { Hash } from '../../src/shared/topology/hash.ts';
@@ -37,7 +38,7 @@ export function decodeByMessages(
   signal: Signal,
   body: Buffer,
 ): Sink {
-  const sink = createSink(0);
+  const sink = createSink({ sizeBytes: 0, buffers: NO_POOL });
   for (const { resource, schemaUrl, scopes } of groupsOf(signal, types.request(signal).decode(body))) {
     for (const inScope of scopes) {
       const surroundings: Surroundings = {

@@ -15,6 +15,7 @@ import {
   type SpanRecord,
 } from '../../src/shard/store/tables.ts';
 import { createWriter, type Writer } from '../../src/shard/store/writer.ts';
+import { WordSet } from '../../src/shard/word-set.ts';
 import { createHash } from '../../src/shared/topology/hash.ts';
 
 const hash = await createHash();
@@ -180,6 +181,12 @@ export function logRecord(body: string, changes: Partial<LogRecord> = {}): LogRe
     tie: 1n,
     ...changes,
   };
+}
+
+export function wordsOf(text: string): WordSet {
+  const words = new WordSet();
+  words.addText(text);
+  return words;
 }
 
 export function blobOf(from: string | Uint8Array, pinnedUntilMs: number | null = null): Blob {

@@ -80,15 +80,21 @@ export async function load(
         ({ service }) => service,
       ),
     ];
-    const recordsOf = <T>(samples: readonly Sample<T>[]) => samples.map(({ record }) => record);
-    for (const [service, samples] of here(spans))
-      await send(shard, 'traces', tracesOf(service, recordsOf(samples)));
-    for (const [service, samples] of here(logs))
-      await send(shard, 'logs', logsOf(service, recordsOf(samples)));
-    for (const [service, samples] of here(metrics)) {
-      await send(shard, 'metrics', metricsOf(service, recordsOf(samples)));
-    }
+    const requestsOf = <T>(samples: readonly Sample<T>[], of: (service: string, records: T[]) => Json) =>
+      here(samples).map(([service, some]) =>
+        of(
+          service,
+          some.map(({ record }) => record),
+        ),
+      );
+    await send(shard, 'traces', together('resourceSpans', requestsOf(spans, tracesOf)));
+    await send(shard, 'logs', together('resourceLogs', requestsOf(logs, logsOf)));
+    await send(shard, 'metrics', together('resourceMetrics', requestsOf(metrics, metricsOf)));
   }
+}
+
+function together(member: string, requests: readonly Json[]): Json {
+  return { [member]: requests.flatMap(request => request[member] as Json[]) };
 }
 
 export async function send(

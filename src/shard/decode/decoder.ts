@@ -1,22 +1,29 @@
+import type { BufferPool } from '../../shared/buffer-pool.ts';
 import type { OtlpTypes } from '../../shared/otlp/messages.ts';
 import type { Signal } from '../../shared/otlp/signal.ts';
-import { addWords } from '../../shared/text/words.ts';
 import type { Hash } from '../../shared/topology/hash.ts';
-import { Arena } from '../store/arena.ts';
 import type { Records } from '../store/tables.ts';
 import { type RecordVisitor, visitRecords } from './envelope.ts';
 import { decodeLog } from './logs.ts';
 import { decodeMetric } from './metrics.ts';
 import type { Metric, OtlpLogRecord, Span } from './otlp.ts';
 import { PlainLogReader } from './plain-log.ts';
+import { PlainMetricReader } from './plain-metric.ts';
 import { PlainSpanReader } from './plain-span.ts';
 import { pointTies } from './point-ties.ts';
-import { createSink, type Rejections, type Sink } from './sink.ts';
+import { createSink, type Rejections, releaseRecords, type Sink } from './sink.ts';
 import { decodeSpan } from './spans.ts';
 import { createSurroundingsCache } from './surroundings.ts';
 
 export type Decoded =
-  | { readonly kind: 'records'; readonly records: Records; readonly rejections: Rejections }
+  | {
+      readonly kind: 'records';
+      /** Nothing of them is in the body. */
+      readonly records: Records;
+      readonly rejections: Rejections;
+      /** Gives the memory of the records back; nobody may look at them from then on. */
+      release(): void;
+    }
   | { readonly kind: 'malformed'; readonly reason: string };
 
 /** OTLP protobuf to stored records (read API contract §2, without what its D14 and D15 lose). */
@@ -25,17 +32,28 @@ export type Decode = (signal: Signal, body: Buffer) => Decoded;
 /** The same in steps of a few records each. Steps of several requests may take turns. */
 export type DecodeInSteps = (signal: Signal, body: Buffer) => Generator<undefined, Decoded, undefined>;
 
-export function createDecoder({ types, hash }: { types: OtlpTypes; hash: Hash }): DecodeInSteps {
-  const surroundings = createSurroundingsCache({ types, hash });
-  const visitors = createVisitors({ types, hash });
+export interface DecoderDeps {
+  readonly types: OtlpTypes;
+  readonly hash: Hash;
+  /** Where the memory of records comes from and goes to. */
+  readonly buffers: BufferPool;
+}
+
+export function createDecoder(deps: DecoderDeps): DecodeInSteps {
+  const { buffers } = deps;
+  const surroundings = createSurroundingsCache(deps);
+  const visitors = createVisitors(deps);
   return function* (signal, body) {
-    const sink = createSink(signal === 'traces' ? body.length : 0);
+    const sink = createSink({ sizeBytes: body.length, buffers });
+    const { records } = sink;
+    const release = () => releaseRecords(records);
     try {
       yield* visitRecords(body, surroundings, visitors[signal](body, sink));
     } catch (error) {
+      release();
       return { kind: 'malformed', reason: error instanceof Error ? error.message : String(error) };
     }
-    return { kind: 'records', records: sink.records, rejections: sink.rejections() };
+    return { kind: 'records', records, rejections: sink.rejections(), release };
   };
 }
 
@@ -50,12 +68,9 @@ export function atOnce(decode: DecodeInSteps): Decode {
   };
 }
 
-/** The attributes of one log record, usually. */
-const LOG_TEXT_BYTES = 16 * 1024;
-
 type Visitors = { readonly [S in Signal]: (request: Buffer, sink: Sink) => RecordVisitor };
 
-function createVisitors({ types, hash }: { types: OtlpTypes; hash: Hash }): Visitors {
+function createVisitors({ types, hash }: Pick<DecoderDeps, 'types' | 'hash'>): Visitors {
   const message = <Message>(type: string, bytes: Buffer) =>
     types.message(type).decode(bytes) as unknown as Message;
   return {
@@ -67,23 +82,20 @@ function createVisitors({ types, hash }: { types: OtlpTypes; hash: Hash }): Visi
       };
     },
     logs(request, sink) {
-      const plain = new PlainLogReader(request, new Arena(LOG_TEXT_BYTES));
+      const plain = new PlainLogReader(request, { records: sink.records, types });
       return (start, end, surroundings) => {
         const bytes = request.subarray(start, end);
         const tie = hash.hash64(bytes, surroundings.hash);
-        const record = plain.read(start, end, surroundings);
-        if (record !== undefined) {
-          sink.records.logs.push({ ...record, tie });
-          addWords(sink.records.logWords, record.body);
-          return;
-        }
+        if (plain.read(start, end, surroundings, tie)) return;
         decodeLog(message<OtlpLogRecord>('LogRecord', bytes), { surroundings, tie, sink });
       };
     },
     metrics(request, sink) {
+      const plain = new PlainMetricReader(request, { metrics: sink.records.metrics, types });
       return (start, end, surroundings) => {
         const bytes = request.subarray(start, end);
         const ties = pointTies(bytes, surroundings.hash, hash);
+        if (plain.read(start, end, surroundings, ties)) return;
         decodeMetric(message<Metric>('Metric', bytes), { surroundings, ties, sink });
       };
     },

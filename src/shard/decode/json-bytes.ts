@@ -7,11 +7,18 @@ const LONGEST_ESCAPE = 6;
 /** Of a string, in bytes. */
 const QUOTES = 2;
 
-/** Of 32 bits. */
-const MOST_DIGITS = 10;
+/** Of what a double holds exactly. */
+const MOST_DIGITS = 16;
+const BILLION = 1e9;
+const TWO_TO_16 = 2 ** 16;
+const TWO_TO_31 = 2 ** 31;
+const TWO_TO_32 = 2 ** 32;
+/** High halves from here on belong to integers of more than 53 bits. */
+const EXACT_HIGH = 2 ** 21;
 
 const COMMA = 0x2c;
 const COLON = 0x3a;
+const MINUS = 0x2d;
 const ZERO = 0x30;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -84,7 +91,7 @@ export class JsonBytes {
     }
   }
 
-  /** An integer of at most 32 bits, unsigned. */
+  /** An unsigned integer, exact up to 2^53. */
   integer(value: number): void {
     const { arena } = this;
     arena.reserve(MOST_DIGITS);
@@ -99,6 +106,51 @@ export class JsonBytes {
       rest = tens;
     } while (rest > 0);
     arena.sizeBytes = end;
+  }
+
+  /** An integer of 64 bits, unsigned, given as the unsigned halves of it. */
+  unsigned64(high: number, low: number): void {
+    if (high < EXACT_HIGH) {
+      this.integer(high * TWO_TO_32 + low);
+      return;
+    }
+    // Divided as by hand, the lower half sixteen bits at a time: no step is beyond what a double holds.
+    const first = Math.floor(high / BILLION);
+    const secondDividend = (high - first * BILLION) * TWO_TO_16 + (low >>> 16);
+    const second = Math.floor(secondDividend / BILLION);
+    const thirdDividend = (secondDividend - second * BILLION) * TWO_TO_16 + (low & 0xffff);
+    const third = Math.floor(thirdDividend / BILLION);
+    this.integer(first * TWO_TO_32 + second * TWO_TO_16 + third);
+    this.#nineDigits(thirdDividend - third * BILLION);
+  }
+
+  /** The same with a sign. */
+  signed64(high: number, low: number): void {
+    if (high < TWO_TO_31) {
+      this.unsigned64(high, low);
+      return;
+    }
+    this.byte(MINUS);
+    if (low === 0) this.unsigned64(TWO_TO_32 - high, 0);
+    else this.unsigned64(TWO_TO_32 - 1 - high, TWO_TO_32 - low);
+  }
+
+  #nineDigits(value: number): void {
+    const { arena } = this;
+    arena.reserve(9);
+    let rest = value;
+    for (let at = arena.sizeBytes + 8; at >= arena.sizeBytes; at--) {
+      const tens = Math.floor(rest / 10);
+      arena.bytes[at] = ZERO + rest - 10 * tens;
+      rest = tens;
+    }
+    arena.sizeBytes += 9;
+  }
+
+  /** A double as OTLP/JSON has it: what no JSON number can carry is a string. */
+  double(value: number): void {
+    if (Object.is(value, -0)) this.ascii('"-0"');
+    else this.ascii(Number.isFinite(value) ? String(value) : `"${value}"`);
   }
 }
 

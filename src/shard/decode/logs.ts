@@ -1,5 +1,4 @@
 import type { Severity } from '../../shared/read/contract.ts';
-import { addWords } from '../../shared/text/words.ts';
 import { kindOf, scalarText } from './any-value.ts';
 import { attributesBeyondValues, attributeValues, valuesJson } from './attributes.ts';
 import { textBlob } from './blob.ts';
@@ -16,7 +15,7 @@ export function decodeLog(log: OtlpLogRecord, { surroundings, tie, sink }: LogCo
   const body = scalarText(log.body) ?? '';
   const blob = isLong(body) ? textBlob(body) : undefined;
   if (blob !== undefined) sink.records.blobs.push(blob);
-  addWords(sink.records.logWords, body);
+  sink.records.logWords.addText(body);
 
   const timeNs = toBigInt(log.timeUnixNano);
   const observedNs = toBigInt(log.observedTimeUnixNano);

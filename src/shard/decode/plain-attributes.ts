@@ -1,17 +1,7 @@
 import { doubleText } from './any-value.ts';
 import type { JsonBytes } from './json-bytes.ts';
-import { contentStart, isSameBytes } from './wire-values.ts';
-
-/** Tags of `KeyValue` and of the members of `AnyValue`: field number times eight, plus the wire type. */
-const KEY = 0x0a;
-const VALUE = 0x12;
-const STRING = 0x0a;
-const BOOL = 0x10;
-const INT = 0x18;
-const DOUBLE = 0x21;
-const ARRAY = 0x2a;
-const KVLIST = 0x32;
-const BYTES = 0x3a;
+import { ARRAY, BOOL, BYTES, DOUBLE, DOUBLE_BYTES, INT, KEY, KVLIST, STRING, VALUE } from './plain-values.ts';
+import { contentStart, isSameBytes, Varint64 } from './wire-values.ts';
 
 const OPEN = 0x7b;
 const CLOSE = 0x7d;
@@ -19,8 +9,6 @@ const QUOTE = 0x22;
 const ZERO = 0x30;
 const NINE = 0x39;
 
-const DOUBLE_BYTES = 8;
-const LONGEST_VARINT = 10;
 const MOST_ATTRIBUTES = 128;
 
 /**
@@ -31,6 +19,7 @@ export class PlainAttributes {
   /** Start and end, in turn, of the attributes that the JSON does not tell all of. */
   readonly beyond: number[] = [];
   readonly #json: JsonBytes;
+  readonly #integer = new Varint64();
   /** Of each key where it begins and a weak hash of it. */
   readonly #keys = new Int32Array(2 * MOST_ATTRIBUTES);
   #count = 0;
@@ -142,21 +131,9 @@ export class PlainAttributes {
   }
 
   #addInteger(request: Buffer, start: number, end: number): boolean {
-    if (end === start || end - start > LONGEST_VARINT) return false;
-    let low = 0;
-    let high = 0;
-    for (let at = start, shift = 0; at < end; at++, shift += 7) {
-      const byte = request[at] as number;
-      if (byte >= 0x80 === (at === end - 1)) return false;
-      if (shift < 28) low |= (byte & 0x7f) << shift;
-      else if (shift === 28) {
-        low |= (byte & 0x0f) << 28;
-        high = (byte & 0x7f) >>> 4;
-      } else high |= (byte & 0x7f) << (shift - 32);
-    }
-    low >>>= 0;
-    if (high === 0) this.#json.integer(low);
-    else this.#json.ascii(((BigInt(high | 0) << 32n) | BigInt(low)).toString());
+    const integer = this.#integer;
+    if (!integer.read(request, start, end)) return false;
+    this.#json.signed64(integer.high, integer.low);
     return true;
   }
 

@@ -1,12 +1,16 @@
+import type { OtlpTypes } from '../../shared/otlp/messages.ts';
 import { WireReader } from '../../shared/otlp/wire-reader.ts';
-import type { Arena } from '../store/arena.ts';
-import type { LogRecord } from '../store/tables.ts';
-import { joinMembers } from './join-members.ts';
+import { NO_TEXT, ORIGIN_AT, writeUint64 } from '../store/packed/fields.ts';
+import { LOGS } from '../store/packed/tables.ts';
+import { SEVERITIES } from '../store/tables.ts';
 import { JsonBytes } from './json-bytes.ts';
 import { MAX_BODY_BYTES, severityOf } from './logs.ts';
+import { OtlpMembers } from './otlp-members.ts';
 import { PlainAttributes } from './plain-attributes.ts';
+import { STRING } from './plain-values.ts';
+import type { PackedRecords } from './sink.ts';
 import type { Surroundings } from './surroundings.ts';
-import { contentStart, readString, readVarint32 } from './wire-values.ts';
+import { checkUtf8, contentStart, readVarint32 } from './wire-values.ts';
 
 /** Tags of `LogRecord`: field number times eight, plus the wire type. */
 const TIME = 0x09;
@@ -20,124 +24,219 @@ const TRACE_ID = 0x4a;
 const SPAN_ID = 0x52;
 const OBSERVED_TIME = 0x59;
 const EVENT_NAME = 0x62;
-/** Tag of a string in `AnyValue`. */
-const STRING = 0x0a;
 
 const TRACE_ID_BYTES = 16;
 const SPAN_ID_BYTES = 8;
+const AT = LOGS.at;
+
+export interface PlainLogDeps {
+  readonly records: PackedRecords;
+  readonly types: OtlpTypes;
+}
 
 /**
- * Reads the log records of one request straight off the wire, as far as they are as nearly all are: with a short text
- * as their body and plain attributes, all of which the columns hold. The others are decoded to messages first; what is
- * read is the same either way.
+ * Reads the log records of one request straight off the wire into a list, as far as they are as nearly all are: with a
+ * short text as their body. The others are decoded to messages first; what is read is the same either way.
  */
 export class PlainLogReader {
   readonly #request: Buffer;
   readonly #view: DataView;
   readonly #reader: WireReader;
-  /** Where the JSON of each record's attributes is written, one after the other in the same place. */
-  readonly #texts: Arena;
+  readonly #records: PackedRecords;
   readonly #attributes: PlainAttributes;
+  readonly #rest: OtlpMembers;
+  /** The fields of one record after the other, 0 where it does not have them, or -1 for a place. */
+  #timeAt = -1;
+  #observedAt = -1;
+  #traceIdAt = -1;
+  #spanIdAt = -1;
+  #severityNumber = 0;
+  #severityStart = 0;
+  #severityEnd = 0;
+  #bodyStart = -1;
+  #bodyEnd = 0;
+  #droppedAttributes = 0;
+  #flags = 0;
+  #eventNameStart = 0;
+  #eventNameEnd = 0;
 
-  constructor(request: Buffer, texts: Arena) {
+  constructor(request: Buffer, { records, types }: PlainLogDeps) {
+    const json = new JsonBytes(records.logs.texts);
     this.#request = request;
     this.#view = new DataView(request.buffer, request.byteOffset, request.byteLength);
     this.#reader = new WireReader(request);
-    this.#texts = texts;
-    this.#attributes = new PlainAttributes(new JsonBytes(texts));
+    this.#records = records;
+    this.#attributes = new PlainAttributes(json);
+    this.#rest = new OtlpMembers({ request, json, types });
   }
 
-  /** The `LogRecord` in `[start, end)`; `undefined` when it is not plain. Throws on bytes that are no protobuf. */
-  read(start: number, end: number, { service, source }: Surroundings): Omit<LogRecord, 'tie'> | undefined {
-    const request = this.#request;
-    const view = this.#view;
-    const reader = this.#reader;
-    const attributes = this.#attributes;
-    let timeNs = 0n;
-    let observedNs = 0n;
-    let severityNumber = 0;
-    let severityText = '';
-    let body: string | undefined;
-    let flags = 0;
-    let traceIdAt = -1;
-    let spanIdAt = -1;
-    let eventName = '';
-    this.#texts.sizeBytes = 0;
-    attributes.begin();
+  /** Adds the `LogRecord` in `[start, end)`; false when it is not plain. Throws on bytes that are no protobuf. */
+  read(start: number, end: number, { service, source }: Surroundings, tie: bigint): boolean {
+    const { logs } = this.#records;
+    const { texts } = logs;
+    const attributesStart = texts.sizeBytes;
+    const at = logs.next();
+    const { words } = logs;
+    this.#attributes.begin();
+    if (!this.#readFields(start, end) || this.#bodyStart < 0 || !this.#writeIds(words, at)) {
+      texts.sizeBytes = attributesStart;
+      return false;
+    }
+    this.#attributes.finish();
+    words[at + AT.attributes] = attributesStart;
+    words[at + AT.attributes + 1] = texts.sizeBytes - attributesStart;
+    this.#writeTimes(words, at);
+    this.#writeSeverity(words, at);
+    this.#writeBody(words, at);
+    this.#writeRest(words, at);
+    words[at + AT.bodySha256 + 1] = NO_TEXT;
+    writeUint64(words, at + AT.tie, tie);
+    words[at + ORIGIN_AT] = logs.origin(service, source);
+    logs.length++;
+    return true;
+  }
 
+  #readFields(start: number, end: number): boolean {
+    const request = this.#request;
+    const reader = this.#reader;
+    this.#reset();
     for (let at = start; at < end; at = reader.fieldEnd) {
       reader.read(at, end);
       const { valueStart, fieldEnd } = reader;
       switch (reader.field * 8 + reader.wireType) {
         case ATTRIBUTE:
-          if (!attributes.add(request, valueStart, fieldEnd)) return undefined;
+          if (!this.#attributes.add(request, valueStart, fieldEnd)) return false;
           break;
         case TIME:
-          timeNs = view.getBigUint64(valueStart, true);
+          this.#timeAt = valueStart;
           break;
         case OBSERVED_TIME:
-          observedNs = view.getBigUint64(valueStart, true);
+          this.#observedAt = valueStart;
           break;
         case SEVERITY_NUMBER:
-          severityNumber = readVarint32(request, valueStart) | 0;
+          this.#severityNumber = readVarint32(request, valueStart) | 0;
           break;
         case SEVERITY_TEXT:
-          severityText = readString(request, valueStart, fieldEnd);
+          checkUtf8(request, valueStart, fieldEnd);
+          this.#severityStart = valueStart;
+          this.#severityEnd = fieldEnd;
           break;
         case BODY: {
-          const isFirst = body === undefined && request[valueStart] === STRING;
+          const isFirst = this.#bodyStart < 0 && request[valueStart] === STRING;
           const contentAt = isFirst ? contentStart(request, valueStart + 1, fieldEnd) : -1;
-          if (contentAt < 0 || fieldEnd - contentAt > MAX_BODY_BYTES) return undefined;
-          body = readString(request, contentAt, fieldEnd);
+          if (contentAt < 0 || fieldEnd - contentAt > MAX_BODY_BYTES) return false;
+          this.#bodyStart = contentAt;
+          this.#bodyEnd = fieldEnd;
           break;
         }
         case FLAGS:
-          flags = view.getUint32(valueStart, true);
+          this.#flags = this.#view.getUint32(valueStart, true);
           break;
         case TRACE_ID:
-          if (fieldEnd - valueStart !== TRACE_ID_BYTES) return undefined;
-          traceIdAt = valueStart;
+          this.#traceIdAt = fieldEnd === valueStart ? -1 : valueStart;
+          if (fieldEnd !== valueStart && fieldEnd - valueStart !== TRACE_ID_BYTES) return false;
           break;
         case SPAN_ID:
-          if (fieldEnd - valueStart !== SPAN_ID_BYTES) return undefined;
-          spanIdAt = valueStart;
+          this.#spanIdAt = fieldEnd === valueStart ? -1 : valueStart;
+          if (fieldEnd !== valueStart && fieldEnd - valueStart !== SPAN_ID_BYTES) return false;
           break;
         case EVENT_NAME:
-          eventName = readString(request, valueStart, fieldEnd);
+          checkUtf8(request, valueStart, fieldEnd);
+          this.#eventNameStart = valueStart;
+          this.#eventNameEnd = fieldEnd;
           break;
         case DROPPED_ATTRIBUTES:
-          return undefined;
+          this.#droppedAttributes = readVarint32(request, valueStart);
+          break;
         default:
       }
     }
+    return true;
+  }
 
-    const traceId =
-      traceIdAt < 0 ? 0n : (view.getBigUint64(traceIdAt) << 64n) | view.getBigUint64(traceIdAt + 8);
-    const spanId = spanIdAt < 0 ? 0n : view.getBigUint64(spanIdAt);
-    const isIdZero = (traceIdAt >= 0 && traceId === 0n) || (spanIdAt >= 0 && spanId === 0n);
-    if (body === undefined || isIdZero || attributes.beyond.length > 0) return undefined;
-    attributes.finish();
-    const severity = severityOf(severityNumber);
-    const isTimeBorrowed = timeNs === 0n && observedNs !== 0n;
-    return {
-      timeNs: isTimeBorrowed ? observedNs : timeNs,
-      observedNs,
-      traceId,
-      spanId,
-      severity,
-      severityText: severityText === '' ? severity.toUpperCase() : severityText,
-      body,
-      bodySha256: null,
-      service,
-      attributes: this.#texts.text(0, this.#texts.sizeBytes),
-      otlp: joinMembers([
-        severityNumber === 0 ? '' : `"severityNumber":${severityNumber}`,
-        flags === 0 ? '' : `"flags":${flags}`,
-        eventName === '' ? '' : `"eventName":${JSON.stringify(eventName)}`,
-        isTimeBorrowed ? '"timeUnixNano":"0"' : '',
-        severityText === '' ? '"severityText":""' : '',
-      ]),
-      source,
-    };
+  /** False when an id is there and zero. */
+  #writeIds(words: Int32Array, at: number): boolean {
+    const view = this.#view;
+    const traceIdAt = this.#traceIdAt;
+    let traceBits = 0;
+    for (let word = 0; word < 4; word++) {
+      const bits = traceIdAt < 0 ? 0 : view.getInt32(traceIdAt + 12 - 4 * word);
+      words[at + AT.traceId + word] = bits;
+      traceBits |= bits;
+    }
+    const spanIdAt = this.#spanIdAt;
+    const spanLow = spanIdAt < 0 ? 0 : view.getInt32(spanIdAt + 4);
+    const spanHigh = spanIdAt < 0 ? 0 : view.getInt32(spanIdAt);
+    words[at + AT.spanId] = spanLow;
+    words[at + AT.spanId + 1] = spanHigh;
+    return (traceIdAt < 0 || traceBits !== 0) && (spanIdAt < 0 || (spanLow | spanHigh) !== 0);
+  }
+
+  /** A record that only says when it was seen happened about then. */
+  #writeTimes(words: Int32Array, at: number): void {
+    this.#writeTime(words, at + AT.observedNs, this.#observedAt);
+    this.#writeTime(words, at + AT.timeNs, this.#isZero(this.#timeAt) ? this.#observedAt : this.#timeAt);
+  }
+
+  #writeTime(words: Int32Array, at: number, timeAt: number): void {
+    words[at] = timeAt < 0 ? 0 : this.#view.getInt32(timeAt, true);
+    words[at + 1] = timeAt < 0 ? 0 : this.#view.getInt32(timeAt + 4, true);
+  }
+
+  #isZero(timeAt: number): boolean {
+    return timeAt < 0 || (this.#view.getInt32(timeAt) | this.#view.getInt32(timeAt + 4)) === 0;
+  }
+
+  #writeSeverity(words: Int32Array, at: number): void {
+    const { texts } = this.#records.logs;
+    const severity = severityOf(this.#severityNumber);
+    words[at + AT.severity] = SEVERITIES.indexOf(severity);
+    words[at + AT.severityText] = texts.sizeBytes;
+    if (this.#severityStart === this.#severityEnd) texts.addText(severity.toUpperCase());
+    else texts.addRange(this.#request, this.#severityStart, this.#severityEnd);
+    words[at + AT.severityText + 1] = texts.sizeBytes - (words[at + AT.severityText] as number);
+  }
+
+  #writeBody(words: Int32Array, at: number): void {
+    const request = this.#request;
+    const { logs, logWords } = this.#records;
+    const start = this.#bodyStart;
+    const end = this.#bodyEnd;
+    if (!logWords.addAscii(request, start, end)) {
+      checkUtf8(request, start, end);
+      logWords.addText(request.toString('utf8', start, end));
+    }
+    words[at + AT.body] = logs.texts.sizeBytes;
+    words[at + AT.body + 1] = end - start;
+    logs.texts.addRange(request, start, end);
+  }
+
+  #writeRest(words: Int32Array, at: number): void {
+    const rest = this.#rest;
+    rest.begin();
+    rest.integer('"severityNumber":', this.#severityNumber);
+    rest.integer('"droppedAttributesCount":', this.#droppedAttributes);
+    rest.integer('"flags":', this.#flags);
+    rest.string('"eventName":', this.#eventNameStart, this.#eventNameEnd);
+    if (this.#isZero(this.#timeAt) && !this.#isZero(this.#observedAt)) rest.member('"timeUnixNano":"0"');
+    if (this.#severityStart === this.#severityEnd) rest.member('"severityText":""');
+    rest.attributes(this.#attributes.beyond);
+    rest.finish(words, at + AT.otlp);
+  }
+
+  #reset(): void {
+    this.#timeAt = -1;
+    this.#observedAt = -1;
+    this.#traceIdAt = -1;
+    this.#spanIdAt = -1;
+    this.#severityNumber = 0;
+    this.#severityStart = 0;
+    this.#severityEnd = 0;
+    this.#bodyStart = -1;
+    this.#bodyEnd = 0;
+    this.#droppedAttributes = 0;
+    this.#flags = 0;
+    this.#eventNameStart = 0;
+    this.#eventNameEnd = 0;
   }
 }

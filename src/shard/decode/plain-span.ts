@@ -1,11 +1,12 @@
 import type { OtlpTypes } from '../../shared/otlp/messages.ts';
 import { type Hash, SLOT_COUNT } from '../../shared/topology/hash.ts';
-import { NO_TEXT, SPAN_WORDS, type SpanList } from '../store/span-list.ts';
-import { KINDS, STATUSES } from '../store/tables.ts';
-import { joinMembers } from './join-members.ts';
+import { NO_TEXT, ORIGIN_AT, writeUint64 } from '../store/packed/fields.ts';
+import type { PackedList } from '../store/packed/list.ts';
+import { SPANS } from '../store/packed/tables.ts';
+import { KINDS, type SpanRecord, STATUSES } from '../store/tables.ts';
 import { JsonBytes } from './json-bytes.ts';
-import type { OtlpMessage, SpanEvent } from './otlp.ts';
-import { otlpJson } from './otlp-json.ts';
+import type { SpanEvent } from './otlp.ts';
+import { OtlpMembers } from './otlp-members.ts';
 import { PlainAttributes } from './plain-attributes.ts';
 import { PlainEvents } from './plain-events.ts';
 import { SpanFields, TRACE_ID_BYTES } from './span-fields.ts';
@@ -13,14 +14,15 @@ import { eventsColumn, eventsRest, SPAN_KINDS, SPAN_STATUSES } from './spans.ts'
 import type { Surroundings } from './surroundings.ts';
 import { isSameBytes } from './wire-values.ts';
 
-const W = SPAN_WORDS;
+const AT = SPANS.at;
 /** Numbers in storage order of what {@link SPAN_STATUSES} and {@link SPAN_KINDS} have for 0 to 5, the largest they know. */
 const STATUS_NUMBERS = [0, 1, 2].map(code => STATUSES.indexOf(SPAN_STATUSES[code] ?? 'unset'));
 const KIND_NUMBERS = [0, 1, 2, 3, 4, 5].map(kind => KINDS.indexOf(SPAN_KINDS[kind] ?? 'internal'));
 const TWO_TO_31 = 2 ** 31;
+const CLOSE = 0x7d;
 
 export interface PlainSpanDeps {
-  readonly spans: SpanList;
+  readonly spans: PackedList<SpanRecord>;
   readonly types: OtlpTypes;
   readonly hash: Hash;
 }
@@ -33,27 +35,31 @@ export class PlainSpanReader {
   readonly #request: Buffer;
   readonly #view: DataView;
   readonly #fields: SpanFields;
-  readonly #deps: PlainSpanDeps;
+  readonly #spans: PackedList<SpanRecord>;
+  readonly #hash: Hash;
   readonly #json: JsonBytes;
   readonly #attributes: PlainAttributes;
   readonly #events: PlainEvents;
+  readonly #rest: OtlpMembers;
   /** Hash of the trace id of the span before, which is there; a span often shares it. */
   #traceKey = 0n;
   #traceKeyAt = -1;
 
-  constructor(request: Buffer, deps: PlainSpanDeps) {
+  constructor(request: Buffer, { spans, types, hash }: PlainSpanDeps) {
     this.#request = request;
     this.#view = new DataView(request.buffer, request.byteOffset, request.byteLength);
     this.#fields = new SpanFields(request);
-    this.#deps = deps;
-    this.#json = new JsonBytes(deps.spans.texts);
+    this.#spans = spans;
+    this.#hash = hash;
+    this.#json = new JsonBytes(spans.texts);
     this.#attributes = new PlainAttributes(this.#json);
     this.#events = new PlainEvents(this.#json);
+    this.#rest = new OtlpMembers({ request, json: this.#json, types });
   }
 
   /** Adds the `Span` in `[start, end)`; false when it is not plain. Throws on bytes that are no protobuf. */
-  read(start: number, end: number, surroundings: Surroundings): boolean {
-    const { spans } = this.#deps;
+  read(start: number, end: number, { service, source }: Surroundings): boolean {
+    const spans = this.#spans;
     const { texts } = spans;
     const attributesStart = texts.sizeBytes;
     const at = spans.next();
@@ -68,16 +74,16 @@ export class PlainSpanReader {
       return false;
     }
     this.#attributes.finish();
-    words[at + W.attributes] = attributesStart;
-    words[at + W.attributes + 1] = texts.sizeBytes - attributesStart;
+    words[at + AT.attributes] = attributesStart;
+    words[at + AT.attributes + 1] = texts.sizeBytes - attributesStart;
     this.#writeOperation(words, at);
-    this.#writeEventsAndRest(words, at);
-    words[at + W.llm + 1] = NO_TEXT;
+    this.#writeRest(words, at, this.#writeEvents(words, at));
+    words[at + AT.llm + 1] = NO_TEXT;
     this.#writeTraceKey(words, at);
-    words[at + W.status] = STATUS_NUMBERS[this.#fields.statusCode] ?? 0;
-    words[at + W.kind] = KIND_NUMBERS[this.#fields.kind] ?? 0;
-    words[at + W.origin] = spans.origin(surroundings.service, surroundings.source);
-    words[at + W.replaces] = 0;
+    words[at + AT.status] = STATUS_NUMBERS[this.#fields.statusCode] ?? 0;
+    words[at + AT.kind] = KIND_NUMBERS[this.#fields.kind] ?? 0;
+    words[at + ORIGIN_AT] = spans.origin(service, source);
+    words[at + AT.replaces] = 0;
     spans.length++;
     return true;
   }
@@ -90,17 +96,17 @@ export class PlainSpanReader {
     let traceBits = 0;
     for (let word = 0; word < 4; word++) {
       const bits = view.getInt32(traceIdAt + 12 - 4 * word);
-      words[at + W.traceId + word] = bits;
+      words[at + AT.traceId + word] = bits;
       traceBits |= bits;
     }
     const spanLow = view.getInt32(spanIdAt + 4);
     const spanHigh = view.getInt32(spanIdAt);
     const parentLow = parentIdAt < 0 ? 0 : view.getInt32(parentIdAt + 4);
     const parentHigh = parentIdAt < 0 ? 0 : view.getInt32(parentIdAt);
-    words[at + W.spanId] = spanLow;
-    words[at + W.spanId + 1] = spanHigh;
-    words[at + W.parentSpanId] = parentLow;
-    words[at + W.parentSpanId + 1] = parentHigh;
+    words[at + AT.spanId] = spanLow;
+    words[at + AT.spanId + 1] = spanHigh;
+    words[at + AT.parentSpanId] = parentLow;
+    words[at + AT.parentSpanId + 1] = parentHigh;
     const isParentZero = parentIdAt >= 0 && (parentLow | parentHigh) === 0;
     return traceBits !== 0 && (spanLow | spanHigh) !== 0 && !isParentZero;
   }
@@ -114,90 +120,79 @@ export class PlainSpanReader {
     const endLow = endTimeAt < 0 ? 0 : view.getUint32(endTimeAt, true);
     const endHigh = endTimeAt < 0 ? 0 : view.getUint32(endTimeAt + 4, true);
     const durationHigh = endHigh - startHigh - (endLow < startLow ? 1 : 0);
-    words[at + W.startNs] = startLow;
-    words[at + W.startNs + 1] = startHigh;
-    words[at + W.durationNs] = endLow - startLow;
-    words[at + W.durationNs + 1] = durationHigh;
+    words[at + AT.startNs] = startLow;
+    words[at + AT.startNs + 1] = startHigh;
+    words[at + AT.durationNs] = endLow - startLow;
+    words[at + AT.durationNs + 1] = durationHigh;
     return durationHigh >= -TWO_TO_31 && durationHigh < TWO_TO_31;
   }
 
   #writeOperation(words: Int32Array, at: number): void {
-    const { texts } = this.#deps.spans;
+    const { texts } = this.#spans;
     const { nameStart, nameEnd } = this.#fields;
-    words[at + W.operation] = texts.sizeBytes;
-    words[at + W.operation + 1] = nameEnd - nameStart;
+    words[at + AT.operation] = texts.sizeBytes;
+    words[at + AT.operation + 1] = nameEnd - nameStart;
     texts.addRange(this.#request, nameStart, nameEnd);
   }
 
-  #writeEventsAndRest(words: Int32Array, at: number): void {
-    const { texts } = this.#deps.spans;
+  /** Returns the member of the rest that tells what the column of events does not. */
+  #writeEvents(words: Int32Array, at: number): string {
+    const { texts } = this.#spans;
     const { events } = this.#fields;
-    const start = texts.sizeBytes;
-    words[at + W.events] = start;
-    let decoded: readonly SpanEvent[] = [];
-    if (events.length > 0 && !this.#events.write(this.#request, events)) {
-      texts.sizeBytes = start;
-      decoded = this.#messages<SpanEvent>('SpanEvent', events);
-      texts.addText(eventsColumn(decoded) ?? '');
+    if (events.length === 0) {
+      words[at + AT.events + 1] = NO_TEXT;
+      return '';
     }
-    words[at + W.events + 1] = events.length === 0 ? NO_TEXT : texts.sizeBytes - start;
-    const restStart = texts.sizeBytes;
-    words[at + W.otlp] = restStart;
-    this.#writeRest(eventsRest(decoded));
-    words[at + W.otlp + 1] = texts.sizeBytes === restStart ? NO_TEXT : texts.sizeBytes - restStart;
+    const start = texts.sizeBytes;
+    let rest = '';
+    if (!this.#events.write(this.#request, events)) {
+      texts.sizeBytes = start;
+      const decoded = this.#rest.messages<SpanEvent>('SpanEvent', events);
+      texts.addText(eventsColumn(decoded) ?? '');
+      rest = eventsRest(decoded);
+    }
+    words[at + AT.events] = start;
+    words[at + AT.events + 1] = texts.sizeBytes - start;
+    return rest;
   }
 
-  /** Writes what the columns do not tell, if there is anything: for most spans nothing but their flags. */
-  #writeRest(events: string): void {
-    const { flags, traceState, droppedAttributes, droppedEvents, droppedLinks, links, kind } = this.#fields;
-    const { beyond } = this.#attributes;
-    const others = joinMembers([
-      traceState === '' ? '' : `"traceState":${JSON.stringify(traceState)}`,
-      droppedAttributes === 0 ? '' : `"droppedAttributesCount":${droppedAttributes}`,
-      droppedEvents === 0 ? '' : `"droppedEventsCount":${droppedEvents}`,
-      this.#list('links', 'SpanLink', links),
-      droppedLinks === 0 ? '' : `"droppedLinksCount":${droppedLinks}`,
-      flags === 0 ? '' : `"flags":${flags}`,
-      SPAN_KINDS[kind] === undefined ? `"kind":${kind}` : '',
-      this.#list('attributes', 'KeyValue', beyond),
-      events,
-      this.#statusRest(),
-    ]);
-    if (others !== null) this.#deps.spans.texts.addText(others);
+  #writeRest(words: Int32Array, at: number, events: string): void {
+    const rest = this.#rest;
+    const fields = this.#fields;
+    rest.begin();
+    rest.string('"traceState":', fields.traceStateStart, fields.traceStateEnd);
+    rest.integer('"droppedAttributesCount":', fields.droppedAttributes);
+    rest.integer('"droppedEventsCount":', fields.droppedEvents);
+    rest.list('"links":', 'SpanLink', fields.links);
+    rest.integer('"droppedLinksCount":', fields.droppedLinks);
+    rest.integer('"flags":', fields.flags);
+    if (SPAN_KINDS[fields.kind] === undefined) rest.member(`"kind":${fields.kind}`);
+    rest.attributes(this.#attributes.beyond);
+    rest.text(events);
+    this.#writeStatus();
+    rest.finish(words, at + AT.otlp);
+  }
+
+  #writeStatus(): void {
+    const { statusCode: code, statusMessageStart: start, statusMessageEnd: end } = this.#fields;
+    if (start === end && code >= 0 && code <= 2) return;
+    this.#rest.member('"status":{');
+    if (start !== end) {
+      this.#json.ascii('"message":');
+      this.#json.string(this.#request, start, end);
+    }
+    if (code !== 0) this.#json.ascii(`${start === end ? '' : ','}"code":${code}`);
+    this.#json.byte(CLOSE);
   }
 
   #writeTraceKey(words: Int32Array, at: number): void {
     const { traceIdAt } = this.#fields;
     const request = this.#request;
     if (this.#traceKeyAt < 0 || !isSameBytes(request, this.#traceKeyAt, traceIdAt, TRACE_ID_BYTES)) {
-      this.#traceKey = this.#deps.hash.hash64(request.subarray(traceIdAt, traceIdAt + TRACE_ID_BYTES));
+      this.#traceKey = this.#hash.hash64(request.subarray(traceIdAt, traceIdAt + TRACE_ID_BYTES));
       this.#traceKeyAt = traceIdAt;
     }
-    const low = Number(BigInt.asIntN(32, this.#traceKey));
-    words[at + W.traceKey] = low;
-    words[at + W.traceKey + 1] = Number(BigInt.asIntN(32, this.#traceKey >> 32n));
-    words[at + W.slot] = low & (SLOT_COUNT - 1);
-  }
-
-  #statusRest(): string {
-    const { statusCode: code, statusMessage } = this.#fields;
-    if (statusMessage === '' && code >= 0 && code <= 2) return '';
-    const message = statusMessage === '' ? '' : `"message":${JSON.stringify(statusMessage)}`;
-    return `"status":${joinMembers([message, code === 0 ? '' : `"code":${code}`]) ?? '{}'}`;
-  }
-
-  #messages<Message>(type: string, ranges: readonly number[]): Message[] {
-    const messages: Message[] = [];
-    for (let index = 0; index < ranges.length; index += 2) {
-      const bytes = this.#request.subarray(ranges[index], ranges[index + 1]);
-      messages.push(this.#deps.types.message(type).decode(bytes) as unknown as Message);
-    }
-    return messages;
-  }
-
-  #list(name: string, type: string, ranges: readonly number[]): string {
-    if (ranges.length === 0) return '';
-    const messages = this.#messages<OtlpMessage>(type, ranges);
-    return `"${name}":${JSON.stringify(messages.map(message => otlpJson(message)))}`;
+    writeUint64(words, at + AT.traceKey, this.#traceKey);
+    words[at + AT.slot] = (words[at + AT.traceKey] as number) & (SLOT_COUNT - 1);
   }
 }

@@ -1,6 +1,6 @@
 import { WireReader } from '../../shared/otlp/wire-reader.ts';
 import type { PlainAttributes } from './plain-attributes.ts';
-import { checkUtf8, readString, readVarint32 } from './wire-values.ts';
+import { checkUtf8, readVarint32 } from './wire-values.ts';
 
 /** Tags of `Span`: field number times eight, plus the wire type. */
 const TRACE_ID = 0x0a;
@@ -26,7 +26,10 @@ const STATUS_CODE = 0x18;
 export const TRACE_ID_BYTES = 16;
 const SPAN_ID_BYTES = 8;
 
-/** The fields of one span after the other of a request: of what it does not have, 0, '' or, for a place, -1. */
+/**
+ * The fields of one span after the other of a request: of what it does not have, 0 or, for a place, -1. A text is where
+ * it begins and ends, an empty one in the same place.
+ */
 export class SpanFields {
   traceIdAt = -1;
   spanIdAt = -1;
@@ -38,8 +41,10 @@ export class SpanFields {
   kind = 0;
   flags = 0;
   statusCode = 0;
-  statusMessage = '';
-  traceState = '';
+  statusMessageStart = 0;
+  statusMessageEnd = 0;
+  traceStateStart = 0;
+  traceStateEnd = 0;
   droppedAttributes = 0;
   droppedEvents = 0;
   droppedLinks = 0;
@@ -75,8 +80,8 @@ export class SpanFields {
           this.spanIdAt = valueStart;
           break;
         case PARENT_SPAN_ID:
-          if (fieldEnd - valueStart !== SPAN_ID_BYTES) return false;
-          this.parentIdAt = valueStart;
+          this.parentIdAt = fieldEnd === valueStart ? -1 : valueStart;
+          if (fieldEnd !== valueStart && fieldEnd - valueStart !== SPAN_ID_BYTES) return false;
           break;
         case NAME:
           checkUtf8(request, valueStart, fieldEnd);
@@ -105,7 +110,9 @@ export class SpanFields {
           this.links.push(valueStart, fieldEnd);
           break;
         case TRACE_STATE:
-          this.traceState = readString(request, valueStart, fieldEnd);
+          checkUtf8(request, valueStart, fieldEnd);
+          this.traceStateStart = valueStart;
+          this.traceStateEnd = fieldEnd;
           break;
         case DROPPED_ATTRIBUTES:
           this.droppedAttributes = readVarint32(request, valueStart);
@@ -130,8 +137,11 @@ export class SpanFields {
       const { valueStart } = reader;
       const tag = reader.field * 8 + reader.wireType;
       if (tag === STATUS_CODE) this.statusCode = readVarint32(this.#request, valueStart) | 0;
-      else if (tag === STATUS_MESSAGE)
-        this.statusMessage = readString(this.#request, valueStart, reader.fieldEnd);
+      else if (tag === STATUS_MESSAGE) {
+        checkUtf8(this.#request, valueStart, reader.fieldEnd);
+        this.statusMessageStart = valueStart;
+        this.statusMessageEnd = reader.fieldEnd;
+      }
     }
     // The span goes on behind its status.
     reader.fieldEnd = fieldEnd;
@@ -148,8 +158,10 @@ export class SpanFields {
     this.kind = 0;
     this.flags = 0;
     this.statusCode = 0;
-    this.statusMessage = '';
-    this.traceState = '';
+    this.statusMessageStart = 0;
+    this.statusMessageEnd = 0;
+    this.traceStateStart = 0;
+    this.traceStateEnd = 0;
     this.droppedAttributes = 0;
     this.droppedEvents = 0;
     this.droppedLinks = 0;

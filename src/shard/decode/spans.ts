@@ -1,8 +1,8 @@
 import type { SpanEventRow } from '../../shared/read/model.ts';
-import { addWords } from '../../shared/text/words.ts';
 import { formatNanos } from '../../shared/time.ts';
 import { type Hash, SLOT_COUNT } from '../../shared/topology/hash.ts';
 import type { SpanRecord } from '../store/tables.ts';
+import { WordSet } from '../word-set.ts';
 import { kindOf } from './any-value.ts';
 import {
   attributesBeyondValues,
@@ -37,9 +37,9 @@ export function decodeSpan(
   sink.records.spans.push(record);
   if (promotion === undefined) return;
   sink.records.blobs.push(...promotion.blobs);
-  const words = new Set<string>();
-  addWords(words, promotion.prompt);
-  addWords(words, promotion.completion);
+  const words = new WordSet();
+  words.addText(promotion.prompt);
+  words.addText(promotion.completion);
   for (const word of words) sink.records.spanWords.push({ word, traceId: record.traceId });
 }
 

@@ -55,3 +55,30 @@ export function contentStart(request: Buffer, at: number, end: number): number {
   }
   return contentAt + length === end ? contentAt : -1;
 }
+
+const LONGEST_VARINT = 10;
+
+/** An integer of 64 bits, as the unsigned halves of it. */
+export class Varint64 {
+  low = 0;
+  high = 0;
+
+  /** Reads the varint in `[start, end)`; false when it does not end there exactly. */
+  read(request: Buffer, start: number, end: number): boolean {
+    if (end === start || end - start > LONGEST_VARINT) return false;
+    let low = 0;
+    let high = 0;
+    for (let at = start, shift = 0; at < end; at++, shift += 7) {
+      const byte = request[at] as number;
+      if (byte >= 0x80 === (at === end - 1)) return false;
+      if (shift < 28) low |= (byte & 0x7f) << shift;
+      else if (shift === 28) {
+        low |= (byte & 0x0f) << 28;
+        high = (byte & 0x7f) >>> 4;
+      } else high |= (byte & 0x7f) << (shift - 32);
+    }
+    this.low = low >>> 0;
+    this.high = high >>> 0;
+    return true;
+  }
+}

@@ -45,7 +45,7 @@ export function createLiveFeed(options: LiveFeedOptions): LiveFeed {
     publish(slices) {
       if (responses.size === 0) return;
       channels.spans.publish(slices.flatMap(({ spans }) => [...spans]));
-      channels.logs.publish(slices.flatMap(({ logs }) => logs));
+      channels.logs.publish(slices.flatMap(({ logs }) => [...logs]));
     },
     subscribe({ kind, filter, response }) {
       if (isStopped) return { refusal: 'the shard is stopping' };

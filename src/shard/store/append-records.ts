@@ -1,90 +1,93 @@
+import type { WordSet } from '../word-set.ts';
 import type { AppendedTable, Appender } from './append.ts';
-import { appendSpans, type SpansOfCommit, sourceId } from './append-spans.ts';
-import { boolean, double, enumeration, ubigint, uhugeint, uinteger, varchar } from './columns.ts';
-import {
-  type CommentRecord,
-  type LogRecord,
-  METRIC_TYPES,
-  type MetricRecord,
-  SEVERITIES,
-  type Source,
-  type SpanWord,
-} from './tables.ts';
+import { appendWords } from './append-words.ts';
+import { ubigint, uhugeint, varchar } from './columns.ts';
+import { appendPacked, type CommitColumn, placesOf } from './packed/append.ts';
+import type { PackedList } from './packed/list.ts';
+import { LOGS, METRICS, SPANS } from './packed/tables.ts';
+import type { CommentRecord, LogRecord, MetricRecord, Source, SpanRecord, SpanWord } from './tables.ts';
 import { orderByTrace, type TraceOrder } from './trace-order.ts';
+import type { Vector } from './vector.ts';
 
-/** Rows of one commit. */
-export interface CommitRows extends Omit<SpansOfCommit, 'order'> {
-  readonly logs: readonly LogRecord[];
-  readonly metrics: readonly MetricRecord[];
+/** What a commit stores, and what it knows of it. */
+export interface RowsOfCommit {
+  readonly commitNo: bigint;
+  readonly sourceIds: ReadonlyMap<Source, number>;
+  readonly spans: readonly PackedList<SpanRecord>[];
+  /** Those of all spans as they came that others of the same commit replace. */
+  readonly replaced: ReadonlySet<number>;
+  readonly logs: readonly PackedList<LogRecord>[];
+  readonly metrics: readonly PackedList<MetricRecord>[];
   readonly comments: readonly CommentRecord[];
   readonly spanWords: readonly SpanWord[];
-  readonly logWords: readonly string[];
+  readonly logWords: WordSet;
 }
 
-export async function appendRecords(appender: Appender, rows: CommitRows): Promise<void> {
-  const order = orderByTrace(rows.lists);
-  await appendSpans(appender, { ...rows, order });
-  await appender.append(traceCommitsTable(rows), order.traces);
-  await appender.append(logsTable(rows), rows.logs);
-  await appender.append(metricsTable(rows), rows.metrics);
+export async function appendRecords(appender: Appender, rows: RowsOfCommit): Promise<void> {
+  const { logs, metrics, sourceIds } = rows;
+  const columns = [commitColumn(rows)];
+  await appendSpans(appender, rows);
+  await appendPacked(appender, LOGS, { lists: logs, places: placesOf(logs), sourceIds, columns });
+  await appendPacked(appender, METRICS, { lists: metrics, places: placesOf(metrics), sourceIds, columns });
   await appender.append(commentsTable(rows), rows.comments);
   await appender.append(spanWordsTable(rows), rows.spanWords);
-  await appender.append(logWordsTable(rows), rows.logWords);
+  await appendWords(appender, rows.logWords, commitColumn(rows));
 }
 
-function traceCommitsTable({ commitNo }: CommitRows): AppendedTable<TraceOrder['traces'][number]> {
+async function appendSpans(appender: Appender, rows: RowsOfCommit): Promise<void> {
+  const { spans, sourceIds } = rows;
+  const { arrivals, traces } = orderByTrace(spans);
+  const came = placesOf(spans);
+  const places = new Int32Array(came.length);
+  for (let row = 0; row < arrivals.length; row++) {
+    const arrival = arrivals[row] as number;
+    places[2 * row] = came[2 * arrival] as number;
+    places[2 * row + 1] = came[2 * arrival + 1] as number;
+  }
+  const columns = [commitColumn(rows), replacedColumn(rows, arrivals)];
+  await appendPacked(appender, SPANS, { lists: spans, places, sourceIds, columns });
+  await appendTraces(appender, traces, rows);
+}
+
+function commitColumn({ commitNo }: Pick<RowsOfCommit, 'commitNo'>): CommitColumn {
   return {
-    table: 'trace_commits',
-    columns: [ubigint(trace => trace.key), ubigint(() => commitNo), boolean(trace => trace.repeats)],
+    widthBytes: 8,
+    fill({ buffer }) {
+      new BigUint64Array(buffer).fill(commitNo);
+    },
   };
 }
 
-function sourceColumn<Row extends { readonly source: Source }>({ sourceIds }: CommitRows) {
-  return uinteger<Row>(({ source }) => sourceId(sourceIds, source));
-}
-
-function logsTable(rows: CommitRows): AppendedTable<LogRecord> {
+/** Of a span that another of the same commit replaces, this commit. */
+function replacedColumn(rows: RowsOfCommit, arrivals: Int32Array): CommitColumn {
+  const commit = commitColumn(rows);
   return {
-    table: 'logs',
-    columns: [
-      ubigint(log => log.timeNs),
-      ubigint(log => log.observedNs),
-      uhugeint(log => log.traceId),
-      ubigint(log => log.spanId),
-      enumeration(SEVERITIES, log => log.severity),
-      varchar(log => log.severityText),
-      varchar(log => log.body),
-      varchar(log => log.bodySha256),
-      varchar(log => log.service),
-      varchar(log => log.attributes),
-      varchar(log => log.otlp),
-      sourceColumn(rows),
-      ubigint(log => log.tie),
-      ubigint(() => rows.commitNo),
-    ],
+    widthBytes: commit.widthBytes,
+    fill(vector, { start, end }) {
+      commit.fill(vector, { start, end });
+      for (let row = start; row < end; row++)
+        if (!rows.replaced.has(arrivals[row] as number)) vector.setNull(row - start);
+    },
   };
 }
 
-function metricsTable(rows: CommitRows): AppendedTable<MetricRecord> {
-  return {
-    table: 'metrics',
-    columns: [
-      ubigint(metric => metric.timeNs),
-      varchar(metric => metric.service),
-      varchar(metric => metric.name),
-      enumeration(METRIC_TYPES, metric => metric.metricType),
-      double(metric => metric.value),
-      varchar(metric => metric.unit),
-      varchar(metric => metric.attributes),
-      varchar(metric => metric.otlp),
-      sourceColumn(rows),
-      ubigint(metric => metric.tie),
-      ubigint(() => rows.commitNo),
-    ],
-  };
+async function appendTraces(
+  appender: Appender,
+  traces: TraceOrder['traces'],
+  rows: RowsOfCommit,
+): Promise<void> {
+  const commit = commitColumn(rows);
+  const shape = { table: 'trace_commits', widthsBytes: [8, commit.widthBytes, 1] };
+  await appender.appendChunks(shape, traces.count, (vectors, range) => {
+    const [keys, commits, repeats] = vectors as [Vector, Vector, Vector];
+    const { start, end } = range;
+    new Int32Array(keys.buffer).set(traces.keys.subarray(2 * start, 2 * end));
+    commit.fill(commits, range);
+    new Uint8Array(repeats.buffer).set(traces.repeats.subarray(start, end));
+  });
 }
 
-function commentsTable({ commitNo }: CommitRows): AppendedTable<CommentRecord> {
+function commentsTable({ commitNo }: RowsOfCommit): AppendedTable<CommentRecord> {
   return {
     table: 'comments',
     columns: [
@@ -99,13 +102,9 @@ function commentsTable({ commitNo }: CommitRows): AppendedTable<CommentRecord> {
   };
 }
 
-function spanWordsTable({ commitNo }: CommitRows): AppendedTable<SpanWord> {
+function spanWordsTable({ commitNo }: RowsOfCommit): AppendedTable<SpanWord> {
   return {
     table: 'span_words',
     columns: [varchar(({ word }) => word), uhugeint(({ traceId }) => traceId), ubigint(() => commitNo)],
   };
-}
-
-function logWordsTable({ commitNo }: CommitRows): AppendedTable<string> {
-  return { table: 'log_words', columns: [varchar(word => word), ubigint(() => commitNo)] };
 }

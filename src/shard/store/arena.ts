@@ -1,10 +1,16 @@
+import { type BufferPool, NO_POOL } from '../../shared/buffer-pool.ts';
+
 /** Texts one behind the other in UTF-8, each known by where it begins and how many bytes it has. */
 export class Arena {
-  bytes: Buffer;
+  bytes: Buffer = NO_BYTES;
   sizeBytes = 0;
+  readonly #expectedBytes: number;
+  readonly #buffers: BufferPool;
 
-  constructor(expectedBytes: number) {
-    this.bytes = Buffer.allocUnsafeSlow(expectedBytes);
+  /** Takes no memory before the first text comes. */
+  constructor(expectedBytes: number, buffers = NO_POOL) {
+    this.#expectedBytes = expectedBytes;
+    this.#buffers = buffers;
   }
 
   /**
@@ -16,9 +22,19 @@ export class Arena {
     if (neededBytes <= this.bytes.length) return;
     if (neededBytes > MOST_BYTES)
       throw new RangeError(`texts of ${neededBytes} bytes do not fit into ${MOST_BYTES}`);
-    const larger = Buffer.allocUnsafeSlow(Math.max(Math.min(2 * this.bytes.length, MOST_BYTES), neededBytes));
-    this.bytes.copy(larger, 0, 0, this.sizeBytes);
+    const usualBytes = Math.max(this.#expectedBytes, 2 * this.bytes.length);
+    const larger = this.#buffers.take(Math.max(Math.min(usualBytes, MOST_BYTES), neededBytes));
+    const outgrown = this.bytes;
+    outgrown.copy(larger, 0, 0, this.sizeBytes);
     this.bytes = larger;
+    this.#buffers.give(outgrown);
+  }
+
+  /** Gives the memory back: there are no texts any more. */
+  release(): void {
+    this.#buffers.give(this.bytes);
+    this.bytes = NO_BYTES;
+    this.sizeBytes = 0;
   }
 
   /** Adds a text and returns its size; it begins where the arena ended before. */
@@ -49,6 +65,7 @@ export class Arena {
   }
 }
 
+const NO_BYTES = Buffer.alloc(0);
 /** Where texts begin and end is kept in 32 bits, signed. */
 const MOST_BYTES = 2 ** 31 - 1;
 /** Of UTF-8 for one unit of UTF-16. */

@@ -1,14 +1,16 @@
 import type { DuckDBConnection, DuckDBPreparedStatement } from '@duckdb/node-api';
+import { unionOf } from '../word-set.ts';
 import { type AppendedTable, type Appender, createAppender } from './append.ts';
 import { appendRecords } from './append-records.ts';
 import { bigint, ubigint, uinteger } from './columns.ts';
 import { type KeptAnswer, keepAnswers } from './kept-answers.ts';
+import { countOf, latest, PackedList } from './packed/list.ts';
+import { LOGS, METRICS, SPANS } from './packed/tables.ts';
 import { replaceSpans } from './replace-spans.ts';
 import { loadSeenIds, type Remembered, type SeenIds } from './seen-ids.ts';
 import { loadSources, type ResolvedSources, type Sources } from './sources.ts';
-import { latestStart, SPAN_WORDS, SpanList } from './span-list.ts';
 import { storeBlobs } from './store-blobs.ts';
-import { type Records, rowCount } from './tables.ts';
+import { type LogRecord, type MetricRecord, type Records, rowCount, type SpanRecord } from './tables.ts';
 
 /** What one slice of a batch stores. Without an export id it is never recognised as a sender's repeat. */
 export interface SliceRecords {
@@ -188,20 +190,23 @@ function storedOf(
   return batches.map(batch => batch.slices.filter(slice => stored.has(slice)).map(slice => slice.records));
 }
 
-/** What slices have together; spans stay in the lists that they are packed in. */
-type Joined = Omit<Records, 'spans'> & { readonly lists: readonly SpanList[]; readonly spans: number };
+/** What slices have together; packed records stay in their lists. */
+interface Joined extends Omit<Records, 'spans' | 'logs' | 'metrics'> {
+  readonly spans: readonly PackedList<SpanRecord>[];
+  readonly logs: readonly PackedList<LogRecord>[];
+  readonly metrics: readonly PackedList<MetricRecord>[];
+}
 
 function joined(slices: readonly SliceRecords[]): Joined {
   const all = slices.map(slice => slice.records);
   return {
-    lists: all.map(({ spans }) => SpanList.of(spans)),
-    spans: all.reduce((sum, { spans }) => sum + spans.length, 0),
-    logs: all.flatMap(records => records.logs),
-    metrics: all.flatMap(records => records.metrics),
+    spans: all.map(({ spans }) => PackedList.of(SPANS, spans)),
+    logs: all.map(({ logs }) => PackedList.of(LOGS, logs)),
+    metrics: all.map(({ metrics }) => PackedList.of(METRICS, metrics)),
     blobs: all.flatMap(records => records.blobs),
     comments: all.flatMap(records => records.comments),
     spanWords: all.flatMap(records => records.spanWords),
-    logWords: new Set(all.flatMap(records => [...records.logWords])),
+    logWords: unionOf(all.map(records => records.logWords)),
   };
 }
 
@@ -219,45 +224,36 @@ async function addRecords(
   const { connection, appender, sources, last } = store;
   const records = joined(slices);
   const commitNo = last.commitNo + 1n;
-  const { lists, spans, logs, metrics } = records;
+  const { spans, logs, metrics } = records;
   const resolved = await sources.resolve(connection, sourcesOf(records));
-  const replaced = lists.some(hasReplacing)
+  const replaced = spans.some(hasReplacing)
     ? await replaceSpans(
         connection,
-        lists.flatMap(list => [...list]),
+        spans.flatMap(list => [...list]),
         commitNo,
       )
     : new Set<never>();
   await storeBlobs(store, records.blobs, commitNo);
-  await appendRecords(appender, {
-    ...records,
-    commitNo,
-    sourceIds: resolved.ids,
-    replaced,
-    logWords: [...records.logWords],
-  });
-  await appender.append(COMMITS, [{ commitNo, nowMs, records }]);
-  return {
-    commit: { commitNo, spans, logs: logs.length, metrics: metrics.length },
-    sources: resolved,
-  };
+  await appendRecords(appender, { ...records, commitNo, sourceIds: resolved.ids, replaced });
+  const counts = { spans: countOf(spans), logs: countOf(logs), metrics: countOf(metrics) };
+  await appender.append(COMMITS, [{ commitNo, nowMs, counts, records }]);
+  return { commit: { commitNo, ...counts }, sources: resolved };
 }
 
-function hasReplacing({ words, length }: SpanList): boolean {
-  const { count, replaces } = SPAN_WORDS;
-  for (let at = replaces; at < length * count; at += count) if (words[at] === 1) return true;
+function hasReplacing({ words, length, layout }: PackedList<SpanRecord>): boolean {
+  const end = length * layout.words;
+  for (let at = layout.at.replaces; at < end; at += layout.words) if (words[at] === 1) return true;
   return false;
 }
 
-function* sourcesOf({ lists, logs, metrics }: Joined) {
-  for (const { origins } of lists) for (const { source } of origins) yield source;
-  for (const { source } of logs) yield source;
-  for (const { source } of metrics) yield source;
+function* sourcesOf({ spans, logs, metrics }: Joined) {
+  for (const { origins } of [...spans, ...logs, ...metrics]) for (const { source } of origins) yield source;
 }
 
 interface CommitRow {
   readonly commitNo: bigint;
   readonly nowMs: number;
+  readonly counts: Pick<Commit, 'spans' | 'logs' | 'metrics'>;
   readonly records: Joined;
 }
 
@@ -266,20 +262,11 @@ const COMMITS: AppendedTable<CommitRow> = {
   columns: [
     ubigint(({ commitNo }) => commitNo),
     bigint(({ nowMs }) => BigInt(nowMs)),
-    uinteger(({ records }) => records.spans),
-    uinteger(({ records }) => records.logs.length),
-    uinteger(({ records }) => records.metrics.length),
-    ubigint(({ records }) => latestStart(records.lists)),
-    ubigint(({ records }) => latest(records.logs, log => log.timeNs)),
-    ubigint(({ records }) => latest(records.metrics, metric => metric.timeNs)),
+    uinteger(({ counts }) => counts.spans),
+    uinteger(({ counts }) => counts.logs),
+    uinteger(({ counts }) => counts.metrics),
+    ubigint(({ records }) => latest(records.spans, 'startNs')),
+    ubigint(({ records }) => latest(records.logs, 'timeNs')),
+    ubigint(({ records }) => latest(records.metrics, 'timeNs')),
   ],
 };
-
-function latest<R>(rows: readonly R[], timeOf: (row: R) => bigint): bigint | null {
-  let latestNs: bigint | null = null;
-  for (const row of rows) {
-    const timeNs = timeOf(row);
-    if (latestNs === null || timeNs > latestNs) latestNs = timeNs;
-  }
-  return latestNs;
-}

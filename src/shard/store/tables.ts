@@ -1,3 +1,5 @@
+import { WordSet } from '../word-set.ts';
+
 /*
  * What a shard stores, in the columns of `migrations.ts`. Times and durations are integer nanoseconds. Ids are the
  * numbers that their bytes are, 0 for none (an all-zero id is not valid). `attributes`, `events`, `llm`, `otlp`,
@@ -111,14 +113,14 @@ export interface Rows<R> extends Iterable<R> {
 /** What one slice of a batch, or one write, stores. */
 export interface Records {
   readonly spans: Rows<SpanRecord>;
-  readonly logs: LogRecord[];
-  readonly metrics: MetricRecord[];
+  readonly logs: Rows<LogRecord>;
+  readonly metrics: Rows<MetricRecord>;
   readonly blobs: Blob[];
   readonly comments: CommentRecord[];
   /** Words of prompts and completions, each once per trace. */
   readonly spanWords: SpanWord[];
   /** Distinct words of log bodies: they say which commits to search for a text. */
-  readonly logWords: Set<string>;
+  readonly logWords: WordSet;
 }
 
 export function emptyRecords(): Records {
@@ -129,7 +131,7 @@ export function emptyRecords(): Records {
     blobs: [],
     comments: [],
     spanWords: [],
-    logWords: new Set(),
+    logWords: new WordSet(),
   };
 }
 

@@ -1,4 +1,6 @@
-import { SPAN_WORDS, type SpanList } from './span-list.ts';
+import { countOf, type PackedList } from './packed/list.ts';
+import { SPANS } from './packed/tables.ts';
+import type { SpanRecord } from './tables.ts';
 
 /**
  * The spans of a commit, trace by trace: runs of equal ids take next to no space. Spans of a trace keep their order,
@@ -7,26 +9,31 @@ import { SPAN_WORDS, type SpanList } from './span-list.ts';
 export interface TraceOrder {
   /** Of the spans as they are to be stored, which one it was of all as they came. */
   readonly arrivals: Int32Array;
-  readonly traces: readonly Trace[];
+  readonly traces: Traces;
 }
 
-interface Trace {
-  readonly key: bigint;
-  /** Whether a span has the id of another. Only then, and when a trace is in several commits, readers look for the last. */
-  readonly repeats: boolean;
+interface Traces {
+  readonly count: number;
+  /** Low and high word of each one's key, in turn. */
+  readonly keys: Int32Array;
+  /**
+   * Of each one 1 when a span has the id of another. Only then, and when a trace is in several commits, readers look
+   * for the last.
+   */
+  readonly repeats: Uint8Array;
 }
 
-const { count, traceKey, spanId } = SPAN_WORDS;
+const { traceKey, spanId } = SPANS.at;
 /** Up to here comparing ids with each other is cheaper than a set of them. */
 const FEW_SPANS = 24;
 
-export function orderByTrace(lists: readonly SpanList[]): TraceOrder {
-  const spans = lists.reduce((sum, list) => sum + list.length, 0);
+export function orderByTrace(lists: readonly PackedList<SpanRecord>[]): TraceOrder {
+  const spans = countOf(lists);
   const ids = new Int32Array(2 * spans);
   const groups = new TraceGroups(spans);
   let arrival = 0;
   for (const { words, length } of lists) {
-    for (let at = 0; at < length * count; at += count, arrival++) {
+    for (let at = 0; at < length * SPANS.words; at += SPANS.words, arrival++) {
       ids[2 * arrival] = words[at + spanId] as number;
       ids[2 * arrival + 1] = words[at + spanId + 1] as number;
       groups.add(arrival, words[at + traceKey] as number, words[at + traceKey + 1] as number);
@@ -83,7 +90,7 @@ class TraceGroups {
 
   order(ids: Int32Array): TraceOrder {
     const arrivals = new Int32Array(this.#next.length);
-    const traces: Trace[] = [];
+    const repeats = new Uint8Array(this.#count);
     let end = 0;
     for (let trace = 0; trace < this.#count; trace++) {
       const start = end;
@@ -92,26 +99,20 @@ class TraceGroups {
         arrivals[end++] = arrival;
         arrival = this.#next[arrival] as number;
       } while (arrival > 0);
-      traces.push({ key: this.#key(trace), repeats: hasRepeat(ids, arrivals.subarray(start, end)) });
+      if (hasRepeat(ids, arrivals, start, end)) repeats[trace] = 1;
     }
-    return { arrivals, traces };
-  }
-
-  #key(trace: number): bigint {
-    const low = (this.#keys[2 * trace] as number) >>> 0;
-    const high = (this.#keys[2 * trace + 1] as number) >>> 0;
-    return (BigInt(high) << 32n) | BigInt(low);
+    return { arrivals, traces: { count: this.#count, keys: this.#keys, repeats } };
   }
 }
 
-function hasRepeat(ids: Int32Array, arrivals: Int32Array): boolean {
-  const { length } = arrivals;
-  if (length > FEW_SPANS) {
-    return new Set(Array.from(arrivals, span => `${ids[2 * span]} ${ids[2 * span + 1]}`)).size < length;
+function hasRepeat(ids: Int32Array, arrivals: Int32Array, start: number, end: number): boolean {
+  if (end - start > FEW_SPANS) {
+    const spans = arrivals.subarray(start, end);
+    return new Set(Array.from(spans, span => `${ids[2 * span]} ${ids[2 * span + 1]}`)).size < spans.length;
   }
-  for (let one = 1; one < length; one++) {
+  for (let one = start + 1; one < end; one++) {
     const span = arrivals[one] as number;
-    for (let other = 0; other < one; other++) {
+    for (let other = start; other < one; other++) {
       const earlier = arrivals[other] as number;
       if (ids[2 * span] === ids[2 * earlier] && ids[2 * span + 1] === ids[2 * earlier + 1]) return true;
     }

@@ -137,6 +137,28 @@ const CHECKS: Readonly<Record<string, Look>> = {
       ? { result: 'ok', detail: `${named} in use, ${unused} not` }
       : { result: 'damaged', detail: `${missing} of ${named} that rows name are missing` };
   },
+  'stored counts of services are right': async ({ connection }) => {
+    // Retention may have deleted commits since they were counted.
+    const [counts, wrong] = await row(
+      connection,
+      `WITH stored AS (
+         SELECT service, sum(spans) AS spans, sum(errors) AS errors, sum(duration_ns) AS duration_ns, sum(traces) AS traces
+         FROM store.service_totals GROUP BY service HAVING sum(spans) > 0
+       ), counted AS (
+         SELECT service, count(*) AS spans, count(*) FILTER (status = 'error') AS errors,
+           sum(duration_ns) AS duration_ns, count(DISTINCT trace_id) AS traces
+         FROM store.spans, (SELECT max(counted_at) AS counted_at FROM store.service_totals)
+         WHERE commit_no <= counted_at AND (replaced_at IS NULL OR replaced_at > counted_at) GROUP BY service
+       )
+       SELECT (SELECT count(*) FROM stored),
+         (SELECT count(*) FROM ((FROM stored EXCEPT FROM counted) UNION (FROM counted EXCEPT FROM stored)))
+       WHERE (SELECT floor_commit FROM store.shard_state) <= (SELECT min(after_commit) FROM store.service_totals)`,
+    );
+    if (counts === undefined) return { result: 'ok', detail: 'none to compare' };
+    return wrong === 0
+      ? { result: 'ok', detail: `${counts} services` }
+      : { result: 'damaged', detail: `those of ${counts} services are others than those of their spans` };
+  },
   'spans are stored once': async ({ connection }) => {
     const more = await count(
       connection,

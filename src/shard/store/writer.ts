@@ -13,11 +13,11 @@ import {
 } from './commit.ts';
 import type { Database } from './database.ts';
 import { firstLine } from './instance.ts';
+import { PackedList } from './packed/list.ts';
 import { isOutOfMemory } from './shortage.ts';
-import { SpanList } from './span-list.ts';
 import { rowCount } from './tables.ts';
 
-type WriteOutcome =
+export type WriteOutcome =
   /** The rows are durable in this commit. Without a number the batch was known, or empty, and changed nothing. */
   | { readonly kind: 'stored'; readonly commitNo: bigint | undefined }
   /** Nothing of the batch is stored; the same batch may succeed later. */
@@ -256,8 +256,10 @@ function takeGroup(waiting: Waiting[]): Waiting[] {
   const end = waiting.findIndex(({ batch }) => {
     for (const { records } of batch.slices) {
       rows += rowCount(records);
-      // Spans come packed but for a few that users write.
-      if (records.spans instanceof SpanList) textBytes += records.spans.texts.sizeBytes;
+      for (const rows of [records.spans, records.logs, records.metrics]) {
+        // Those that come over OTLP are packed; what users write is small.
+        if (rows instanceof PackedList) textBytes += rows.texts.sizeBytes;
+      }
     }
     return rows > MAX_GROUP_ROWS || textBytes > MAX_GROUP_TEXT_BYTES;
   });

@@ -1,7 +1,5 @@
 /** Longer runs of letters (base64, hashes) are cut: nobody searches for their tails. In code points. */
-const MAX_WORD_LENGTH = 64;
-/** Distinct words that are remembered of one slice; where there are more, it may hold any word. */
-const MAX_DISTINCT_WORDS = 250_000;
+export const MAX_WORD_LENGTH = 64;
 /** Shorter texts are cut into words at once, which is faster; longer ones would need many times their size. */
 const MAX_CHARS_AT_ONCE = 64 * 1024;
 
@@ -17,18 +15,6 @@ const WORD = /[\p{L}\p{M}\p{N}_]+/gu;
 export function wordsIn(text: string): Iterable<string> {
   const normal = text.toLowerCase().normalize('NFC').replaceAll('ς', 'σ');
   return normal.length <= MAX_CHARS_AT_ONCE ? (normal.match(WORD) ?? []).map(cut) : lazily(normal);
-}
-
-/** Adds the words of a text to the distinct ones of a slice; to nothing but {@link ANY_WORD} when they are too many. */
-export function addWords(words: Set<string>, text: string): void {
-  if (words.has(ANY_WORD)) return;
-  for (const word of wordsIn(text)) {
-    words.add(word);
-    if (words.size <= MAX_DISTINCT_WORDS) continue;
-    words.clear();
-    words.add(ANY_WORD);
-    return;
-  }
 }
 
 function* lazily(normal: string): Generator<string> {

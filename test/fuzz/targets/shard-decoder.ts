@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createPartition } from '../../../src/ingest/partition/partition.ts';
 import { atOnce, createDecoder } from '../../../src/shard/decode/decoder.ts';
+import { NO_POOL } from '../../../src/shared/buffer-pool.ts';
 import { createOtlpTypes } from '../../../src/shared/otlp/messages.ts';
 import { SIGNALS } from '../../../src/shared/otlp/signal.ts';
 import { createHash } from '../../../src/shared/topology/hash.ts';
@@ -10,7 +11,7 @@ import { protobufSeeds } from './otlp-seeds.ts';
 /** The decoder of the shard never throws, and takes whatever ingest lets through. */
 export async function shardDecoderTargets(): Promise<FuzzTarget[]> {
   const types = createOtlpTypes();
-  const decode = atOnce(createDecoder({ types, hash: await createHash() }));
+  const decode = atOnce(createDecoder({ types, hash: await createHash(), buffers: NO_POOL }));
   const partition = createPartition(types);
   return SIGNALS.map(signal =>
     plainTarget({

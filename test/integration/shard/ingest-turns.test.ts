@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDecoder } from '../../../src/shard/decode/decoder.ts';
 import { createAppender } from '../../../src/shard/store/append.ts';
 import { ubigint, varchar } from '../../../src/shard/store/columns.ts';
+import { NO_POOL } from '../../../src/shared/buffer-pool.ts';
 import { createOtlpTypes } from '../../../src/shared/otlp/messages.ts';
 import { createTimeSlices } from '../../../src/shared/time-slices.ts';
 import { createHash } from '../../../src/shared/topology/hash.ts';
@@ -18,7 +19,7 @@ afterAll(() => store.remove());
 
 describe('ingest lets reads have their turns', () => {
   it('between the records of a large request', async () => {
-    const decode = createDecoder({ types: createOtlpTypes(), hash: await createHash() });
+    const decode = createDecoder({ types: createOtlpTypes(), hash: await createHash(), buffers: NO_POOL });
     const spans = Array.from({ length: 320 }, (_, span) => ({ trace: 't', span: span + 1 }));
     const steps = decode('traces', otlpBytes('traces', tracesOf('shop', spans)));
     const turns = await turnsDuring(async () => {

@@ -4,7 +4,7 @@ import type { ShardReadRequest } from '../../../src/shared/read/contract.ts';
 import { openReaders, type ReadTestShard } from '../../support/read-shards.ts';
 import { watchedReader } from '../../support/watched-reader.ts';
 
-const ROWS = 300_000;
+const ROWS = 200_000;
 const ROWS_PER_COMMIT = 100;
 
 /*

@@ -27,7 +27,7 @@ const HOGS = {
     (_, i) => `a${i + 1} AS (SELECT a.x || b.x AS x FROM a${i} a, a${i} b)`,
   ).join(', ')} SELECT length(x) FROM a28`,
   'lists inside an expression': `SELECT len(list_transform(list(i), x -> list_transform(l, y -> y + x)))
-    FROM range(8000) t(i), (SELECT list(j) AS l FROM range(10000) t(j)) GROUP BY l`,
+    FROM range(3000) t(i), (SELECT list(j) AS l FROM range(10000) t(j)) GROUP BY l`,
 };
 
 const never = new AbortController().signal;
@@ -39,7 +39,7 @@ function storedText(outcome: SqlOutcome): string {
 describe('D23: an SQL query stays within its limits', () => {
   it.each(Object.entries(HOGS))('%s is ended, and the next query runs', async (_, query) => {
     const stuck: string[] = [];
-    site = await openSqlSite({ limits: { timeoutMs: 2000 }, onStuck: reason => stuck.push(reason) });
+    site = await openSqlSite({ limits: { timeoutMs: 1000 }, onStuck: reason => stuck.push(reason) });
     expect(await site.refusal(query)).toMatch(/shard\.sql\.(?:timeout|memoryLimit)|Out of Memory/);
     expect(await site.rows('SELECT count(*) AS n FROM spans')).toEqual([{ n: 99 }]);
     expect(stuck.filter(reason => reason.includes('ignores'))).toEqual([]);
@@ -73,7 +73,7 @@ describe('D23: an SQL query stays within its limits', () => {
   });
 
   it('lays nothing to a query that ingest takes beside it', async () => {
-    site = await openSqlSite({ limits: { timeoutMs: 4000, memoryLimitBytes: 32 * 1024 * 1024 } });
+    site = await openSqlSite({ limits: { timeoutMs: 60_000, memoryLimitBytes: 32 * 1024 * 1024 } });
     const writer = await createWriter({
       database: site.database,
       clock: { now: () => 1_700_000_000_000 },
@@ -81,8 +81,9 @@ describe('D23: an SQL query stays within its limits', () => {
       repeatWindowMs: 0,
       batchMemoryMs: 0,
     });
-    const refusal = site.refusal(ENDLESS);
-    const attributes = () => JSON.stringify({ a: Math.random().toString(36).repeat(20) });
+    const caller = new AbortController();
+    const outcome = site.sql.run(ENDLESS, caller.signal);
+    const attributes = () => JSON.stringify({ a: Math.random().toString(36).repeat(400) });
     const heldBytes = () =>
       writer.exclusively(async connection => {
         const held = await connection.runAndReadAll(
@@ -91,14 +92,16 @@ describe('D23: an SQL query stays within its limits', () => {
         return { result: held.getRows()[0]?.[0] as number };
       });
     for (let commit = 1; (await heldBytes()) < 80_000_000; commit++) {
-      const spans = Array.from({ length: 5000 }, (_, span) =>
+      const spans = Array.from({ length: 500 }, (_, span) =>
         spanRecord(commit, span + 1, { attributes: attributes() }),
       );
       const records = { ...emptyRecords(), spans };
       await writer.write({ id: undefined, slices: [{ exportId: undefined, records }] });
     }
     await writer.stop();
-    expect(await refusal).toContain('shard.sql.timeout');
+    caller.abort();
+    // It ran until then.
+    expect(await outcome).toEqual({ kind: 'abandoned' });
   });
 
   it('ends a query whose caller has gone', async () => {
@@ -123,7 +126,7 @@ describe('D23: an SQL query stays within its limits', () => {
     site = await openSqlSite();
     expect(await site.sql.giveWay()).toBe(false);
     const outcome = site.sql.run(ENDLESS, never);
-    await expect.poll(() => site.sql.giveWay(), { timeout: 10_000 }).toBe(true);
+    await expect.poll(() => site.sql.giveWay()).toBe(true);
     expect(storedText(await outcome)).toContain('storing needed its memory');
   });
 
@@ -135,7 +138,7 @@ describe('D23: an SQL query stays within its limits', () => {
       onStuck: reason => stuck.push(reason),
     });
     // One call of a function: no interrupt is looked for in it.
-    const query = `SELECT levenshtein('${'a'.repeat(40_000)}', '${'b'.repeat(40_000)}')`;
+    const query = `SELECT levenshtein('${'a'.repeat(25_000)}', '${'b'.repeat(25_000)}')`;
     const outcome = await site.sql.run(query, never);
     expect(outcome.kind).toBe('refused');
     expect(stuck).toEqual(['an SQL query ignores that it was interrupted 300 ms ago']);

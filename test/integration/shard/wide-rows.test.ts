@@ -35,7 +35,7 @@ beforeAll(async () => {
   }
   // Less than the texts of any of the tables take.
   shard = await openReader({ memoryLimitBytes: 96 * MIB, fill });
-}, 60_000);
+});
 afterAll(() => shard.remove());
 
 interface Shown {

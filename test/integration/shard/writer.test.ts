@@ -6,10 +6,11 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Commit, commitBatches, openStore, type RecordBatch } from '../../../src/shard/store/commit.ts';
 import { type Database, openDatabase } from '../../../src/shard/store/database.ts';
-import { SpanList } from '../../../src/shard/store/span-list.ts';
+import { PackedList } from '../../../src/shard/store/packed/list.ts';
+import { SPANS } from '../../../src/shard/store/packed/tables.ts';
 import { emptyRecords, type SpanRecord } from '../../../src/shard/store/tables.ts';
 import { createWriter, type Writer } from '../../../src/shard/store/writer.ts';
-import { logRecord } from '../../support/shard-store.ts';
+import { commentRecord } from '../../support/shard-store.ts';
 
 let dataDir: string;
 let database: Database;
@@ -81,9 +82,9 @@ function badBatch(id: string, bad: Partial<SpanRecord> = { startNs: -1n }): Reco
 }
 
 /** Its last row is refused by the chunk that it is put into. */
-function badLogs(id: string): RecordBatch {
-  const logs = [...Array.from({ length: 3000 }, () => logRecord('fine')), logRecord('bad', { timeNs: -1n })];
-  return { id, slices: [{ exportId: undefined, records: { ...emptyRecords(), logs } }] };
+function badComments(id: string): RecordBatch {
+  const comments = Array.from({ length: 3001 }, (_, no) => commentRecord(String(no), no < 3000 ? 1 : -1));
+  return { id, slices: [{ exportId: undefined, records: { ...emptyRecords(), comments } }] };
 }
 
 async function count(table: string): Promise<number> {
@@ -97,7 +98,7 @@ async function count(table: string): Promise<number> {
 
 describe('a commit that fails', () => {
   it.each([
-    ['before', 'logs', badLogs('bad')],
+    ['before', 'comments', badComments('bad')],
     ['while', 'spans', badBatch('bad', { operation: undefined as unknown as string })],
   ])(
     'leaves no row in an appender %s it is flushed, to get into the table later',
@@ -242,7 +243,7 @@ describe('the writer', () => {
   });
 
   it('shares no transaction between batches whose texts are large, which DuckDB does not count as memory', async () => {
-    const spans = SpanList.of([{ ...SPAN, attributes: `"${'x'.repeat(20 * 1024 * 1024)}"` }]);
+    const spans = PackedList.of(SPANS, [{ ...SPAN, attributes: `"${'x'.repeat(20 * 1024 * 1024)}"` }]);
     const large = (id: string): RecordBatch => ({
       id,
       slices: [{ exportId: undefined, records: { ...emptyRecords(), spans } }],

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { atOnce, createDecoder } from '../../../../src/shard/decode/decoder.ts';
 import type { Records } from '../../../../src/shard/store/tables.ts';
+import { NO_POOL } from '../../../../src/shared/buffer-pool.ts';
 import { createOtlpTypes } from '../../../../src/shared/otlp/messages.ts';
 import type { Signal } from '../../../../src/shared/otlp/signal.ts';
 import { createHash } from '../../../../src/shared/topology/hash.ts';
@@ -8,7 +9,9 @@ import type { Json } from '../../../support/otlp-arbitraries.ts';
 import { attribute, span, spanId, traceId, tracesOf } from '../../../support/otlp-samples.ts';
 import { otlpBytes } from '../../../support/test-shard.ts';
 
-const decode = atOnce(createDecoder({ types: createOtlpTypes(), hash: await createHash() }));
+const decode = atOnce(
+  createDecoder({ types: createOtlpTypes(), hash: await createHash(), buffers: NO_POOL }),
+);
 
 function records(signal: Signal, json: Json): Records {
   const decoded = decode(signal, otlpBytes(signal, json));
@@ -39,8 +42,8 @@ describe('the service', () => {
     const gauge = { dataPoints: [{ asInt: '1' }] };
     const metrics = { resourceMetrics: [{ resource, scopeMetrics: [{ metrics: [{ name: 'm', gauge }] }] }] };
     expect([...records('traces', spans).spans][0]?.service).toBe(expected);
-    expect(records('logs', logs).logs[0]?.service).toBe(expected);
-    expect(records('metrics', metrics).metrics[0]?.service).toBe(ofMetrics);
+    expect([...records('logs', logs).logs][0]?.service).toBe(expected);
+    expect([...records('metrics', metrics).metrics][0]?.service).toBe(ofMetrics);
   });
 });
 
@@ -168,7 +171,7 @@ describe('a log record', () => {
 describe('the tie of a log record', () => {
   const log = { body: { stringValue: 'a' }, timeUnixNano: '1' };
   const tiesOf = (...resourceLogs: readonly Json[]) =>
-    records('logs', { resourceLogs }).logs.map(({ tie }) => tie);
+    Array.from(records('logs', { resourceLogs }).logs, ({ tie }) => tie);
   const shop = { attributes: [attribute('service.name', 'shop')] };
   const http = { name: 'http' };
 
@@ -189,9 +192,8 @@ describe('data points', () => {
     const tiesOf = (unit: string, values: readonly string[]) => {
       const gauge = { dataPoints: values.map(asInt => ({ asInt })) };
       const metrics = [{ name: 'm', unit, gauge }];
-      return records('metrics', { resourceMetrics: [{ scopeMetrics: [{ metrics }] }] }).metrics.map(
-        ({ tie }) => tie,
-      );
+      const decoded = records('metrics', { resourceMetrics: [{ scopeMetrics: [{ metrics }] }] });
+      return Array.from(decoded.metrics, ({ tie }) => tie);
     };
     const [one, two] = tiesOf('1', ['1', '2']);
     expect(two).not.toBe(one);
