@@ -85,12 +85,28 @@ export function ndjson(
   return lines + trailerLine({ rows: rows.length, asOf: '1', truncated: false, ...trailer });
 }
 
-/** Answers each read with the rows; of slots it has none. */
+interface StubRequest {
+  readonly limit?: number;
+  readonly startAt?: readonly string[];
+}
+
+interface StubQuestion extends StubRequest {
+  readonly reads?: readonly { readonly name: string; readonly request?: StubRequest }[];
+}
+
+/** Answers each read with the rows, from the key on that it is to begin at and up to its limit; of slots it has none. */
 export function answers(rows: readonly StubRow[]): Behaviour {
+  const wanted = ({ limit, startAt }: StubRequest) => {
+    const first = startAt === undefined ? 0 : rows.findIndex(({ key }) => key.join() === startAt.join());
+    return rows.slice(Math.max(first, 0)).slice(0, limit);
+  };
   return (response, _request, { body }) => {
-    const { reads = [{ name: 'any' }] } = (body ?? {}) as { reads?: readonly { readonly name: string }[] };
+    const question = (body ?? {}) as StubQuestion;
+    const { reads = [{ name: 'any', request: question }] } = question;
     const noSlots = [{ key: [], row: { slots: [] } }];
-    const texts = reads.map(({ name }) => ndjson(name === 'spanSlots' ? noSlots : rows));
+    const texts = reads.map(({ name, request = {} }) =>
+      ndjson(name === 'spanSlots' ? noSlots : wanted(request)),
+    );
     response.writeHead(200, { 'content-type': 'application/x-ndjson' }).end(texts.join(''));
   };
 }
