@@ -85,6 +85,7 @@ export function scalePlot(figures: Figures): string {
   const size = `${WIDTH * COLUMNS} ${HEIGHT * Math.ceil(PANELS.length / COLUMNS)}`;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${size}" font-family="sans-serif" font-size="11">`,
+    '<title>What grows with the number of shards and replicas</title>',
     `<rect width="100%" height="100%" fill="white"/>`,
     ...panels,
     '</svg>\n',

@@ -167,11 +167,11 @@ export function heldPieces(pieces: Iterator<Buffer, unknown>): Pieces {
     over.resolve(undefined);
   };
   return {
-    async next() {
+    next() {
       const piece = isOver ? undefined : pieces.next();
-      if (piece?.done === false) return piece.value;
+      if (piece?.done === false) return Promise.resolve(piece.value);
       end();
-      return undefined;
+      return Promise.resolve(undefined);
     },
     letGo: end,
     over: over.promise,

@@ -17,7 +17,7 @@ export interface FuzzOptions {
   readonly onProgress?: (progress: FuzzProgress) => void;
 }
 
-export interface FuzzProgress {
+interface FuzzProgress {
   readonly inputs: number;
   /** Inputs that are kept because they reached something new, those it began with included. */
   readonly corpus: number;

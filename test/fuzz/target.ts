@@ -22,7 +22,11 @@ export function plainTarget(
   },
 ): FuzzTarget {
   const { check, dictionary = [], ...rest } = parts;
-  return { ...rest, dictionary: texts(...dictionary), open: async () => ({ check, close: async () => {} }) };
+  return {
+    ...rest,
+    dictionary: texts(...dictionary),
+    open: () => Promise.resolve({ check, close: () => Promise.resolve() }),
+  };
 }
 
 export function texts(...inputs: readonly string[]): Buffer[] {

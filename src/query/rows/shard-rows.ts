@@ -70,7 +70,7 @@ export interface ShardRows extends RowSource {
   rowCount(): number;
 }
 
-export interface Needed {
+interface Needed {
   /** Rows that are needed of this shard at most, should it have to be asked again. */
   readonly rows: number;
   /** How long all shards together may still be waited for. */

@@ -15,7 +15,7 @@ import { createSink, type Rejections, releaseRecords, type Sink } from './sink.t
 import { decodeSpan } from './spans.ts';
 import { createSurroundingsCache } from './surroundings.ts';
 
-export type Decoded =
+type Decoded =
   | {
       readonly kind: 'records';
       /** Nothing of them is in the body. */

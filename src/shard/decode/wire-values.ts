@@ -4,14 +4,6 @@ import { MalformedProtobufError } from '../../shared/otlp/wire-reader.ts';
 /** Up to here a loop over the bytes is faster than a call into the runtime. */
 const SHORT_STRING = 64;
 
-/** The string in `[start, end)`. Throws {@link MalformedProtobufError} on what is not UTF-8. */
-export function readString(request: Buffer, start: number, end: number): string {
-  if (start === end) return '';
-  if (isShortAscii(request, start, end)) return request.toString('latin1', start, end);
-  checkUtf8(request, start, end);
-  return request.toString('utf8', start, end);
-}
-
 /** Throws {@link MalformedProtobufError} when what is in `[start, end)` is no string. */
 export function checkUtf8(request: Buffer, start: number, end: number): void {
   if (isShortAscii(request, start, end) || isUtf8(request.subarray(start, end))) return;

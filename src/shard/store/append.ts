@@ -28,7 +28,7 @@ interface TableShape {
 /** Puts rows from `start` to before `end` into the vectors, from their first item on. */
 type FillChunk = (vectors: readonly Vector[], range: ChunkRange) => void;
 
-export interface ChunkRange {
+interface ChunkRange {
   readonly start: number;
   readonly end: number;
   readonly texts: NativeTexts;

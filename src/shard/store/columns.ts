@@ -33,19 +33,6 @@ function column<Row, Item extends number | bigint>(
 }
 
 export const uinteger = <Row>(of: (row: Row) => number) => column<Row, number>(Uint32Array, of);
-export const double = <Row>(of: (row: Row) => number | null) => column<Row, number>(Float64Array, of);
-export const boolean = <Row>(of: (row: Row) => boolean) =>
-  column<Row, number>(Uint8Array, row => Number(of(row)));
-
-/** Values in storage order. */
-export function enumeration<Row, Value extends string>(
-  values: readonly Value[],
-  of: (row: Row) => Value,
-): Column<Row> {
-  const numbers = new Map(values.map((value, number) => [value, number]));
-  return column<Row, number>(Uint8Array, row => numbers.get(of(row)) ?? null);
-}
-
 export const ubigint = <Row>(of: (row: Row) => bigint | null) =>
   column<Row, bigint>(BigUint64Array, row => within(BigInt.asUintN, 64, of(row)));
 export const bigint = <Row>(of: (row: Row) => bigint | null) =>

@@ -31,12 +31,13 @@ const ANSWER_MS = 10_000;
 /** Both OTLP receivers over real sockets: every request is answered, in time and as OTLP says, and nothing is 5xx. */
 export function otlpDoorTargets(): FuzzTarget[] {
   const partition = createPartition(createOtlpTypes());
-  const outcome = async ({ signal, body }: ExportRequest): Promise<ExportOutcome> => {
+  const outcomeOf = ({ signal, body }: ExportRequest): ExportOutcome => {
     const split = partition({ signal, request: body, shardOf: () => 0 });
     if (split.kind === 'malformed') return refuse('malformed', split.reason);
     if (split.kind !== 'partitioned') return refuse('tooLarge', split.kind);
     return { kind: 'accepted', rejected: split.rejected, message: split.rejectedBecause };
   };
+  const outcome = (request: ExportRequest) => Promise.resolve(outcomeOf(request));
   return [httpTarget(outcome), grpcTarget(outcome)];
 }
 
@@ -109,7 +110,7 @@ function grpcTarget(outcome: Outcome): FuzzTarget {
           const { answer } = client.call({
             headers: {
               ':path': `/${grpcService}/Export`,
-              'grpc-encoding': ENCODINGS[encoding % ENCODINGS.length] as string,
+              'grpc-encoding': ENCODINGS[encoding % ENCODINGS.length],
             },
             chunks: input.length > 2 ? [input.subarray(2)] : [],
           });

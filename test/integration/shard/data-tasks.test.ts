@@ -250,7 +250,7 @@ describe('compact', () => {
   it('keeps every row in its place, and the schema', async () => {
     await change(
       `INSERT INTO store.spans SELECT 7, 1, i, 0, 's', 'o', 300000 - i, 1, 'ok', 'llm', '{}', NULL, NULL, NULL, 1, 2, NULL
-       FROM range(300000) t(i) ORDER BY hash(i)`,
+       FROM range(500000) t(i) ORDER BY hash(i)`,
     );
     const before = await contents();
     expect(await compact()).toMatchObject({ kind: 'compacted' });
@@ -261,7 +261,7 @@ describe('compact', () => {
     const random = `'{"a":"' || md5(random()::VARCHAR) || '"}'`;
     await change(
       `INSERT INTO store.spans SELECT i, 1, i, 0, 's', 'o', 5, 1, 'ok', 'llm', ${random}, NULL, NULL, NULL, 1, 2 + i // 1000, NULL
-       FROM range(300000) t(i)`,
+       FROM range(500000) t(i)`,
       'CHECKPOINT',
       'DELETE FROM store.spans WHERE commit_no % 2 = 1',
     );
@@ -292,7 +292,7 @@ describe('compact', () => {
       await change(
         `INSERT INTO store.spans SELECT i, 1, i, 0, 's', 'o', 5, 1, 'ok', 'llm', '{"a":"' || md5(random()::VARCHAR) || '"}',
            NULL, NULL, NULL, 1, 2 + i // 1000, NULL
-         FROM range(300000) t(i)`,
+         FROM range(500000) t(i)`,
         'CHECKPOINT',
       );
       const dataDir = join(disk.path, 'data');

@@ -46,7 +46,7 @@ export interface Field<Value> {
   readonly column?: FieldColumn | undefined;
 }
 
-export interface FieldColumn {
+interface FieldColumn {
   readonly widthBytes: number;
   /** Puts the member of each row, which is `offset` words behind where the row begins, into the vector. */
   fill(vector: Vector, chunk: PackedChunk, offset: number): void;
@@ -144,7 +144,7 @@ export function unstored<Value>(field: Field<Value>): Field<Value> {
 }
 
 /** Of a number that may be missing, the word behind it: whether it is there. */
-export const HAS_VALUE = 2;
+const HAS_VALUE = 2;
 
 /** A double that may be missing. */
 export function optionalDouble(): Field<number | null> {

@@ -13,7 +13,7 @@ export interface Layout<R> {
   readonly fields: readonly LaidField<R>[];
 }
 
-export interface LaidField<R> {
+interface LaidField<R> {
   readonly member: keyof R;
   /** Its place among the words of a record. */
   readonly offset: number;

@@ -85,7 +85,7 @@ export class PackedList<R extends PackedRecord> implements Rows<R>, Packed {
     const at = index * this.layout.words;
     const record: Partial<R> = {};
     for (const { member, field, offset } of this.layout.fields)
-      record[member] = field.read(this, at + offset) as R[typeof member];
+      record[member] = field.read(this, at + offset);
     return record as R;
   }
 

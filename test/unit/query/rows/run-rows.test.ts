@@ -18,7 +18,7 @@ const PAGE: Page = {
     limit: LIMIT,
     isPaged: true,
     member: 'rows',
-  } satisfies RowPlan<'logs'> as RowPlan,
+  } satisfies RowPlan<'logs'>,
   readName: 'logs',
   fingerprint: '',
   cursor: undefined,

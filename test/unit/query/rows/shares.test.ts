@@ -2,15 +2,14 @@ import { describe, expect, it } from 'vitest';
 import type { RowPlan } from '../../../../src/query/reads/read.ts';
 import { createShares } from '../../../../src/query/rows/shares.ts';
 
-const planOf = (request: object): RowPlan =>
-  ({
-    kind: 'rows',
-    shardRead: 'logs',
-    request: { limit: 100, ...request },
-    order: [],
-    limit: 100,
-    member: 'logs',
-  }) as RowPlan;
+const planOf = (request: object): RowPlan => ({
+  kind: 'rows',
+  shardRead: 'logs',
+  request: { limit: 100, ...request },
+  order: [],
+  limit: 100,
+  member: 'logs',
+});
 const PLAN = planOf({});
 const ASKED = { pageRows: 101, shards: 8 };
 const EVEN = { pageRows: 101, taken: [13, 12, 14, 12, 13, 12, 13, 12] };
