@@ -261,7 +261,7 @@ describe('compact', () => {
     const random = `'{"a":"' || md5(random()::VARCHAR) || '"}'`;
     await change(
       `INSERT INTO store.spans SELECT i, 1, i, 0, 's', 'o', 5, 1, 'ok', 'llm', ${random}, NULL, NULL, NULL, 1, 2 + i // 1000, NULL
-       FROM range(300000) t(i)`,
+       FROM range(500000) t(i)`,
       'CHECKPOINT',
       'DELETE FROM store.spans WHERE commit_no % 2 = 1',
     );
