@@ -258,7 +258,8 @@ describe('a lane', () => {
       isUp = false;
       await harness.enqueue(50);
       await expect.poll(() => lane.state().breaker).not.toBe('closed');
-      await sleep(100);
+      // What was sent before that may still be on its way.
+      await expect.poll(() => [lane.state().inFlight, shard.atOnce.now]).toEqual([0, 0]);
       shard.atOnce.most = 0;
       const before = shard.deliveries.length;
       await sleep(1000);
