@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type DuckDBConnection, DuckDBDataChunk } from '@duckdb/node-api';
 import bindings from '@duckdb/node-bindings';
 import type { Column } from './columns.ts';
@@ -34,9 +33,6 @@ interface ChunkRange {
   readonly texts: NativeTexts;
 }
 
-/** What is done for fewer rows takes less than a millisecond; after more, others get a turn of the event loop. */
-const ROWS_PER_TURN = 512;
-
 /** A chunk of a table's columns; it costs as much to make as some hundred rows. */
 interface TableChunk {
   readonly chunk: DuckDBDataChunk;
@@ -69,12 +65,10 @@ export function createAppender(connection: DuckDBConnection): Appender {
         fill(vectors, { start, end, texts });
         for (const vector of vectors) vector.flush(end - start);
         appender.appendDataChunk(chunk);
-        if (end - start >= ROWS_PER_TURN) await nextTurn();
       }
       // Rows still in the appender are not part of the transaction: COMMIT would not store them now, and a ROLLBACK
       // would not keep them from being stored later.
       appender.flushSync();
-      if (rowCount >= ROWS_PER_TURN) await nextTurn();
     } finally {
       texts.release();
       appender.clear();
