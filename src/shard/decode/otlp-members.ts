@@ -64,7 +64,7 @@ export class OtlpMembers {
   string(name: string, start: number, end: number): void {
     if (start === end) return;
     this.member(name);
-    this.#json.string(this.#request, start, end);
+    this.#json.string(start, end);
   }
 
   /** A list of messages, given as start and end of each, in turn. */

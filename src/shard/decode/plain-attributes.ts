@@ -33,7 +33,8 @@ export class PlainAttributes {
   }
 
   begin(): void {
-    this.beyond.length = 0;
+    // Setting a length is slow.
+    if (this.beyond.length > 0) this.beyond.length = 0;
     this.#count = 0;
     this.#isFirst = true;
     this.#json.byte(OPEN);
@@ -55,12 +56,12 @@ export class PlainAttributes {
       this.beyond.push(start, end);
       return valueStart === end || contentStart(request, valueStart + 1, end) >= 0;
     }
-    this.#writeName(request);
+    this.#writeName();
     switch (tag) {
       case STRING: {
         const contentAt = contentStart(request, valueStart + 1, end);
         if (contentAt < 0) return false;
-        json.string(request, contentAt, end);
+        json.string(contentAt, end);
         return true;
       }
       case INT:
@@ -85,8 +86,8 @@ export class PlainAttributes {
     const valueStart = this.#valueStart;
     const contentAt = request[valueStart] === STRING ? contentStart(request, valueStart + 1, end) : -1;
     if (contentAt < 0 || (first >= ZERO && first <= NINE)) return false;
-    this.#writeName(request);
-    this.#json.string(request, contentAt, end);
+    this.#writeName();
+    this.#json.string(contentAt, end);
     return true;
   }
 
@@ -105,8 +106,8 @@ export class PlainAttributes {
     return this.#isNewKey(request, keyStart, keyEnd);
   }
 
-  #writeName(request: Buffer): void {
-    this.#json.name(request, this.#keyStart, this.#keyEnd, this.#isFirst);
+  #writeName(): void {
+    this.#json.name(this.#keyStart, this.#keyEnd, this.#isFirst);
     this.#isFirst = false;
   }
 

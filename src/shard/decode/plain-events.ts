@@ -68,7 +68,7 @@ export class PlainEvents {
       }
     }
     json.ascii('{"name":');
-    json.string(request, nameStart, nameEnd);
+    json.string(nameStart, nameEnd);
     json.ascii(`,"timestamp":"${formatNanos(timeNs)}","attributes":`);
     attributes.begin();
     for (let at = attributesStart; at < end; at = reader.fieldEnd) {

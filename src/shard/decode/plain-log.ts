@@ -61,7 +61,7 @@ export class PlainLogReader {
   #eventNameEnd = 0;
 
   constructor(request: Buffer, { records, types }: PlainLogDeps) {
-    const json = new JsonBytes(records.logs.texts);
+    const json = new JsonBytes(records.logs.texts, request);
     this.#request = request;
     this.#view = new DataView(request.buffer, request.byteOffset, request.byteLength);
     this.#reader = new WireReader(request);

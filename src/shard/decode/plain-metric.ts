@@ -52,7 +52,7 @@ export class PlainMetricReader {
   readonly #rest: OtlpMembers;
   readonly #point: PointFields;
   /** What each point has before its own members in OTLP/JSON. */
-  readonly #head = new JsonBytes(new Arena(HEAD_BYTES));
+  readonly #head: JsonBytes;
   readonly #headMembers: OtlpMembers;
   /** The fields of one metric after the other. A text is where it begins and ends, an empty one in the same place. */
   #nameStart = 0;
@@ -73,7 +73,8 @@ export class PlainMetricReader {
     this.#request = request;
     this.#reader = new WireReader(request);
     this.#metrics = metrics;
-    this.#json = new JsonBytes(metrics.texts);
+    this.#json = new JsonBytes(metrics.texts, request);
+    this.#head = new JsonBytes(new Arena(HEAD_BYTES), request);
     this.#attributes = new PlainAttributes(this.#json);
     this.#rest = new OtlpMembers({ request, json: this.#json, types });
     this.#headMembers = new OtlpMembers({ request, json: this.#head, types });

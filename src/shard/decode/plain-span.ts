@@ -51,7 +51,7 @@ export class PlainSpanReader {
     this.#fields = new SpanFields(request);
     this.#spans = spans;
     this.#hash = hash;
-    this.#json = new JsonBytes(spans.texts);
+    this.#json = new JsonBytes(spans.texts, request);
     this.#attributes = new PlainAttributes(this.#json);
     this.#events = new PlainEvents(this.#json);
     this.#rest = new OtlpMembers({ request, json: this.#json, types });
@@ -179,7 +179,7 @@ export class PlainSpanReader {
     this.#rest.member('"status":{');
     if (start !== end) {
       this.#json.ascii('"message":');
-      this.#json.string(this.#request, start, end);
+      this.#json.string(start, end);
     }
     if (code !== 0) this.#json.ascii(`${start === end ? '' : ','}"code":${code}`);
     this.#json.byte(CLOSE);

@@ -53,7 +53,7 @@ export class PlainValues {
     const valueStart = contentStart(request, keyEnd + 1, end);
     if (valueStart < 0) return false;
     this.#json.ascii('{"key":');
-    this.#json.string(request, keyStart, keyEnd);
+    this.#json.string(keyStart, keyEnd);
     this.#json.ascii(',"value":');
     if (!this.value(valueStart, end, nested)) return false;
     this.#json.byte(CLOSE);
@@ -75,7 +75,7 @@ export class PlainValues {
     switch (tag) {
       case STRING:
         json.ascii('{"stringValue":');
-        json.string(request, contentAt, end);
+        json.string(contentAt, end);
         break;
       case BOOL:
         if (end !== contentAt + 1 || (request[contentAt] as number) >= 0x80) return false;

@@ -252,7 +252,8 @@ export class PointFields {
     this.#boundsStart = 0;
     this.#boundsEnd = 0;
     this.#flags = 0;
-    this.#exemplars.length = 0;
+    // Setting a length is slow.
+    if (this.#exemplars.length > 0) this.#exemplars.length = 0;
   }
 }
 

@@ -165,7 +165,8 @@ export class SpanFields {
     this.droppedAttributes = 0;
     this.droppedEvents = 0;
     this.droppedLinks = 0;
-    this.events.length = 0;
-    this.links.length = 0;
+    // Setting a length is slow.
+    if (this.events.length > 0) this.events.length = 0;
+    if (this.links.length > 0) this.links.length = 0;
   }
 }

@@ -3,6 +3,8 @@ import { type BufferPool, NO_POOL } from '../../shared/buffer-pool.ts';
 /** Texts one behind the other in UTF-8, each known by where it begins and how many bytes it has. */
 export class Arena {
   bytes: Buffer = NO_BYTES;
+  /** Of the same bytes. */
+  view: DataView = NO_VIEW;
   sizeBytes = 0;
   readonly #expectedBytes: number;
   readonly #buffers: BufferPool;
@@ -14,7 +16,7 @@ export class Arena {
   }
 
   /**
-   * Makes room for so many bytes behind the last one; `bytes` may be another buffer afterwards.
+   * Makes room for so many bytes behind the last one; `bytes` and `view` may be others afterwards.
    * @throws RangeError beyond 2 GiB
    */
   reserve(moreBytes: number): void {
@@ -26,15 +28,20 @@ export class Arena {
     const larger = this.#buffers.take(Math.max(Math.min(usualBytes, MOST_BYTES), neededBytes));
     const outgrown = this.bytes;
     outgrown.copy(larger, 0, 0, this.sizeBytes);
-    this.bytes = larger;
+    this.#use(larger);
     this.#buffers.give(outgrown);
   }
 
   /** Gives the memory back: there are no texts any more. */
   release(): void {
     this.#buffers.give(this.bytes);
-    this.bytes = NO_BYTES;
+    this.#use(NO_BYTES);
     this.sizeBytes = 0;
+  }
+
+  #use(bytes: Buffer): void {
+    this.bytes = bytes;
+    this.view = viewOf(bytes);
   }
 
   /** Adds a text and returns its size; it begins where the arena ended before. */
@@ -53,11 +60,14 @@ export class Arena {
     this.sizeBytes += bytes.length;
   }
 
-  /** Few bytes, as names are: a loop over them is faster than a call into the runtime. */
+  /** Adds the bytes in `[start, end)` of the source. */
   addRange(source: Uint8Array, start: number, end: number): void {
     this.reserve(end - start);
     const { bytes } = this;
-    for (let at = start; at < end; at++) bytes[this.sizeBytes++] = source[at] as number;
+    let to = this.sizeBytes;
+    this.sizeBytes += end - start;
+    if (end - start > FEW_BYTES) bytes.set(source.subarray(start, end), to);
+    else for (let at = start; at < end; at++) bytes[to++] = source[at] as number;
   }
 
   text(start: number, sizeBytes: number): string {
@@ -66,7 +76,14 @@ export class Arena {
 }
 
 const NO_BYTES = Buffer.alloc(0);
+const NO_VIEW = new DataView(NO_BYTES.buffer, 0, 0);
+/** Up to here a loop over them is faster than a call into the runtime. */
+const FEW_BYTES = 64;
 /** Where texts begin and end is kept in 32 bits, signed. */
 const MOST_BYTES = 2 ** 31 - 1;
 /** Of UTF-8 for one unit of UTF-16. */
 const MOST_BYTES_PER_UNIT = 3;
+
+export function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, byteLength);
+}

@@ -5,7 +5,7 @@ import { Arena } from '../../../../src/shard/store/arena.ts';
 function written(text: string): Arena {
   const arena = new Arena(16);
   const source = Buffer.from(`<${text}>`);
-  new JsonBytes(arena).string(source, 1, source.length - 1);
+  new JsonBytes(arena, source).string(1, source.length - 1);
   return arena;
 }
 
