@@ -1,4 +1,4 @@
-import { LENGTH_DELIMITED } from '../../shared/otlp/wire-reader.ts';
+import { FIXED64, LENGTH_DELIMITED, VARINT } from '../../shared/otlp/wire-reader.ts';
 import type { Ranges } from './ranges.ts';
 import type { WireWalk } from './wire-walk.ts';
 
@@ -39,6 +39,21 @@ function serviceNameOfResource(source: Source, start: number, end: number): Uint
   return undefined;
 }
 
+/**
+ * Of the fields of `AnyValue`, by number: string, bool, int, double, array, key-values and bytes
+ * (opentelemetry/proto/common/v1/common.proto).
+ */
+const WIRE_TYPES: readonly (number | undefined)[] = [
+  undefined,
+  LENGTH_DELIMITED,
+  VARINT,
+  VARINT,
+  FIXED64,
+  LENGTH_DELIMITED,
+  LENGTH_DELIMITED,
+  LENGTH_DELIMITED,
+];
+
 /** `KeyValue { string key = 1; AnyValue value = 2; }`, `AnyValue { string string_value = 1; … }`. */
 function valueOfServiceName({ request, walk }: Source, start: number, end: number): Uint8Array | undefined {
   const { reader } = walk;
@@ -60,8 +75,9 @@ function stringOfAnyValue({ request, walk }: Source, start: number, end: number)
   let value: Uint8Array | undefined;
   for (let at = start; at < end; at = reader.fieldEnd) {
     reader.read(at, end);
-    const isString = reader.field === 1 && reader.wireType === LENGTH_DELIMITED;
-    value = isString ? request.subarray(reader.valueStart, reader.fieldEnd) : EMPTY;
+    // A decoder passes over a field of another wire type as over one that it does not know.
+    if (reader.wireType !== WIRE_TYPES[reader.field]) continue;
+    value = reader.field === 1 ? request.subarray(reader.valueStart, reader.fieldEnd) : EMPTY;
   }
   return value;
 }

@@ -7,7 +7,7 @@ export class MalformedProtobufError extends Error {
 }
 
 /** Protobuf wire types (Protocol Buffers encoding, "Message Structure"). */
-const VARINT = 0;
+export const VARINT = 0;
 export const FIXED64 = 1;
 export const LENGTH_DELIMITED = 2;
 const START_GROUP = 3;
