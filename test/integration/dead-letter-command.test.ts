@@ -6,8 +6,9 @@ import { UserError } from '../../src/cli/exit-codes.ts';
 import type { Batch } from '../../src/ingest/queue/batch.ts';
 import type { BatchQueue } from '../../src/ingest/queue/batch-queue.ts';
 import { runCli } from '../support/cli.ts';
+import { protobufOf } from '../support/otlp-records.ts';
 import { logsOf, traceId } from '../support/otlp-samples.ts';
-import { claimAll, openDataFolderQueue, protobufOf, traceBatch } from '../support/queue-samples.ts';
+import { claimAll, openDataFolderQueue, traceBatch } from '../support/queue-samples.ts';
 import { temporaryFolder } from '../support/systems.ts';
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;

@@ -14,6 +14,7 @@ import { createOtlpHttpServer } from '../../src/shared/otlp/http-server.ts';
 import { createJsonTranscoder } from '../../src/shared/otlp/json-transcoder.ts';
 import { createOtlpTypes } from '../../src/shared/otlp/messages.ts';
 import { admissionOf } from '../support/admission.ts';
+import { protobufOf } from '../support/otlp-records.ts';
 import { logsOf, metricsOf, tracesOf } from '../support/otlp-samples.ts';
 
 const types = createOtlpTypes();
@@ -72,12 +73,6 @@ async function send(argv: readonly string[], stdin: Readable = Readable.from([])
   return { ...out, exitCode };
 }
 
-function protobufOf(sample: object): Buffer {
-  const transcoded = createJsonTranscoder(types).toProtobuf('traces', Buffer.from(JSON.stringify(sample)));
-  if (transcoded.kind === 'malformed') throw new Error(transcoded.reason);
-  return transcoded.body;
-}
-
 describe('otelfan send posts', () => {
   it.each([
     ['traces', SAMPLE],
@@ -99,7 +94,7 @@ describe('otelfan send posts', () => {
 
   it('protobuf as it is, below the path of the endpoint', async () => {
     const { endpoint, received } = await openDoor();
-    const body = protobufOf(SAMPLE);
+    const body = protobufOf('traces', SAMPLE);
     const { exitCode } = await send([fileOf(body), '--signal', 'traces', '--endpoint', `${endpoint}/`]);
     expect(exitCode).toBe(0);
     expect(received[0]?.body.equals(body)).toBe(true);
@@ -107,7 +102,7 @@ describe('otelfan send posts', () => {
 
   it('compressed with --gzip', async () => {
     const { endpoint, received } = await openDoor();
-    const body = protobufOf(SAMPLE);
+    const body = protobufOf('traces', SAMPLE);
     const argv = [fileOf(body), '--signal', 'traces', '--gzip', '--endpoint', endpoint];
     expect(await send(argv)).toMatchObject({
       exitCode: 0,
@@ -121,13 +116,13 @@ describe('otelfan send posts', () => {
     const { endpoint, received } = await openDoor();
     const stdin = Readable.from([Buffer.from(JSON.stringify(SAMPLE))]);
     expect((await send(['-', '--endpoint', endpoint], stdin)).exitCode).toBe(0);
-    expect(received[0]?.body.equals(protobufOf(SAMPLE))).toBe(true);
+    expect(received[0]?.body.equals(protobufOf('traces', SAMPLE))).toBe(true);
   });
 });
 
 const ENCODINGS = [
   ['JSON', () => [fileOf(JSON.stringify(SAMPLE))]],
-  ['protobuf', () => [fileOf(protobufOf(SAMPLE)), '--signal', 'traces']],
+  ['protobuf', () => [fileOf(protobufOf('traces', SAMPLE)), '--signal', 'traces']],
 ] as const;
 
 describe.each(ENCODINGS)('otelfan send tells of %s', (_name, file) => {
@@ -178,7 +173,7 @@ describe('otelfan send', () => {
     ['two files', () => ['a', 'b'], 'one FILE is needed'],
     ['a file that is not there', () => [join(folder, 'none')], 'cannot read'],
     ['an empty file', () => [fileOf('')], 'is empty'],
-    ['protobuf without --signal', () => [fileOf(protobufOf(SAMPLE))], 'add --signal'],
+    ['protobuf without --signal', () => [fileOf(protobufOf('traces', SAMPLE))], 'add --signal'],
     ['another format', () => [fileOf('name,value\n')], 'neither an OTLP JSON object nor'],
     ['a compressed file', () => [fileOf(gzipSync('{}'))], 'is compressed'],
     ['half of a JSON text', () => [fileOf('{"resourceSpans": [')], 'is not one JSON object'],

@@ -3,34 +3,22 @@ import { describe, expect, it } from 'vitest';
 import { halve, separate } from '../../src/ingest/delivery/parts.ts';
 import { forEachRecord, selectRecords } from '../../src/ingest/partition/cut.ts';
 import type { Batch } from '../../src/ingest/queue/batch.ts';
-import { createJsonTranscoder } from '../../src/shared/otlp/json-transcoder.ts';
 import { createOtlpTypes } from '../../src/shared/otlp/messages.ts';
 import { SIGNALS, type Signal } from '../../src/shared/otlp/signal.ts';
 import { MalformedProtobufError } from '../../src/shared/otlp/wire-reader.ts';
 import { newBatch } from '../conformance/new-batch.ts';
+import { protobufOf, RECORD_LISTS } from '../support/otlp-records.ts';
 import { otlpRequests } from '../support/otlp-requests.ts';
 
 const types = createOtlpTypes();
-const transcoder = createJsonTranscoder(types);
 
-const NAMES = {
-  traces: ['resourceSpans', 'scopeSpans', 'spans'],
-  logs: ['resourceLogs', 'scopeLogs', 'logRecords'],
-  metrics: ['resourceMetrics', 'scopeMetrics', 'metrics'],
-} as const;
 const DATA = ['gauge', 'sum', 'histogram', 'exponentialHistogram', 'summary'];
 
 type Json = Record<string, unknown>;
 
-function protobufOf(signal: Signal, request: object): Buffer {
-  const transcoded = transcoder.toProtobuf(signal, Buffer.from(JSON.stringify(request)));
-  if (transcoded.kind === 'malformed') throw new Error(transcoded.reason);
-  return transcoded.body;
-}
-
 /** Every record with all that is around it, in body order; a metric without points as it is. */
 function recordsOf(signal: Signal, bytes: Buffer): string[] {
-  const [groupName, scopeName, recordName] = NAMES[signal];
+  const [groupName, scopeName, recordName] = RECORD_LISTS[signal];
   const type = types.request(signal);
   const request = type.toObject(type.decode(bytes), { longs: String, bytes: String, json: true });
   const list = (parent: Json, name: string) => (parent[name] ?? []) as Json[];

@@ -1,25 +1,18 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createPartition } from '../../src/ingest/partition/partition.ts';
-import { createJsonTranscoder } from '../../src/shared/otlp/json-transcoder.ts';
 import { createOtlpTypes } from '../../src/shared/otlp/messages.ts';
 import { SIGNALS, type Signal } from '../../src/shared/otlp/signal.ts';
+import { protobufOf } from '../support/otlp-records.ts';
 import { otlpRequests } from '../support/otlp-requests.ts';
 
 const types = createOtlpTypes();
-const transcoder = createJsonTranscoder(types);
 const partition = createPartition(types);
 
 /** Why a request is refused, or `undefined`. */
 function check(signal: Signal, request: Buffer): string | undefined {
   const outcome = partition({ signal, request, shardOf: () => 0 });
   return outcome.kind === 'malformed' ? outcome.reason : undefined;
-}
-
-function protobufOf(signal: Signal, request: object): Buffer {
-  const transcoded = transcoder.toProtobuf(signal, Buffer.from(JSON.stringify(request)));
-  if (transcoded.kind === 'malformed') throw new Error(transcoded.reason);
-  return transcoded.body;
 }
 
 const passes = (signal: Signal, body: Buffer) => check(signal, body) === undefined;

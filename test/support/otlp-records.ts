@@ -5,7 +5,8 @@ import type { Signal } from '../../src/shared/otlp/signal.ts';
 const types = createOtlpTypes();
 const transcoder = createJsonTranscoder(types);
 
-const NAMES = {
+/** Of a request's members in OTLP/JSON: the list of its groups, that of their scopes, and that of their records. */
+export const RECORD_LISTS = {
   traces: ['resourceSpans', 'scopeSpans', 'spans'],
   logs: ['resourceLogs', 'scopeLogs', 'logRecords'],
   metrics: ['resourceMetrics', 'scopeMetrics', 'metrics'],
@@ -13,6 +14,7 @@ const NAMES = {
 
 type Json = Record<string, unknown>;
 
+/** A request in OTLP/JSON as protobuf. */
 export function protobufOf(signal: Signal, request: object): Buffer {
   const transcoded = transcoder.toProtobuf(signal, Buffer.from(JSON.stringify(request)));
   if (transcoded.kind === 'malformed') throw new Error(transcoded.reason);
@@ -21,7 +23,7 @@ export function protobufOf(signal: Signal, request: object): Buffer {
 
 /** Every record with the envelopes around it, as text that does not depend on the order of records. */
 export function recordsOf(signal: Signal, bytes: Buffer): { key: string; text: string }[] {
-  const [groupName, scopeName, recordName] = NAMES[signal];
+  const [groupName, scopeName, recordName] = RECORD_LISTS[signal];
   const type = types.request(signal);
   const request = type.toObject(type.decode(bytes), { longs: String, bytes: String, json: true });
   const list = (parent: Json, name: string) => (parent[name] ?? []) as Json[];

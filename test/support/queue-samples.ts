@@ -4,21 +4,11 @@ import { v7 as uuidv7 } from 'uuid';
 import type { Batch } from '../../src/ingest/queue/batch.ts';
 import type { BatchQueue } from '../../src/ingest/queue/batch-queue.ts';
 import { createLmdbQueue } from '../../src/ingest/queue/lmdb-queue.ts';
-import { createJsonTranscoder } from '../../src/shared/otlp/json-transcoder.ts';
 import { createOtlpTypes } from '../../src/shared/otlp/messages.ts';
-import type { Signal } from '../../src/shared/otlp/signal.ts';
-import type { Json } from './otlp-arbitraries.ts';
+import { protobufOf } from './otlp-records.ts';
 import { tracesOf } from './otlp-samples.ts';
 
 const types = createOtlpTypes();
-const transcoder = createJsonTranscoder(types);
-
-/** A request in OTLP/JSON as protobuf. */
-export function protobufOf(signal: Signal, request: Json): Buffer {
-  const transcoded = transcoder.toProtobuf(signal, Buffer.from(JSON.stringify(request)));
-  if (transcoded.kind === 'malformed') throw new Error(transcoded.reason);
-  return transcoded.body;
-}
 
 /** The queue of a data folder, as `otelfan ingest` opens it. */
 export function openDataFolderQueue(dataDir: string): Promise<BatchQueue> {
