@@ -6,7 +6,7 @@ import {
   type RedisQueueBackend,
 } from 'bullmq';
 import { laneKeys, laneName, PREFIX } from './redis-keys.ts';
-import { FRESH_FIRST_SCRIPT } from './redis-scripts.ts';
+import { FRESH_FIRST_SCRIPT, RECALL_SCRIPT } from './redis-scripts.ts';
 import type { ScriptClient, ScriptTransaction } from './script-client.ts';
 
 /** Entries that BullMQ keeps in a lane's stream of events, which nobody reads. */
@@ -24,6 +24,9 @@ const STALLED_CHECKS_PER_LEASE = 4;
  */
 const FRESH_PRIORITY = 1;
 const RELEASED_PRIORITY = 0;
+
+/** In the scores of delayed jobs BullMQ leaves room for so many in one millisecond. */
+const DELAYED_PER_MS = 4096;
 
 /** Failed jobs that one look adopts. */
 const MAX_ADOPTED = 100;
@@ -45,6 +48,8 @@ export interface Jobs {
   delay(id: string, lockToken: string, delayMs: number): Promise<void>;
   /** Lets jobs whose lease ended be taken again; to be called in every process at the same interval. */
   recoverStalled(): Promise<void>;
+  /** Has jobs be due now that would only be in longer than that: their clock was another one than ours is now. */
+  recallDelayed(maxDelayMs: number): Promise<void>;
   /** Jobs that somebody else has made fail, which nothing of ours does, with what they say about it. */
   failed(): Promise<FailedJob[]>;
   isFailed(id: string): Promise<boolean>;
@@ -125,6 +130,12 @@ export function createJobs({ root, scripts }: BullmqBackend, shard: string): Job
 
     async recoverStalled() {
       await backend.moveStalledJobsToWait();
+    },
+
+    async recallDelayed(maxDelayMs) {
+      const nowMs = Date.now();
+      const scores = [nowMs, nowMs + maxDelayMs + 1].map(ms => ms * DELAYED_PER_MS);
+      await scripts.run(RECALL_SCRIPT, [key('delayed')], scores);
     },
 
     async failed() {

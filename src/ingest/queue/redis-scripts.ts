@@ -106,6 +106,15 @@ for _, id in ipairs(ids) do
 end
 return { #ids, jobless }`;
 
+/**
+ * KEYS delayed (BullMQ's) | ARGV dueScore latestScore. Jobs that are due after the one become due at the other: they
+ * were delayed by a clock that has been set back since, or by one that is far ahead.
+ */
+const RECALL = `
+local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[2], '+inf', 'LIMIT', 0, 1000)
+for _, id in ipairs(ids) do redis.call('ZADD', KEYS[1], 'XX', ARGV[1], id) end
+return #ids`;
+
 /*
  * Snapshots are scripts rather than transactions, into which a full Redis lets nothing, not even reads.
  */
@@ -128,6 +137,7 @@ export const REPLAY_SCRIPT = 'otelfanReplay';
 export const PURGE_SCRIPT = 'otelfanPurge';
 export const FRESH_FIRST_SCRIPT = 'otelfanFreshFirst';
 export const JOBLESS_SCRIPT = 'otelfanJobless';
+export const RECALL_SCRIPT = 'otelfanRecall';
 export const STATS_SCRIPT = 'otelfanStats';
 export const AUDIT_SCRIPT = 'otelfanAudit';
 
@@ -138,6 +148,7 @@ export function defineScripts(client: ScriptClient): void {
   client.defineScript(PURGE_SCRIPT, PURGE);
   client.defineScript(FRESH_FIRST_SCRIPT, FRESH_FIRST);
   client.defineScript(JOBLESS_SCRIPT, JOBLESS);
+  client.defineScript(RECALL_SCRIPT, RECALL);
   client.defineScript(STATS_SCRIPT, STATS);
   client.defineScript(AUDIT_SCRIPT, AUDIT);
 }
