@@ -28,7 +28,7 @@ const ROUNDS_PER_COMPARISON = 8;
  * Keeps jobs and accounts together whatever happens between them, in every process alike:
  *
  * - a batch whose owner is gone is handed out again when the lease is over;
- * - a batch that was released before the clock was set back does not rest until it is that late again;
+ * - a batch that was claimed or released before a clock was set back does not wait until it is that late again;
  * - a batch whose job somebody made fail, which only tools outside of otelfan do, becomes a dead letter;
  * - a batch that has no job any more, because somebody cleared the BullMQ queue, gets one again.
  *
@@ -69,8 +69,8 @@ export function startLaneCare({
   }
 
   async function careFor(lane: CaredLane): Promise<void> {
+    await lane.jobs.recall(maxDelayMs);
     await lane.jobs.recoverStalled();
-    await lane.jobs.recallDelayed(maxDelayMs);
     await adoptFailed(lane);
     if (rounds % ROUNDS_PER_COMPARISON === 0) await restoreJobs(lane);
   }

@@ -107,12 +107,22 @@ end
 return { #ids, jobless }`;
 
 /**
- * KEYS delayed (BullMQ's) | ARGV dueScore latestScore. Jobs that are due after the one become due at the other: they
- * were delayed by a clock that has been set back since, or by one that is far ahead.
+ * KEYS delayed active stalledCheck (BullMQ's) | ARGV dueScore latestScore leaseMs jobKeyPrefix. What a clock that has
+ * been set back since would hold up. Jobs that are due after the latest score become due at the other: our clock, or one
+ * that is far ahead, delayed them. No lock lives for longer than a lease, nor does what puts the check of locks off: they
+ * end by the clock of Redis.
  */
 const RECALL = `
+local function shorten(key)
+  if redis.call('PTTL', key) > tonumber(ARGV[3]) then redis.call('PEXPIRE', key, ARGV[3]) end
+end
+for _, id in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do shorten(ARGV[4] .. id .. ':lock') end
+shorten(KEYS[3])
 local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[2], '+inf', 'LIMIT', 0, 1000)
-for _, id in ipairs(ids) do redis.call('ZADD', KEYS[1], 'XX', ARGV[1], id) end
+for _, id in ipairs(ids) do
+  redis.call('ZREM', KEYS[1], id)
+  redis.call('ZADD', KEYS[1], ARGV[1], id)
+end
 return #ids`;
 
 /*
