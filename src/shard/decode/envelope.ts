@@ -66,13 +66,25 @@ function readGroup(request: Buffer, start: number, end: number): Group {
       ranges.push(valueStart, fieldEnd);
     } else if (reader.field === 1) {
       const part = request.subarray(valueStart, fieldEnd);
-      singular = singular === undefined ? part : Buffer.concat([singular, part]);
+      singular = singular === undefined ? part : joined(singular, part);
     } else if (reader.field === 3) {
       schemaUrl = request.subarray(valueStart, fieldEnd);
       if (!isUtf8(schemaUrl)) throw new MalformedProtobufError('string is not UTF-8', valueStart);
     }
   }
   return { singular, ranges, schemaUrl };
+}
+
+/** Each part has to be a message of its own: a field that goes on in the next one is malformed. */
+function joined(message: Buffer, part: Buffer): Buffer {
+  checkFields(message);
+  checkFields(part);
+  return Buffer.concat([message, part]);
+}
+
+function checkFields(message: Buffer): void {
+  const reader = new WireReader(message);
+  while (reader.next());
 }
 
 const NOTHING = Buffer.alloc(0);
