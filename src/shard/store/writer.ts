@@ -31,6 +31,8 @@ export type WriteOutcome =
    */
   | { readonly kind: 'unknown'; readonly reason: string };
 
+export type NotStored = Exclude<WriteOutcome, { readonly kind: 'stored' }>;
+
 /**
  * The one writer of a shard: batches that arrive while a transaction runs share the next one. `stop` finishes what
  * was accepted.
@@ -70,8 +72,8 @@ export interface WriterOptions {
 /** Rows after which a transaction takes no further batch, so that one commit cannot hold up the rest for seconds. */
 const MAX_GROUP_ROWS = 50_000;
 /**
- * The same for the texts of spans. Those of a commit are copied to DuckDB at once (see `native-texts.ts`), and DuckDB
- * does not count them against its memory limit: it is this much beyond it, or one batch if that is more.
+ * The same for texts. Those of a commit's records of a kind are copied to DuckDB at once (see `native-texts.ts`), and
+ * DuckDB does not count them against its memory limit: it is this much beyond it, or one batch if that is more.
  */
 const MAX_GROUP_TEXT_BYTES = 32 * 1024 * 1024;
 
