@@ -8,18 +8,20 @@ import {
   commitBatches,
   lastCommitNo,
   openStore,
-  type RecordBatch,
   type Store,
 } from './commit.ts';
 import type { Database } from './database.ts';
 import { firstLine } from './instance.ts';
 import { PackedList } from './packed/list.ts';
+import type { RecordBatch } from './record-batch.ts';
 import { isOutOfMemory } from './shortage.ts';
 import { rowCount } from './tables.ts';
 
 export type WriteOutcome =
   /** The rows are durable in this commit. Without a number the batch was known, or empty, and changed nothing. */
   | { readonly kind: 'stored'; readonly commitNo: bigint | undefined }
+  /** Some of its records are there already. Nothing more was stored: what is missing can be stored in parts. */
+  | { readonly kind: 'partly stored'; readonly reason: string }
   /** Nothing of the batch is stored; the same batch may succeed later. */
   | { readonly kind: 'failed'; readonly reason: string }
   /**
@@ -249,6 +251,9 @@ async function connectStore(database: Pick<Database, 'connectAtOnce'>, before?: 
 
 function outcomeOf(attempt: Attempt, batch: RecordBatch): WriteOutcome {
   if (attempt.kind !== 'stored') return { kind: attempt.kind, reason: attempt.reason };
+  if (attempt.partlyStored.has(batch)) {
+    return { kind: 'partly stored', reason: 'some of its records are stored already: send it in parts' };
+  }
   return { kind: 'stored', commitNo: attempt.freshBatches.has(batch) ? attempt.commit?.commitNo : undefined };
 }
 
