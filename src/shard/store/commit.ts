@@ -2,6 +2,7 @@ import type { DuckDBConnection, DuckDBPreparedStatement } from '@duckdb/node-api
 import { unionOf } from '../word-set.ts';
 import { type AppendedTable, type Appender, createAppender } from './append.ts';
 import { appendRecords } from './append-records.ts';
+import { runInBackground } from './background.ts';
 import { bigint, ubigint, uinteger } from './columns.ts';
 import { type KeptAnswer, keepAnswers } from './kept-answers.ts';
 import { countOf, latest, PackedList } from './packed/list.ts';
@@ -71,14 +72,22 @@ export interface Store {
   readonly last: { commitNo: bigint };
   /** What every commit runs, planned once. */
   readonly begin: DuckDBPreparedStatement;
-  readonly commit: DuckDBPreparedStatement;
+  commit(): Promise<void>;
 }
 
-/** @param before the store until now, if there was one */
+interface StoreOptions {
+  /** The store until now, if there was one. */
+  readonly before?: Pick<Store, 'sources'> | undefined;
+  /** Whether reads may keep DuckDB's threads busy now. */
+  readonly isRead: () => boolean;
+}
+
 export async function openStore(
   connection: DuckDBConnection,
-  before?: Pick<Store, 'sources'>,
+  { before, isRead }: StoreOptions,
 ): Promise<Store> {
+  const commit = await connection.prepare('COMMIT');
+  const hasThreads = await hasThreadsOfItsOwn(connection);
   return {
     connection,
     appender: createAppender(connection),
@@ -87,8 +96,17 @@ export async function openStore(
     sources: await loadSources(connection, before?.sources),
     begin: await connection.prepare('BEGIN'),
     last: { commitNo: await lastCommitNo(connection) },
-    commit: await connection.prepare('COMMIT'),
+    async commit() {
+      if (hasThreads) await runInBackground(commit, isRead);
+      else await commit.run();
+    },
   };
+}
+
+/** The first of DuckDB's threads is the one that waits for a statement. */
+async function hasThreadsOfItsOwn(connection: DuckDBConnection): Promise<boolean> {
+  const threads = await connection.runAndReadAll("SELECT current_setting('threads')");
+  return Number(threads.getRows()[0]?.[0]) > 1;
 }
 
 export async function lastCommitNo(connection: DuckDBConnection): Promise<bigint> {
@@ -111,7 +129,7 @@ export async function commitBatches(
     throw error;
   });
   try {
-    await store.commit.run();
+    await store.commit();
   } catch (error) {
     await rollBack(store);
     return { kind: 'undecided', result, cause: error };
