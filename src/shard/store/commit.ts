@@ -2,7 +2,7 @@ import type { DuckDBConnection, DuckDBPreparedStatement } from '@duckdb/node-api
 import { unionOf } from '../word-set.ts';
 import { type AppendedTable, type Appender, createAppender } from './append.ts';
 import { appendRecords } from './append-records.ts';
-import { runInBackground } from './background.ts';
+import { openBackground } from './background.ts';
 import { bigint, ubigint, uinteger } from './columns.ts';
 import { type KeptAnswer, keepAnswers } from './kept-answers.ts';
 import { countOf, latest, PackedList } from './packed/list.ts';
@@ -79,15 +79,15 @@ interface StoreOptions {
   /** The store until now, if there was one. */
   readonly before?: Pick<Store, 'sources'> | undefined;
   /** Whether reads may keep DuckDB's threads busy now. */
-  readonly isRead: () => boolean;
+  readonly areReadsOpen: () => boolean;
 }
 
 export async function openStore(
   connection: DuckDBConnection,
-  { before, isRead }: StoreOptions,
+  { before, areReadsOpen }: StoreOptions,
 ): Promise<Store> {
+  const background = await openBackground(connection, areReadsOpen);
   const commit = await connection.prepare('COMMIT');
-  const hasThreads = await hasThreadsOfItsOwn(connection);
   return {
     connection,
     appender: createAppender(connection),
@@ -96,17 +96,8 @@ export async function openStore(
     sources: await loadSources(connection, before?.sources),
     begin: await connection.prepare('BEGIN'),
     last: { commitNo: await lastCommitNo(connection) },
-    async commit() {
-      if (hasThreads) await runInBackground(commit, isRead);
-      else await commit.run();
-    },
+    commit: () => background.run(commit),
   };
-}
-
-/** The first of DuckDB's threads is the one that waits for a statement. */
-async function hasThreadsOfItsOwn(connection: DuckDBConnection): Promise<boolean> {
-  const threads = await connection.runAndReadAll("SELECT current_setting('threads')");
-  return Number(threads.getRows()[0]?.[0]) > 1;
 }
 
 export async function lastCommitNo(connection: DuckDBConnection): Promise<bigint> {

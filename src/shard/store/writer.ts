@@ -248,7 +248,7 @@ async function connectStore(database: WriterDatabase, before?: Store): Promise<S
 }
 
 function openStoreOf(database: WriterDatabase, connection: DuckDBConnection, before?: Store): Promise<Store> {
-  return openStore(connection, { before, isRead: () => database.longestReadMs() > 0 });
+  return openStore(connection, { before, areReadsOpen: () => database.longestReadMs() > 0 });
 }
 
 function outcomeOf(attempt: Attempt, batch: RecordBatch): WriteOutcome {

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { runInBackground } from '../../../src/shard/store/background.ts';
+import { openBackground } from '../../../src/shard/store/background.ts';
+import { keepInterrupting } from '../../../src/shard/store/interrupt.ts';
 
 let folder: string;
 beforeEach(async () => {
@@ -38,6 +39,15 @@ async function insert(connection: DuckDBConnection, number: number): Promise<voi
   await connection.run(`INSERT INTO numbers VALUES (${number})`);
 }
 
+/** Of so many row groups that every thread has some. */
+const MANY = 'CREATE TABLE many AS SELECT range AS number FROM range(500_000)';
+const ENDLESS = 'SELECT sum(sin(a.number + b.number)) FROM many a, many b';
+
+async function commit(connection: DuckDBConnection, areReadsOpen = () => false): Promise<void> {
+  const background = await openBackground(connection, areReadsOpen);
+  await background.run(await connection.prepare('COMMIT'));
+}
+
 async function count(connection: DuckDBConnection): Promise<unknown> {
   return (await connection.runAndReadAll('SELECT count(*) FROM numbers')).getRows()[0]?.[0];
 }
@@ -57,16 +67,33 @@ describe('a statement in the background', () => {
     withTable(2, async connect => {
       const connection = await connect();
       await insert(connection, 1);
-      await runInBackground(await connection.prepare('COMMIT'), () => false);
+      await commit(connection);
       expect(await count(await connect())).toBe(1n);
     }));
 
-  it('is taken over when they all have something else to do', () =>
+  it('is run where DuckDB has no thread of its own', () =>
     withTable(1, async connect => {
       const connection = await connect();
       await insert(connection, 1);
-      await runInBackground(await connection.prepare('COMMIT'), () => true);
+      await commit(connection);
       expect(await count(await connect())).toBe(1n);
+    }));
+
+  it('is begun beside a read that holds the threads for long', () =>
+    withTable(2, async connect => {
+      const [reading, connection] = [await connect(), await connect()];
+      await reading.run(MANY);
+      let isReading = true;
+      const read = reading.run(ENDLESS).finally(() => {
+        isReading = false;
+      });
+      await insert(connection, 1);
+      await commit(connection, () => true);
+      expect(isReading).toBe(true);
+      expect(await count(await connect())).toBe(1n);
+      const stop = keepInterrupting(reading);
+      await expect(read).rejects.toThrow('Interrupted');
+      stop();
     }));
 
   it('rejects with what DuckDB says, and lets go of the file', async () => {
@@ -75,7 +102,7 @@ describe('a statement in the background', () => {
       await insert(one, 1);
       await insert(other, 1);
       await one.run('COMMIT');
-      await expect(runInBackground(await other.prepare('COMMIT'), () => false)).rejects.toThrow(
+      await expect(commit(other)).rejects.toThrow(
         /^TransactionContext Error: Failed to commit.*duplicate key/,
       );
       expect(openFiles()).toContain(path());
