@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util';
+import { parseToolFlags, refuse, wholeNumber } from '../test/support/tool-flags.ts';
 import { benchDeliver } from './cases/deliver.ts';
 import { benchIngest } from './cases/ingest.ts';
 import { benchPartition } from './cases/partition.ts';
@@ -6,12 +6,14 @@ import { benchPath } from './cases/path.ts';
 import { benchQuery, isQueryPart } from './cases/query.ts';
 import { benchScale } from './cases/scale.ts';
 import { benchShard } from './cases/shard.ts';
+import { benchSoak } from './cases/soak.ts';
 import { type Figures, writeFigures } from './figures.ts';
 
-const USAGE = `usage: npm run bench -- partition | ingest | deliver | path | shard | query | scale [flags]
+const USAGE = `usage: npm run bench -- partition | ingest | deliver | path | shard | query | scale | soak [flags]
 
   --quick              under 40 s instead of some minutes
   --minutes N          deliver: watch memory at full speed with a shard down for so long (default 0)
+                       soak: how long (default 30)
   --target URL         ingest: measure another OTLP receiver, with --pid; host:port for gRPC
   --pid N              the process whose CPU, with that of its children, is counted for --target
   --transport NAME     http (default), grpc or json, for --target
@@ -23,11 +25,11 @@ const USAGE = `usage: npm run bench -- partition | ingest | deliver | path | sha
   --only PART          query: overhead, skewed, throughput, summary, slow or memory
 `;
 
-const { positionals, values } = parseArgs({
+const { positionals, values } = parseToolFlags(USAGE, {
   allowPositionals: true,
   options: {
     quick: { type: 'boolean', default: false },
-    minutes: { type: 'string', default: '0' },
+    minutes: { type: 'string' },
     target: { type: 'string' },
     pid: { type: 'string' },
     transport: { type: 'string', default: 'http' },
@@ -44,10 +46,11 @@ const { quick } = values;
 const CASES: Readonly<Record<string, () => Promise<Figures>>> = {
   partition: () => benchPartition({ quick }),
   ingest: () => benchIngest({ quick, ...targetOf() }),
-  deliver: () => benchDeliver({ quick, minutes: Number(values.minutes) }),
+  deliver: () => benchDeliver({ quick, minutes: minutesOr(0) }),
   path: () => benchPath({ quick }),
   query: () => benchQuery({ quick, only: partOf(values.only), cpuProf: values['cpu-prof'] }),
   scale: () => benchScale({ quick }),
+  soak: () => benchSoak({ quick, minutes: minutesOr(30) }),
   shard: () =>
     benchShard({
       quick,
@@ -59,35 +62,37 @@ const CASES: Readonly<Record<string, () => Promise<Figures>>> = {
     }),
 };
 
+function minutesOr(usual: number): number {
+  return values.minutes === undefined ? usual : wholeNumber('minutes', values.minutes, USAGE);
+}
+
 function countOf(flag: 'spans' | 'logs' | 'points'): number | undefined {
   const text = values[flag];
   if (text === undefined) return undefined;
-  if (!/^[1-9]\d{0,9}$/.test(text)) throw new Error(`--${flag} ${text}: expected a whole number from 1`);
-  return Number(text);
+  return /^[1-9]\d{0,9}$/.test(text)
+    ? Number(text)
+    : refuse(`--${flag} ${text}: expected a whole number from 1`, USAGE);
 }
 
 function partOf(text: string | undefined) {
   if (text === undefined || isQueryPart(text)) return text;
-  throw new Error(`--only ${text}: expected overhead, skewed, throughput, summary, slow or memory`);
+  return refuse(`--only ${text}: expected overhead, skewed, throughput, summary, slow or memory`, USAGE);
 }
 
 function targetOf() {
   const { target: url, transport } = values;
   if (url === undefined) return {};
   if (transport !== 'http' && transport !== 'grpc' && transport !== 'json') {
-    throw new Error(`--transport ${transport}: expected http, grpc or json`);
+    return refuse(`--transport ${transport}: expected http, grpc or json`, USAGE);
   }
-  if (values.pid === undefined) throw new Error('--target needs --pid, the process whose CPU is counted');
-  return { target: { url, pid: Number(values.pid), transport } } as const;
+  if (values.pid === undefined)
+    return refuse('--target needs --pid, the process whose CPU is counted', USAGE);
+  return { target: { url, pid: wholeNumber('pid', values.pid, USAGE), transport } } as const;
 }
 
 const [name = ''] = positionals;
 const run = Object.hasOwn(CASES, name) ? CASES[name] : undefined;
-if (run === undefined) {
-  console.error(USAGE);
-  process.exitCode = 2;
-} else {
-  const figures = await run();
-  console.log(`written to ${writeFigures(name, figures)}`);
-  console.log(JSON.stringify({ case: name, ...figures }));
-}
+if (run === undefined) refuse(`${name || 'no case'}: expected ${Object.keys(CASES).join(', ')}`, USAGE);
+const figures = await run();
+console.log(`written to ${writeFigures(name, figures)}`);
+console.log(JSON.stringify({ case: name, ...figures }));
