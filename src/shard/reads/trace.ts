@@ -29,23 +29,26 @@ export async function readTrace(
   });
 }
 
-const OLDEST_FIRST = 'ORDER BY start_ns, span_id';
 const SPAN_ID = SPAN_ROWS.columns.indexOf('span_id');
+const START_NS = SPAN_ROWS.columns.indexOf('start_ns');
 const ROW_ID = SPAN_ROWS.columns.length + 1;
 
-/** Of a trace like most, in one query; `undefined` when its spans are too many or too large for that. */
+/**
+ * Of a trace like most, in one query; `undefined` when its spans are too many or too large for that. So few are sorted
+ * here: to plan it takes DuckDB longer than all else of the query but the reading.
+ */
 async function fewSpans({ connection }: ReadContext, spans: string): Promise<QueryRows | undefined> {
   const columns = `${columnList(SPAN_ROWS)}, ${textBytes(SPAN_ROWS)} AS text_bytes, rowid AS row_id`;
   const rows = await query(
     connection,
     `SELECT ${smallColumns(SPAN_ROWS)}, text_bytes, row_id FROM (SELECT ${columns} FROM ${spans})
-     ${OLDEST_FIRST} LIMIT ${MOST_ROWS_AT_ONCE + 1}`,
+     LIMIT ${MOST_ROWS_AT_ONCE + 1}`,
   );
   if (rows.count > MOST_ROWS_AT_ONCE || !isComplete(rows, SPAN_ROWS)) return undefined;
-  return pickRows(rows, new Set(lastOfEach(rows).values()));
+  return pickRows(rows, oldestFirst(rows, lastOfEach(rows)));
 }
 
-/** Where the last one of each span is. Rows are in the order of their commits. */
+/** Where the last one of each span is. Row ids are in the order of commits. */
 function lastOfEach(rows: QueryRows): ReadonlyMap<bigint, number> {
   const spanIds = [...rows.column(SPAN_ID)] as bigint[];
   const rowIds = [...rows.column(ROW_ID)] as bigint[];
@@ -56,6 +59,28 @@ function lastOfEach(rows: QueryRows): ReadonlyMap<bigint, number> {
     if (isLater) last.set(spanId, position);
   }
   return last;
+}
+
+/** @param positions by span id */
+function oldestFirst(rows: QueryRows, positions: ReadonlyMap<bigint, number>): readonly number[] {
+  const startsNs = [...rows.column(START_NS)] as bigint[];
+  const places = Array.from(positions, ([spanId, position]) => ({
+    startNs: startsNs[position] as bigint,
+    spanId,
+    position,
+  }));
+  return places.sort((one, other) => (isBefore(one, other) ? -1 : 1)).map(({ position }) => position);
+}
+
+interface SpanPlace {
+  readonly startNs: bigint;
+  /** No two have the same. */
+  readonly spanId: bigint;
+}
+
+function isBefore(one: SpanPlace, other: SpanPlace): boolean {
+  if (one.startNs !== other.startNs) return one.startNs < other.startNs;
+  return one.spanId < other.spanId;
 }
 
 const KEYS: RowOrder = {
@@ -75,7 +100,7 @@ async function manySpans(context: ReadContext, spans: string): Promise<QueryRows
     context.connection,
     `SELECT ${columnNames(KEYS).join(', ')} FROM (SELECT *, rowid AS row_id FROM ${spans})
      QUALIFY row_number() OVER (PARTITION BY span_id ORDER BY row_id DESC) = 1
-     ${OLDEST_FIRST} LIMIT ${context.mostRows}`,
+     ORDER BY start_ns, span_id LIMIT ${context.mostRows}`,
   );
   const keys = [...found.rows()];
   context.landmarks.add(KEYS, keys);

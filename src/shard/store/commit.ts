@@ -2,6 +2,7 @@ import type { DuckDBConnection, DuckDBPreparedStatement } from '@duckdb/node-api
 import { unionOf } from '../word-set.ts';
 import { type AppendedTable, type Appender, createAppender } from './append.ts';
 import { appendRecords } from './append-records.ts';
+import { openBackground } from './background.ts';
 import { bigint, ubigint, uinteger } from './columns.ts';
 import { keepAnswers } from './kept-answers.ts';
 import { countOf, latest, PackedList } from './packed/list.ts';
@@ -53,14 +54,22 @@ export interface Store {
   readonly last: { commitNo: bigint };
   /** What every commit runs, planned once. */
   readonly begin: DuckDBPreparedStatement;
-  readonly commit: DuckDBPreparedStatement;
+  commit(): Promise<void>;
 }
 
-/** @param before the store until now, if there was one */
+interface StoreOptions {
+  /** The store until now, if there was one. */
+  readonly before?: Pick<Store, 'sources'> | undefined;
+  /** Whether reads may keep DuckDB's threads busy now. */
+  readonly areReadsOpen: () => boolean;
+}
+
 export async function openStore(
   connection: DuckDBConnection,
-  before?: Pick<Store, 'sources'>,
+  { before, areReadsOpen }: StoreOptions,
 ): Promise<Store> {
+  const background = await openBackground(connection, areReadsOpen);
+  const commit = await connection.prepare('COMMIT');
   return {
     connection,
     appender: createAppender(connection),
@@ -69,7 +78,7 @@ export async function openStore(
     sources: await loadSources(connection, before?.sources),
     begin: await connection.prepare('BEGIN'),
     last: { commitNo: await lastCommitNo(connection) },
-    commit: await connection.prepare('COMMIT'),
+    commit: () => background.run(commit),
   };
 }
 
@@ -93,7 +102,7 @@ export async function commitBatches(
     throw error;
   });
   try {
-    await store.commit.run();
+    await store.commit();
   } catch (error) {
     await rollBack(store);
     return { kind: 'undecided', result, cause: error };

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { type Component, once } from '../../shared/lifecycle.ts';
 import type { Clock } from '../../shared/time.ts';
+import { openBackground } from './background.ts';
 import { sizeOf, walOf } from './data-folder.ts';
 import type { Database } from './database.ts';
 import type { DiskReserve } from './disk-reserve.ts';
@@ -139,7 +140,8 @@ export async function createMaintenance(options: MaintenanceOptions): Promise<Ma
     if (!(await reserve.mayCheckpoint())) return false;
     try {
       await writer.exclusively(async connection => {
-        await connection.run(sql);
+        const background = await openBackground(connection, () => database.longestReadMs() > 0);
+        await background.run(await connection.prepare(sql));
         return { result: undefined };
       });
       return true;

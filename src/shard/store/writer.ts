@@ -55,8 +55,10 @@ interface Exclusive<T> {
   readonly forgetsSources?: boolean;
 }
 
+type WriterDatabase = Pick<Database, 'connectAtOnce' | 'reopenIfInvalidated' | 'longestReadMs'>;
+
 export interface WriterOptions {
-  readonly database: Pick<Database, 'connectAtOnce' | 'reopenIfInvalidated'>;
+  readonly database: WriterDatabase;
   /** Why nothing can be stored now, asked before each transaction; `undefined` when it can. */
   readonly refusal?: () => Promise<string | undefined>;
   readonly clock: Clock;
@@ -212,7 +214,7 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
       enqueue(async () => {
         try {
           const { result, forgetsSources = false } = await work(store.connection);
-          if (forgetsSources) store = await openStore(store.connection, store);
+          if (forgetsSources) store = await openStoreOf(database, store.connection, store);
           else store.last.commitNo = await lastCommitNo(store.connection);
           return result;
         } catch (error) {
@@ -238,15 +240,19 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
   };
 }
 
-async function connectStore(database: Pick<Database, 'connectAtOnce'>, before?: Store): Promise<Store> {
+async function connectStore(database: WriterDatabase, before?: Store): Promise<Store> {
   const connection = await database.connectAtOnce();
   try {
-    return await openStore(connection, before);
+    return await openStoreOf(database, connection, before);
   } catch (error) {
     // Left open, it would keep the database from being opened again.
     connection.closeSync();
     throw error;
   }
+}
+
+function openStoreOf(database: WriterDatabase, connection: DuckDBConnection, before?: Store): Promise<Store> {
+  return openStore(connection, { before, areReadsOpen: () => database.longestReadMs() > 0 });
 }
 
 function outcomeOf(attempt: Attempt, batch: RecordBatch): WriteOutcome {

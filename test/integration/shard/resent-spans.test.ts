@@ -57,6 +57,17 @@ describe('a span that was sent again', () => {
     expect(await operations(3)).toEqual(['v19', 'older', 'oldest']);
   });
 
+  it('has its last place in its trace, which comes oldest first, ties by span id ascending', async () => {
+    await send(
+      { trace: 1, span: 3, start: 20 },
+      { trace: 1, span: 2, start: 20 },
+      { trace: 1, span: 1, start: 30 },
+    );
+    await send({ trace: 1, span: 1, start: 10 }, { trace: 1, span: 4, start: 15 });
+    const { rows } = await shard.read('trace', { traceId: traceId(1) });
+    expect(rows.map(row => row.span_id)).toEqual([1, 4, 2, 3].map(spanId));
+  });
+
   it('is there once in a trace of more spans than are read at once', async () => {
     const spans = (first: number, name: string) =>
       Array.from({ length: 1500 }, (_, index) => ({

@@ -41,6 +41,7 @@ async function startWriter(
   database: WriterOptions['database'] = {
     connectAtOnce: () => instance.connect(),
     reopenIfInvalidated: () => Promise.resolve(false),
+    longestReadMs: () => 0,
   },
 ): Promise<void> {
   writer = await createWriter({

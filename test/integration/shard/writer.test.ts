@@ -134,7 +134,7 @@ describe('a commit that fails', () => {
         return appender;
       };
       const time = { nowMs: 1_700_000_000_000, repeatWindowMs: 0, batchMemoryMs: 60_000 };
-      const store = await openStore(connection);
+      const store = await openStore(connection, { areReadsOpen: () => false });
       await expect(commitBatches(store, [bad], time)).rejects.toThrow();
       expect(appenders).toHaveLength(1);
       // What the garbage collector does to an appender that nobody closed.
