@@ -1,0 +1,51 @@
+/** One thing that keeps records from being lost, doubled or silently left out, and how to do without it. */
+export interface Safeguard {
+  readonly name: string;
+  /** Below the root of the repository. */
+  readonly file: string;
+  /** Text that is there once, and what to put in its place. */
+  readonly text: string;
+  readonly without: string;
+}
+
+/** Switched off one by one: the oracle has to notice every time. */
+export const SAFEGUARDS: readonly Safeguard[] = [
+  {
+    name: 'ack-after-enqueue',
+    file: 'src/ingest/batcher.ts',
+    text: 'const first = await this.#enqueue(batches);',
+    without:
+      "answerAll(group, { kind: 'stored', isLetGo: false }); const first = await this.#enqueue(batches);",
+  },
+  {
+    name: 'batch-id-dedupe',
+    file: 'src/shard/store/commit.ts',
+    text: 'batch => batch.id === undefined || ids.fresh.delete(batch.id)',
+    without: 'batch => batch.id === undefined || ids.fresh.delete(batch.id) !== null',
+  },
+  {
+    name: 'slice-dedupe',
+    file: 'src/shard/store/commit.ts',
+    text: 'exports?.fresh.delete(exportId) !== false',
+    without: 'exports?.fresh.delete(exportId) !== null',
+  },
+  {
+    name: 'split-before-queue',
+    file: 'src/ingest/receiver.ts',
+    text: 'const shardOf = (key: Uint8Array) => topology.owners[hash.slot(key)] as number;',
+    without:
+      'let owner: number | undefined; const shardOf = (key: Uint8Array) => (owner ??= topology.owners[hash.slot(key)] as number);',
+  },
+  {
+    name: 'completeness-marking',
+    file: 'src/query/completeness.ts',
+    text: ".filter(slot => slot.kind !== 'answered')",
+    without: '.filter((slot): slot is never => false)',
+  },
+  {
+    name: 'queue-fsync',
+    file: 'src/ingest/queue/lmdb-tables.ts',
+    text: 'overlappingSync: false,',
+    without: 'overlappingSync: false, noSync: true,',
+  },
+];
