@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util';
+import { parseToolFlags, refuse, wholeNumber } from '../test/support/tool-flags.ts';
 import { benchDeliver } from './cases/deliver.ts';
 import { benchIngest } from './cases/ingest.ts';
 import { benchPartition } from './cases/partition.ts';
@@ -23,7 +23,7 @@ const USAGE = `usage: npm run bench -- partition | ingest | deliver | path | sha
   --only PART          query: overhead, skewed, throughput, summary, slow or memory
 `;
 
-const { positionals, values } = parseArgs({
+const { positionals, values } = parseToolFlags(USAGE, {
   allowPositionals: true,
   options: {
     quick: { type: 'boolean', default: false },
@@ -44,7 +44,7 @@ const { quick } = values;
 const CASES: Readonly<Record<string, () => Promise<Figures>>> = {
   partition: () => benchPartition({ quick }),
   ingest: () => benchIngest({ quick, ...targetOf() }),
-  deliver: () => benchDeliver({ quick, minutes: Number(values.minutes) }),
+  deliver: () => benchDeliver({ quick, minutes: wholeNumber('minutes', values.minutes, USAGE) }),
   path: () => benchPath({ quick }),
   query: () => benchQuery({ quick, only: partOf(values.only), cpuProf: values['cpu-prof'] }),
   scale: () => benchScale({ quick }),
@@ -62,32 +62,30 @@ const CASES: Readonly<Record<string, () => Promise<Figures>>> = {
 function countOf(flag: 'spans' | 'logs' | 'points'): number | undefined {
   const text = values[flag];
   if (text === undefined) return undefined;
-  if (!/^[1-9]\d{0,9}$/.test(text)) throw new Error(`--${flag} ${text}: expected a whole number from 1`);
-  return Number(text);
+  return /^[1-9]\d{0,9}$/.test(text)
+    ? Number(text)
+    : refuse(`--${flag} ${text}: expected a whole number from 1`, USAGE);
 }
 
 function partOf(text: string | undefined) {
   if (text === undefined || isQueryPart(text)) return text;
-  throw new Error(`--only ${text}: expected overhead, skewed, throughput, summary, slow or memory`);
+  return refuse(`--only ${text}: expected overhead, skewed, throughput, summary, slow or memory`, USAGE);
 }
 
 function targetOf() {
   const { target: url, transport } = values;
   if (url === undefined) return {};
   if (transport !== 'http' && transport !== 'grpc' && transport !== 'json') {
-    throw new Error(`--transport ${transport}: expected http, grpc or json`);
+    return refuse(`--transport ${transport}: expected http, grpc or json`, USAGE);
   }
-  if (values.pid === undefined) throw new Error('--target needs --pid, the process whose CPU is counted');
-  return { target: { url, pid: Number(values.pid), transport } } as const;
+  if (values.pid === undefined)
+    return refuse('--target needs --pid, the process whose CPU is counted', USAGE);
+  return { target: { url, pid: wholeNumber('pid', values.pid, USAGE), transport } } as const;
 }
 
 const [name = ''] = positionals;
 const run = Object.hasOwn(CASES, name) ? CASES[name] : undefined;
-if (run === undefined) {
-  console.error(USAGE);
-  process.exitCode = 2;
-} else {
-  const figures = await run();
-  console.log(`written to ${writeFigures(name, figures)}`);
-  console.log(JSON.stringify({ case: name, ...figures }));
-}
+if (run === undefined) refuse(`${name || 'no case'}: expected ${Object.keys(CASES).join(', ')}`, USAGE);
+const figures = await run();
+console.log(`written to ${writeFigures(name, figures)}`);
+console.log(JSON.stringify({ case: name, ...figures }));

@@ -1,7 +1,7 @@
-import { parseArgs } from 'node:util';
 import { createProgress } from '../../src/cli/progress.ts';
 import { renderTable } from '../../src/cli/table.ts';
 import { systemClock } from '../../src/shared/time.ts';
+import { parseToolFlags, wholeNumber } from '../support/tool-flags.ts';
 import { type Difference, describeDifference } from './compare.ts';
 import { QUESTIONS } from './questions.ts';
 import { runGrowingSuite, runSuite, type SuiteOptions, type SuiteResult } from './suite.ts';
@@ -30,11 +30,11 @@ const SHARD_COUNTS = [2, 3, 5, 8];
 const CASES_PER_CORPUS = 25 * QUESTIONS.length;
 const EXPORTS = 40;
 
-const { values } = parseArgs({
+const { values } = parseToolFlags(USAGE, {
   options: { seed: { type: 'string' }, cases: { type: 'string', default: '400' } },
 });
-const seed = wholeNumber('seed', values.seed ?? String(Date.now() % 1_000_000));
-const cases = wholeNumber('cases', values.cases);
+const seed = wholeNumber('seed', values.seed ?? String(Date.now() % 1_000_000), USAGE);
+const cases = wholeNumber('cases', values.cases, USAGE);
 const progress = createProgress({ stderr: process.stderr, clock: systemClock });
 const asked = new Map<string, number>();
 const differences: Difference[] = [];
@@ -76,10 +76,4 @@ function report(): void {
     `\n${done} questions, each to 1 and to ${SHARD_COUNTS.join(', ')} shards, seed ${seed}: ${verdict}\n`,
   );
   process.exitCode = differences.length === 0 ? 0 : 1;
-}
-
-function wholeNumber(flag: string, text: string): number {
-  if (/^\d{1,9}$/.test(text)) return Number(text);
-  process.stderr.write(`--${flag} ${text}: expected a whole number\n\n${USAGE}`);
-  process.exit(2);
 }

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { inspect, parseArgs } from 'node:util';
+import { inspect } from 'node:util';
 import { createProgress } from '../../src/cli/progress.ts';
 import { renderTable } from '../../src/cli/table.ts';
 import { systemClock } from '../../src/shared/time.ts';
 import { createDice } from '../equivalence/dice.ts';
+import { parseToolFlags, refuse, wholeNumber } from '../support/tool-flags.ts';
 import { startCoverage } from './coverage.ts';
 import { type FuzzResult, fuzz } from './fuzz.ts';
 import { knownInputs } from './known.ts';
@@ -24,7 +25,7 @@ put it into test/fuzz/known/TARGET/ when it is mended, where every run begins wi
   --json         results as one line of JSON
 `;
 
-const { values } = parseArgs({
+const { values } = parseToolFlags(USAGE, {
   options: {
     seconds: { type: 'string', default: '10' },
     seed: { type: 'string' },
@@ -32,12 +33,12 @@ const { values } = parseArgs({
     json: { type: 'boolean', default: false },
   },
 });
-const durationMs = 1000 * wholeNumber('seconds', values.seconds);
-const seed = wholeNumber('seed', values.seed ?? String(Date.now() % 1_000_000));
+const durationMs = 1000 * wholeNumber('seconds', values.seconds, USAGE);
+const seed = wholeNumber('seed', values.seed ?? String(Date.now() % 1_000_000), USAGE);
 const targets = (await targetGroups())
   .flatMap(group => group.targets)
   .filter(({ name }) => name.startsWith(values.only));
-if (targets.length === 0) refuse(`--only ${values.only}: no target begins like this`);
+if (targets.length === 0) refuse(`--only ${values.only}: no target begins like this`, USAGE);
 
 const progress = createProgress({ stderr: process.stderr, clock: systemClock });
 const coverage = startCoverage('/src/');
@@ -92,14 +93,4 @@ function tell(name: string, finding: Finding): string {
   mkdirSync(folder, { recursive: true });
   writeFileSync(file, finding.input);
   return `${name}: ${file} (${finding.input.length} bytes)\n${inspect(finding.error)}`;
-}
-
-function wholeNumber(flag: string, text: string): number {
-  if (/^\d{1,9}$/.test(text)) return Number(text);
-  return refuse(`--${flag} ${text}: expected a whole number`);
-}
-
-function refuse(error: string): never {
-  process.stderr.write(`${error}\n\n${USAGE}`);
-  process.exit(2);
 }

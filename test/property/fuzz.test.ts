@@ -8,23 +8,24 @@ import { plainTarget, texts } from '../fuzz/target.ts';
 import { targetGroups } from '../fuzz/targets/targets.ts';
 
 const GROUP_MS = 10_000;
+/** The same in every run: this suite fails for a change. `npm run fuzz` goes on from another seed each time. */
+const SEED = 2026;
 const groups = await targetGroups();
 
 describe('mutated input', () => {
   it.each(groups)('breaks nothing in $name', async ({ targets }) => {
-    const seed = Date.now() % 1_000_000;
     const coverage = startCoverage('/src/');
     for (const target of targets) {
       const { finding } = await fuzz({
         target,
         known: knownInputs(target.name),
-        dice: createDice(seed),
+        dice: createDice(SEED),
         coverage,
         clock: systemClock,
         durationMs: GROUP_MS / targets.length,
       });
       const what = finding && `${finding.input.toString('base64')}: ${finding.error}`;
-      expect(what, `${target.name}, seed ${seed}`).toBeUndefined();
+      expect(what, `${target.name}, seed ${SEED}`).toBeUndefined();
     }
     coverage.stop();
   });

@@ -71,15 +71,23 @@ async function check(input: Buffer): Promise<void> {
 /** How many rows an answer has that is nothing but the members of the contract; `undefined` for any other. */
 function objectsIn(input: Buffer): number | undefined {
   try {
-    const { spans, ...rest } = JSON.parse(input.toString());
+    const text = input.toString();
+    const answer = JSON.parse(text);
+    const { spans, ...rest } = answer;
     const isPlain = Object.values(rest).every(value => typeof value !== 'object' || value === null);
-    if (!isPlain || !Array.isArray(spans) || input.toString().split('"spans"').length !== 2) return undefined;
+    if (!isPlain || !Array.isArray(spans) || text.split('"spans"').length !== 2) return undefined;
+    // Of members of one name `JSON.parse` tells the last; the reader sees them all.
+    if (openings(text) !== openings(JSON.stringify(answer))) return undefined;
     return spans.every(span => typeof span === 'object' && !Array.isArray(span) && span !== null)
       ? spans.length
       : undefined;
   } catch {
     return undefined;
   }
+}
+
+function openings(json: string): number {
+  return json.split(/[[{]/).length;
 }
 
 function callAnsweredWith(input: Buffer): TaelCall {
