@@ -6,12 +6,14 @@ import { benchPath } from './cases/path.ts';
 import { benchQuery, isQueryPart } from './cases/query.ts';
 import { benchScale } from './cases/scale.ts';
 import { benchShard } from './cases/shard.ts';
+import { benchSoak } from './cases/soak.ts';
 import { type Figures, writeFigures } from './figures.ts';
 
-const USAGE = `usage: npm run bench -- partition | ingest | deliver | path | shard | query | scale [flags]
+const USAGE = `usage: npm run bench -- partition | ingest | deliver | path | shard | query | scale | soak [flags]
 
   --quick              under 40 s instead of some minutes
   --minutes N          deliver: watch memory at full speed with a shard down for so long (default 0)
+                       soak: how long (default 30)
   --target URL         ingest: measure another OTLP receiver, with --pid; host:port for gRPC
   --pid N              the process whose CPU, with that of its children, is counted for --target
   --transport NAME     http (default), grpc or json, for --target
@@ -27,7 +29,7 @@ const { positionals, values } = parseToolFlags(USAGE, {
   allowPositionals: true,
   options: {
     quick: { type: 'boolean', default: false },
-    minutes: { type: 'string', default: '0' },
+    minutes: { type: 'string' },
     target: { type: 'string' },
     pid: { type: 'string' },
     transport: { type: 'string', default: 'http' },
@@ -44,10 +46,11 @@ const { quick } = values;
 const CASES: Readonly<Record<string, () => Promise<Figures>>> = {
   partition: () => benchPartition({ quick }),
   ingest: () => benchIngest({ quick, ...targetOf() }),
-  deliver: () => benchDeliver({ quick, minutes: wholeNumber('minutes', values.minutes, USAGE) }),
+  deliver: () => benchDeliver({ quick, minutes: minutesOr(0) }),
   path: () => benchPath({ quick }),
   query: () => benchQuery({ quick, only: partOf(values.only), cpuProf: values['cpu-prof'] }),
   scale: () => benchScale({ quick }),
+  soak: () => benchSoak({ quick, minutes: minutesOr(30) }),
   shard: () =>
     benchShard({
       quick,
@@ -58,6 +61,10 @@ const CASES: Readonly<Record<string, () => Promise<Figures>>> = {
       cpuProf: values['cpu-prof'],
     }),
 };
+
+function minutesOr(usual: number): number {
+  return values.minutes === undefined ? usual : wholeNumber('minutes', values.minutes, USAGE);
+}
 
 function countOf(flag: 'spans' | 'logs' | 'points'): number | undefined {
   const text = values[flag];

@@ -106,10 +106,11 @@ async function fill({ dataDir, generator, cpuProf }: Bench, stage: Holdings): Pr
     const shard = await startShardUnderTest({ dataDir, profileDir });
     const load = {
       target: shard.otlp,
+      of: 'shard',
       signal,
       recordsPerRequest: RECORDS_PER_REQUEST,
       concurrency: CONNECTIONS,
-    };
+    } as const;
     const warmUp = Math.min(WARM_UP_SPANS, missing / 10);
     await generator.load({ ...load, records: warmUp });
     const cpuBefore = shard.cpuSeconds();
@@ -196,6 +197,7 @@ async function readsWhileIngesting({ dataDir, generator, quick }: Bench, rate: n
   const shard = await startShardUnderTest({ dataDir });
   const enough = generator.keepLoading({
     target: shard.otlp,
+    of: 'shard',
     signal: 'traces',
     recordsPerRequest: RECORDS_PER_REQUEST,
     concurrency: CONNECTIONS,
@@ -215,6 +217,7 @@ async function smallBatches({ dataDir, generator, quick }: Bench, spans: number)
   const shard = await startShardUnderTest({ dataDir });
   const load = {
     target: shard.otlp,
+    of: 'shard',
     signal: 'traces',
     recordsPerRequest: spans,
     concurrency: SMALL_CONNECTIONS,

@@ -5,15 +5,19 @@ import { batchHeaders } from '../../src/shared/otlp/batch-header.ts';
 import { SIGNAL_FACTS } from '../../src/shared/otlp/signal.ts';
 import type { ShapedLoad } from './shaped-load.ts';
 
-/** Sends to a shard as ingest delivers: each request a batch of one slice, with the ids by which repeats are known. */
+/** Where requests go. */
 export interface Delivery {
-  /** Resolves when the shard has committed it; rejects when it has not, or refused a record. */
-  send(body: Buffer): Promise<void>;
+  /** Resolves when all of it is taken, to how often it was sent again; rejects when it, or a record of it, is refused. */
+  send(body: Buffer): Promise<number>;
   close(): Promise<void>;
 }
 
-type Route = Pick<ShapedLoad, 'target' | 'signal' | 'concurrency'>;
+export type Route = Pick<ShapedLoad, 'target' | 'signal' | 'concurrency'>;
 
+/**
+ * Sends to a shard as ingest delivers: each request a batch of one slice, with the ids by which repeats are known. It
+ * answers when it has committed.
+ */
 export function createDelivery({ target, signal, concurrency }: Route): Delivery {
   const pool = new Pool(target, { connections: concurrency, pipelining: 1 });
   const { path } = SIGNAL_FACTS[signal];
@@ -27,6 +31,7 @@ export function createDelivery({ target, signal, concurrency }: Route): Delivery
       if (answer.statusCode !== 200 || bytes.length > 2) {
         throw new Error(`the shard answered ${answer.statusCode}: ${bytes.toString('latin1').slice(0, 300)}`);
       }
+      return 0;
     },
     close: () => pool.close(),
   };

@@ -4,6 +4,7 @@ import { createOtlpTypes } from '../../src/shared/otlp/messages.ts';
 import { percentile } from '../figures.ts';
 import { createRequests, type Requests } from '../shaped/requests.ts';
 import { createDelivery } from './delivery.ts';
+import { createExport } from './export.ts';
 import type { ShapedLoad, ShapedOrder, ShapedResult } from './shaped-load.ts';
 
 /** Every so many requests one is compressed too; all of them would cost more than sending them. */
@@ -14,6 +15,7 @@ const NOTHING: ShapedResult = {
   seconds: 0,
   bodyBytes: 0,
   sample: { records: 0, gzipBytes: 0 },
+  repeats: 0,
   p50Ms: 0,
   p99Ms: 0,
 };
@@ -22,16 +24,20 @@ let requests: Requests | undefined;
 let isEnough = false;
 
 async function load({ records = Infinity, rate, ...plan }: ShapedLoad): Promise<ShapedResult> {
-  const delivery = createDelivery(plan);
+  const delivery = plan.of === 'shard' ? createDelivery(plan) : createExport(plan);
   const latenciesMs: number[] = [];
   const sample = { records: 0, gzipBytes: 0 };
   let sent = 0;
   let bodyBytes = 0;
   let count = 0;
+  let repeats = 0;
   isEnough = false;
   const startMs = performance.now();
 
+  const dueMsOf = (record: number) => (rate === undefined ? undefined : startMs + (1000 * record) / rate);
+
   async function sendOne(): Promise<void> {
+    const dueMs = dueMsOf(sent) ?? performance.now();
     const size = Math.min(plan.recordsPerRequest, records - sent);
     sent += size;
     const body = (requests as Requests).next(plan.signal, size);
@@ -40,14 +46,13 @@ async function load({ records = Infinity, rate, ...plan }: ShapedLoad): Promise<
       sample.records += size;
       sample.gzipBytes += gzipSync(body).length;
     }
-    const sentMs = performance.now();
-    await delivery.send(body);
-    latenciesMs.push(performance.now() - sentMs);
+    repeats += await delivery.send(body);
+    latenciesMs.push(performance.now() - dueMs);
   }
 
   async function sendMany(): Promise<void> {
     while (!isEnough && sent < records) {
-      const earlyMs = rate === undefined ? 0 : startMs + (1000 * sent) / rate - performance.now();
+      const earlyMs = (dueMsOf(sent) ?? 0) - performance.now();
       if (earlyMs > 1) await sleep(earlyMs);
       else await sendOne();
     }
@@ -61,6 +66,7 @@ async function load({ records = Infinity, rate, ...plan }: ShapedLoad): Promise<
     seconds,
     bodyBytes,
     sample,
+    repeats,
     p50Ms: percentile(latenciesMs, 0.5),
     p99Ms: percentile(latenciesMs, 0.99),
   };

@@ -12,8 +12,10 @@ export type ShapedOrder =
   | { readonly kind: 'enough' };
 
 export interface ShapedLoad {
-  /** `http://host:port` of the shard's OTLP door. */
+  /** `http://host:port` of an OTLP door. */
   readonly target: string;
+  /** Whose door it is: a shard, where requests come as deliveries, or ingest, where they come from exporters. */
+  readonly of: 'shard' | 'ingest';
   readonly signal: Signal;
   readonly recordsPerRequest: number;
   /** Requests on the way at once. */
@@ -30,7 +32,9 @@ export interface ShapedResult {
   readonly bodyBytes: number;
   /** Body bytes of some of the requests, and the bytes that gzip makes of each of them. */
   readonly sample: { readonly records: number; readonly gzipBytes: number };
-  /** From sending to the answer, which is when the records are committed. */
+  /** Requests that were sent again, as often as they were. */
+  readonly repeats: number;
+  /** From when a request was due, or sent where there is no rate, to the answer, which is when the records are durable. */
   readonly p50Ms: number;
   readonly p99Ms: number;
 }
