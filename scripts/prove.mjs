@@ -6,6 +6,8 @@ import { ensureInstalled, fail, ROOT, resolveNode, run } from './setup.mjs';
 ensureInstalled({ dev: true });
 const redis = await ensureRedisServer().catch(error => fail(error.message));
 const env = {
+  // Every scenario starts processes; each compiles what an earlier one has not.
+  NODE_COMPILE_CACHE: join(ROOT, 'node_modules', '.cache', 'compile'),
   ...process.env,
   ...(redis.command && { OTELFAN_TEST_REDIS_COMMAND: JSON.stringify(redis.command) }),
 };

@@ -1,17 +1,18 @@
-import { parseArgs } from 'node:util';
 import { createProgress } from '../../src/cli/progress.ts';
 import { systemClock } from '../../src/shared/time.ts';
+import { parseToolFlags, refuse, wholeNumber } from '../support/tool-flags.ts';
 import { prove, type RunResult } from './prove.ts';
-import { detailsOf, isGreen, jsonOf, lineOf, tableOf } from './report.ts';
+import { detailsOf, isGreen, jsonOf, lineOf, summaryOf, tableOf } from './report.ts';
 import { SAFEGUARDS } from './safeguards.ts';
 import { SCENARIOS } from './scenarios.ts';
-import type { QueueKind } from './site.ts';
+import { QUEUE_KINDS } from './site.ts';
 
+const LONG_MS = 3_600_000;
 const USAGE = `usage: npm run prove -- [--quick | --long] [--seed S] [--only TEXT]... [--queue lmdb|redis]
                          [--without SAFEGUARD] [--json]
 
 Starts otelfan as it is deployed, in real processes on this machine, sends records with known ids, makes trouble by a
-schedule that follows from the seed, and then looks for every record that was acknowledged.
+schedule that follows from the seed, and then looks for every record that was acknowledged: there, unchanged, once.
 
   --quick       a slice of less than a minute
   --long        all of it again and again, each time with the next seed, for an hour
@@ -20,53 +21,57 @@ schedule that follows from the seed, and then looks for every record that was ac
   --queue Q     on this queue only
   --without S   without one of its safeguards, which has to show:
                 ${SAFEGUARDS.map(({ name }) => name).join(', ')}
-  --json        the result as JSON on stdout
+  --json        the results of each seed as one line of JSON
+
+Exit codes: 0 nothing is wrong, 1 something is, 2 wrong flags, 130 interrupted.
 `;
 
-const { values } = parseArgs({
+const { values } = parseToolFlags(USAGE, {
   options: {
     quick: { type: 'boolean', default: false },
     long: { type: 'boolean', default: false },
-    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+    seed: { type: 'string' },
     only: { type: 'string', multiple: true, default: [] },
-    queue: { type: 'string', default: '' },
+    queue: { type: 'string' },
     without: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 });
-const LONG_MS = 3_600_000;
-
-const seed = /^\d{1,9}$/.test(values.seed)
-  ? Number(values.seed)
-  : usage(`--seed ${values.seed}: expected a whole number`);
-const queues = (['lmdb', 'redis'] as const).filter(queue => values.queue === '' || values.queue === queue);
-if (queues.length === 0) usage(`--queue ${values.queue}: expected lmdb or redis`);
+if (values.quick && values.long) refuse('--quick --long: expected one of them', USAGE);
+const firstSeed = wholeNumber('seed', values.seed ?? String(Date.now() % 1_000_000), USAGE);
+const queues = QUEUE_KINDS.filter(queue => values.queue === undefined || values.queue === queue);
+if (queues.length === 0) refuse(`--queue ${values.queue}: expected ${QUEUE_KINDS.join(' or ')}`, USAGE);
 const scenarios = SCENARIOS.filter(
   ({ name, isQuick = false }) =>
     (!values.quick || isQuick) && (values.only.length === 0 || values.only.some(text => name.includes(text))),
 );
-if (scenarios.length === 0) {
-  usage(
-    `--only ${values.only.join(', ')}: no scenario has that in its name; there are\n  ${SCENARIOS.map(({ name }) => name).join('\n  ')}`,
-  );
+const total = queues.flatMap(queue => scenarios.filter(scenario => scenario.queues.includes(queue))).length;
+if (total === 0) {
+  const names = SCENARIOS.map(({ name }) => `\n  ${name}`).join('');
+  refuse(`no scenario is left; there are${names}`, USAGE);
 }
-
 const without = SAFEGUARDS.find(({ name }) => name === values.without);
 if (values.without !== undefined && without === undefined)
-  usage(`--without ${values.without}: no such safeguard`);
+  refuse(`--without ${values.without}: there is no such safeguard`, USAGE);
 
 const interrupted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupted.abort());
 const progress = createProgress({ stderr: process.stderr, clock: systemClock });
 const startMs = performance.now();
-let failed = false;
+const isOver = () => values.long && performance.now() - startMs > LONG_MS;
+const failedSeeds: number[] = [];
+let seed = firstSeed;
 
 try {
-  for (let round = 0; ; round += 1) {
-    failed = !(await runRound(seed + round, queues)) || failed;
-    if (!values.long || performance.now() - startMs > LONG_MS) break;
+  for (; ; seed += 1) {
+    if (!(await runRound())) failedSeeds.push(seed);
+    if (!values.long || isOver()) break;
   }
-  process.exitCode = failed ? 1 : 0;
+  if (values.long)
+    process.stderr.write(
+      `seeds ${firstSeed} to ${seed}: ${failedSeeds.length} failed ${failedSeeds.join(', ')}\n`,
+    );
+  process.exitCode = failedSeeds.length > 0 ? 1 : 0;
 } catch (error) {
   progress.clear();
   if (!interrupted.signal.aborted) throw error;
@@ -74,16 +79,14 @@ try {
   process.exitCode = 130;
 }
 
-async function runRound(roundSeed: number, on: readonly QueueKind[]): Promise<boolean> {
+/** Resolves to whether nothing was wrong. */
+async function runRound(): Promise<boolean> {
   const results: RunResult[] = [];
-  const total = on.reduce(
-    (sum, queue) => sum + scenarios.filter(({ queues: its }) => its.includes(queue)).length,
-    0,
-  );
   await prove({
-    seed: roundSeed,
+    seed,
     scenarios,
-    queues: on,
+    queues,
+    isOver,
     signal: interrupted.signal,
     ...(without && { without }),
     onNote: ({ scenario, queue }, text) =>
@@ -91,20 +94,14 @@ async function runRound(roundSeed: number, on: readonly QueueKind[]): Promise<bo
     onResult(result) {
       results.push(result);
       progress.clear();
-      process.stderr.write(`${results.length} of ${total}: ${lineOf(result)}\n${detailsOf([result])}`);
+      process.stderr.write(`${results.length} of ${total}: ${lineOf(result)}\n`);
     },
   });
   progress.clear();
-  const isAllGreen = results.every(isGreen);
-  if (values.json) process.stdout.write(`${JSON.stringify(jsonOf(roundSeed, results))}\n`);
-  else
-    process.stdout.write(
-      `${tableOf(results)}${detailsOf(results)}\nseed ${roundSeed}: ${isAllGreen ? 'nothing lost' : 'FAILED'}\n`,
-    );
-  return isAllGreen;
-}
-
-function usage(message: string): never {
-  process.stderr.write(`${message}\n\n${USAGE}`);
-  process.exit(2);
+  process.stdout.write(
+    values.json
+      ? `${JSON.stringify(jsonOf(seed, results))}\n`
+      : `${tableOf(results)}${detailsOf(results)}\n${summaryOf(seed, results)}\n`,
+  );
+  return results.every(isGreen);
 }

@@ -44,34 +44,34 @@ const TRACES_READ = 25;
 export async function judge({ site, ledger, versions }: Case): Promise<Verdict> {
   const services = [...new Set(ledger.all().map(({ service }) => service))];
   const reader = createReader(site.apis[0] as string);
-  const queue = await site.openQueue();
-  try {
-    const dead = await deadLetteredIds(queue);
-    const read = new Map<Signal, ReadRecord[]>();
-    for (const signal of SIGNALS) {
-      read.set(signal, (await Promise.all(services.map(service => reader.records(signal, service)))).flat());
-    }
-    const { counts, findings } = compare([...read.values()].flat(), ledger, dead);
-    const spans = read.get('traces') as ReadRecord[];
-    const copies = await storedTwice(reader, spans, ledger);
-    return {
-      counts: { ...counts, duplicates: counts.duplicates + copies.count },
-      findings: [
-        ...findings,
-        ...copies.findings,
-        ...(await brokenTraces(reader, spans)),
-        ...(await splitKeys(reader, site.shardIds(), { services, versions })),
-        ...(await brokenAccounts(queue)),
-        ...(
-          await Promise.all(
-            site.of('ingest').map(({ addresses }) => toldBrokenAccounts(addresses.metrics ?? '')),
-          )
-        ).flat(),
-      ],
-    };
-  } finally {
-    await queue.stop();
+  const { dead, broken } = await site.lookAtQueue(async queue => ({
+    dead: await deadLetteredIds(queue),
+    broken: await brokenAccounts(queue),
+  }));
+  const read = new Map<Signal, ReadRecord[]>();
+  for (const signal of SIGNALS) {
+    // One after the other: a proxy bounds the queries at once.
+    const records: ReadRecord[] = [];
+    for (const service of services) records.push(...(await reader.records(signal, service)));
+    read.set(signal, records);
   }
+  const { counts, findings } = compare([...read.values()].flat(), ledger, dead);
+  const spans = read.get('traces') as ReadRecord[];
+  const copies = await storedTwice(reader, spans, ledger);
+  const told = await Promise.all(
+    site.of('ingest').map(({ addresses }) => toldBrokenAccounts(addresses.metrics ?? '')),
+  );
+  return {
+    counts: { ...counts, duplicates: counts.duplicates + copies.count },
+    findings: [
+      ...findings,
+      ...copies.findings,
+      ...(await brokenTraces(reader, spans)),
+      ...(await splitKeys(reader, site.shardIds(), { services, versions })),
+      ...broken,
+      ...told.flat(),
+    ],
+  };
 }
 
 function compare(read: readonly ReadRecord[], ledger: Ledger, dead: ReadonlySet<string>): Verdict {

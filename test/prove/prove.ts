@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+import { cannotControlRedis } from '../support/redis.ts';
 import { brokenOff, runTrial, type TrialResult } from './run-trial.ts';
 import type { Safeguard } from './safeguards.ts';
 import type { Arranged, Scenario } from './scenario.ts';
@@ -14,6 +15,8 @@ export interface ProveOptions {
   /** Told what happens. */
   readonly onNote: (run: Run, text: string) => void;
   readonly onResult: (result: RunResult) => void;
+  /** Asked before each scenario; what was not begun by then is left out. */
+  readonly isOver?: () => boolean;
   readonly signal: AbortSignal;
 }
 
@@ -37,6 +40,7 @@ export async function prove(options: ProveOptions): Promise<void> {
     try {
       for (const scenario of options.scenarios.filter(({ queues }) => queues.includes(queue))) {
         options.signal.throwIfAborted();
+        if (options.isOver?.()) return;
         options.onResult(await runOne({ scenario, queue }, shared, options));
       }
     } finally {
@@ -59,12 +63,17 @@ async function runOne(run: Run, shared: SharedSite, options: ProveOptions): Prom
     return site;
   }
 
+  const unable = (reason: string): RunResult => ({
+    ...run,
+    seconds: seconds(),
+    outcome: { kind: 'unable', reason },
+  });
+
   try {
+    if (queue === 'redis' && cannotControlRedis !== undefined) return unable(cannotControlRedis);
     onNote('starting');
-    const arranged = 'arrange' in scenario ? await scenario.arrange({ queue, cleanup }) : undefined;
-    if (typeof arranged === 'string') {
-      return { ...run, seconds: seconds(), outcome: { kind: 'unable', reason: arranged } };
-    }
+    const arranged = 'arrange' in scenario ? await scenario.arrange({ cleanup }) : undefined;
+    if (typeof arranged === 'string') return unable(arranged);
     const site = arranged === undefined ? await shared.site() : await startOwn(arranged.site);
     const seed = seedOf(`${options.seed} ${queue} ${scenario.name}`);
     const trial = `p${seed.toString(36)}`;

@@ -56,6 +56,17 @@ function detailOf({ scenario, queue, outcome }: RunResult): string {
   return `\nFAILED: ${title}\n${findings}${outcome.timeline.map(line => `  ${line}\n`).join('')}`;
 }
 
+/** The last line: what the exit code says, in words. */
+export function summaryOf(seed: number, results: readonly RunResult[]): string {
+  const failed = results.filter(result => !isGreen(result)).length;
+  const unable = results.filter(({ outcome }) => outcome.kind === 'unable').length;
+  const told = [
+    failed === 0 ? 'nothing is wrong' : `${failed} of ${results.length} FAILED`,
+    ...(unable === 0 ? [] : [`${unable} not run`]),
+  ];
+  return `seed ${seed}: ${told.join(', ')}`;
+}
+
 /** The same for programs. */
 export function jsonOf(seed: number, results: readonly RunResult[]): object {
   return {

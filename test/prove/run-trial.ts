@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { BatchQueue } from '../../src/ingest/queue/batch-queue.ts';
 import { createDice } from '../equivalence/dice.ts';
 import { createLedger } from './ledger.ts';
 import { type Counts, judge } from './oracle.ts';
@@ -7,7 +8,7 @@ import type { Scenario, Trial } from './scenario.ts';
 import type { Site } from './site.ts';
 import { createTimeline } from './timeline.ts';
 import { startTraffic, type Traffic } from './traffic.ts';
-import { startWatch, type Watched } from './watch.ts';
+import { type Answers, startWatch } from './watch.ts';
 
 export interface TrialOptions extends Pick<Scenario, 'name' | 'traffic'> {
   readonly run: (trial: Trial) => Promise<void>;
@@ -23,7 +24,7 @@ export interface TrialOptions extends Pick<Scenario, 'name' | 'traffic'> {
 export interface TrialResult {
   readonly counts: Counts;
   /** How many answers were read meanwhile. */
-  readonly answers: Pick<Watched, 'whole' | 'partial'>;
+  readonly answers: Answers;
   readonly findings: readonly string[];
   readonly timeline: readonly string[];
 }
@@ -88,6 +89,7 @@ export async function runTrial(options: TrialOptions): Promise<TrialResult> {
       await sleep(minMs + trial.dice.below(maxMs - minMs + 1), undefined, { signal });
     },
     until,
+    answers: () => watch.soFar(),
     refusals: () => [...(traffic?.refusals() ?? [])].map(([reason, count]) => ({ reason, count })),
     topologyVersions(count) {
       versions = count;
@@ -98,35 +100,29 @@ export async function runTrial(options: TrialOptions): Promise<TrialResult> {
   };
 
   /** Until the shards have all that is queued; however long it takes, as long as it gets less. */
-  async function drained(): Promise<boolean> {
-    const queue = await site.openQueue();
+  async function drained(queue: BatchQueue): Promise<boolean> {
     let least = Number.POSITIVE_INFINITY;
     let leastAtMs = performance.now();
-    try {
-      for (;;) {
-        const stats = await Promise.all(
-          (await queue.shards()).map(async shard => ({ shard, ...(await queue.stats(shard)) })),
-        );
-        const batches = stats.reduce((sum, lane) => sum + lane.batches, 0);
-        if (batches === 0) return true;
-        if (batches < least) {
-          least = batches;
-          leastAtMs = performance.now();
-        } else if (performance.now() - leastAtMs > LIMITS_MS.stall) {
-          const where = stats.map(lane => `${lane.shard}: ${lane.batches}`).join(', ');
-          findings.push(`still queued after ${LIMITS_MS.stall} ms in which it got no less: ${where}`);
-          return false;
-        }
-        await sleep(LIMITS_MS.poll, undefined, { signal });
+    for (;;) {
+      const stats = await Promise.all(
+        (await queue.shards()).map(async shard => ({ shard, ...(await queue.stats(shard)) })),
+      );
+      const batches = stats.reduce((sum, lane) => sum + lane.batches, 0);
+      if (batches === 0) return true;
+      if (batches < least) {
+        least = batches;
+        leastAtMs = performance.now();
+      } else if (performance.now() - leastAtMs > LIMITS_MS.stall) {
+        const where = stats.map(lane => `${lane.shard}: ${lane.batches}`).join(', ');
+        findings.push(`still queued after ${LIMITS_MS.stall} ms in which it got no less: ${where}`);
+        return false;
       }
-    } finally {
-      await queue.stop();
+      await sleep(LIMITS_MS.poll, undefined, { signal });
     }
   }
 
   let traffic: Traffic | undefined;
   const watch = startWatch({ apis: () => site.apis, services: source.services, dice: fork() });
-  let watched: Watched = { whole: 0, partial: 0, unmarked: [] };
   let counts = NO_COUNTS;
   try {
     if (options.traffic !== false) {
@@ -140,9 +136,9 @@ export async function runTrial(options: TrialOptions): Promise<TrialResult> {
     await traffic?.stop();
     note('healing');
     await site.heal();
-    if (await drained()) {
+    if (await site.lookAtQueue(drained)) {
       note('judging');
-      watched = await watch.stop();
+      await watch.stop();
       const verdict = await judge({ site, ledger, versions });
       counts = verdict.counts;
       findings.push(...verdict.findings);
@@ -152,13 +148,12 @@ export async function runTrial(options: TrialOptions): Promise<TrialResult> {
     findings.push(...brokenOff(error).findings);
   } finally {
     await traffic?.stop();
-    watched = await watch.stop();
+    findings.push(...(await watch.stop()).unmarked);
   }
-  findings.push(...watched.unmarked, ...site.crashes.slice(crashesBefore));
+  findings.push(...site.crashes.slice(crashesBefore));
   if (counts.acknowledged === 0) findings.push('nothing was acknowledged, so nothing was shown');
   for (const [reason, count] of traffic?.refusals() ?? []) note(`senders were told ${count} × ${reason}`);
-  const { whole, partial } = watched;
-  return { counts, answers: { whole, partial }, findings, timeline: timeline.lines() };
+  return { counts, answers: watch.soFar(), findings, timeline: timeline.lines() };
 }
 
 /** What is known when nothing came to its end. */

@@ -1,10 +1,11 @@
 import type { Dice } from '../equivalence/dice.ts';
 import type { Ledger } from './ledger.ts';
 import type { RecordSource } from './records.ts';
-import type { QueueKind, Site, SiteOptions } from './site.ts';
+import { QUEUE_KINDS, type QueueKind, type Site, type SiteOptions } from './site.ts';
 import type { TrafficOptions } from './traffic.ts';
+import type { Answers } from './watch.ts';
 
-export const BOTH_QUEUES: readonly QueueKind[] = ['lmdb', 'redis'];
+export const BOTH_QUEUES: readonly QueueKind[] = QUEUE_KINDS;
 
 /**
  * One kind of trouble. While it runs, senders send and readers read; afterwards everything is healed, what is queued is
@@ -35,7 +36,6 @@ interface OwnScenario {
 type Run = (trial: Trial) => Promise<void>;
 
 interface Arranging {
-  readonly queue: QueueKind;
   /** To be done when the site is gone, the last one first. */
   cleanup(work: () => unknown): void;
 }
@@ -61,6 +61,8 @@ export interface Trial {
   pause(minMs: number, maxMs: number): Promise<void>;
   /** Waits until it is so; a finding, and false, when it is not in time. */
   until(isSo: () => Promise<boolean> | boolean, what: string, timeoutMs?: number): Promise<boolean>;
+  /** What readers were answered so far. */
+  answers(): Answers;
   /** What senders were told that was not OK so far. */
   refusals(): readonly { readonly reason: string; readonly count: number }[];
   /** Exports were cut by so many versions of the topology. */

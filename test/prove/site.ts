@@ -1,6 +1,7 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import type { BatchQueue } from '../../src/ingest/queue/batch-queue.ts';
 import { stopAll } from '../../src/shared/lifecycle.ts';
@@ -12,7 +13,8 @@ import { temporaryFolder } from '../support/systems.ts';
 import { type ChaosProxy, startChaosProxy } from './chaos-proxy.ts';
 import type { Doors } from './transports.ts';
 
-export type QueueKind = 'lmdb' | 'redis';
+export const QUEUE_KINDS = ['lmdb', 'redis'] as const;
+export type QueueKind = (typeof QUEUE_KINDS)[number];
 export const PROCESS_KINDS = ['ingest', 'query', 'shard'] as const;
 type ProcessKind = (typeof PROCESS_KINDS)[number];
 
@@ -64,8 +66,11 @@ export interface Site {
   readonly config: string;
   /** Writes another version of the topology, which ingest and query follow. */
   changeTopology(version: number, shards: readonly SiteShard[], previous?: readonly object[]): void;
-  /** The queue, opened beside the processes that use it; to be stopped. */
-  openQueue(): Promise<BatchQueue>;
+  /**
+   * Looks at the queue beside the processes that use it, and again when that failed: on a busy machine the queue of this
+   * process may take its connection to Redis for lost.
+   */
+  lookAtQueue<T>(look: (queue: BatchQueue) => Promise<T>): Promise<T>;
   /** What ended although nobody asked for it, in words. */
   readonly crashes: readonly string[];
   /** Makes everything run again, and the network well. */
@@ -89,6 +94,8 @@ const SETTINGS: Settings = {
 
 const SHARDS = ['s0', 's1', 's2'];
 const FAULTY = 's1';
+const MAX_LOOKS = 20;
+const LOOK_AGAIN_MS = 500;
 const INGEST_PORTS = ['http', 'grpc', 'health', 'metrics'];
 
 export async function startSite(options: SiteOptions): Promise<Site> {
@@ -200,8 +207,21 @@ export async function startSite(options: SiteOptions): Promise<Site> {
       redis,
       config,
       changeTopology,
-      openQueue: () =>
-        redisUrl === undefined ? openDataFolderQueue(dataDir) : Promise.resolve(openRedisQueue(redisUrl)),
+      async lookAtQueue(look) {
+        for (let looks = 1; ; looks += 1) {
+          const opened = await (redisUrl === undefined
+            ? openDataFolderQueue(dataDir)
+            : openRedisQueue(redisUrl));
+          try {
+            return await look(opened);
+          } catch (error) {
+            if (looks === MAX_LOOKS) throw error;
+          } finally {
+            await opened.stop();
+          }
+          await sleep(LOOK_AGAIN_MS);
+        }
+      },
       crashes,
       async heal() {
         for (const proxy of proxies) proxy.calm();

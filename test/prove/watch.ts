@@ -12,14 +12,18 @@ interface WatchOptions {
 }
 
 export interface Watch {
+  soFar(): Answers;
   /** Resolves to what was found. */
   stop(): Promise<Watched>;
 }
 
-export interface Watched {
-  /** Answers that said that no shard was missing, and that some were. */
+/** Answers that said that no shard was missing, and that some were. */
+export interface Answers {
   readonly whole: number;
   readonly partial: number;
+}
+
+interface Watched extends Answers {
   /** Answers without data that were there before, and that said nothing of it; in words. */
   readonly unmarked: readonly string[];
 }
@@ -76,6 +80,7 @@ export function startWatch({ apis, services, dice }: WatchOptions): Watch {
 
   const running = lookForever();
   return {
+    soFar: () => ({ whole, partial }),
     async stop() {
       stopping.abort();
       await running;

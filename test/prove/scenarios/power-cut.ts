@@ -1,4 +1,3 @@
-import { cannotControlRedis } from '../../support/redis.ts';
 import { mountSyncedDisk, type SyncedDisk } from '../../support/synced-disk.ts';
 import { BOTH_QUEUES, type Scenario, type Trial } from '../scenario.ts';
 
@@ -10,8 +9,7 @@ export const powerCutScenario: Scenario = {
   name: 'power cut of the whole machine',
   queues: BOTH_QUEUES,
   traffic: { senders: 8, pauseMs: 10 },
-  async arrange({ queue, cleanup }) {
-    if (queue === 'redis' && cannotControlRedis !== undefined) return cannotControlRedis;
+  async arrange({ cleanup }) {
     const disk = await mountSyncedDisk();
     if (typeof disk === 'string') return disk;
     cleanup(() => disk.remove());

@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis';
-import { cannotControlRedis, type TestRedis } from '../../support/redis.ts';
+import type { TestRedis } from '../../support/redis.ts';
 import type { Scenario, Trial } from '../scenario.ts';
 
 interface Kind {
@@ -34,7 +34,7 @@ export const redisScenarios: readonly Scenario[] = KINDS.map(
     ...(isQuick && { isQuick }),
     async run(trial) {
       const { redis } = trial.site;
-      if (redis === undefined) throw new Error(cannotControlRedis);
+      if (redis === undefined) throw new Error('the site has no Redis of its own');
       const admin = new Redis(redis.url, { retryStrategy: () => 100 });
       admin.on('error', () => undefined);
       try {

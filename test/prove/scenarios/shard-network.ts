@@ -8,15 +8,17 @@ interface Kind {
   readonly trouble: (dice: Dice) => Trouble;
   /** What reads meet; by default the same. */
   readonly reads?: (dice: Dice) => Trouble;
+  /** Whether it is long or bad enough that answers come without the shard, and have to say so. */
+  readonly isMissed?: true;
   readonly isQuick?: true;
   readonly afterwards?: (trial: Trial) => Promise<void>;
 }
 
 const KINDS: readonly Kind[] = [
-  { name: 'hangs', trouble: () => ({ kind: 'hang' }), isQuick: true },
+  { name: 'hangs', trouble: () => ({ kind: 'hang' }), isMissed: true, isQuick: true },
   { name: 'is slow', trouble: dice => ({ kind: 'slow', ms: 50 + dice.below(1200) }) },
-  { name: 'answers 429', trouble: () => ({ kind: 'answer', status: 429, retryAfter: '1' }) },
-  { name: 'answers 503', trouble: () => ({ kind: 'answer', status: 503 }) },
+  { name: 'answers 429', trouble: () => ({ kind: 'answer', status: 429, retryAfter: '1' }), isMissed: true },
+  { name: 'answers 503', trouble: () => ({ kind: 'answer', status: 503 }), isMissed: true },
   {
     name: 'answers 400, and dead letters are replayed',
     trouble: () => ({ kind: 'answer', status: 400 }),
@@ -32,12 +34,16 @@ const KINDS: readonly Kind[] = [
 /** One shard in trouble, as its senders and its readers see it. */
 export const shardNetworkScenarios: readonly Scenario[] = [
   ...KINDS.map(
-    ({ name, trouble, reads = trouble, isQuick, afterwards }): Scenario => ({
+    ({ name, trouble, reads = trouble, isMissed = false, isQuick, afterwards }): Scenario => ({
       name: `shard ${name}`,
       queues: BOTH_QUEUES,
       ...(isQuick && { isQuick }),
       async run(trial) {
-        await inTrouble(trial, { batches: always(trial, trouble), reads: always(trial, reads) });
+        await inTrouble(trial, {
+          batches: always(trial, trouble),
+          reads: always(trial, reads),
+          isMissed,
+        });
         await afterwards?.(trial);
       },
     }),
@@ -56,7 +62,7 @@ export const shardNetworkScenarios: readonly Scenario[] = [
 async function loseAnswers(trial: Trial): Promise<void> {
   trial.ledger.allowRepeatsTwice();
   const batches = always(trial, dice => (dice.chance(0.5) ? { kind: 'lose answer' } : NONE));
-  await inTrouble(trial, { batches, reads: () => NONE });
+  await inTrouble(trial, { batches, reads: () => NONE, isMissed: false });
 }
 
 function always(trial: Trial, trouble: (dice: Dice) => Trouble): Weather {
@@ -64,12 +70,16 @@ function always(trial: Trial, trouble: (dice: Dice) => Trouble): Weather {
   return () => trouble(dice);
 }
 
-async function inTrouble(
-  trial: Trial,
-  { batches, reads }: { readonly batches: Weather; readonly reads: Weather },
-): Promise<void> {
+interface Phase {
+  readonly batches: Weather;
+  readonly reads: Weather;
+  readonly isMissed: boolean;
+}
+
+async function inTrouble(trial: Trial, { batches, reads, isMissed }: Phase): Promise<void> {
   const { id, otlp, read } = trial.site.faulty;
   const before = otlp.troubled;
+  const partialBefore = trial.answers().partial;
   await trial.flow();
   trial.note(`trouble on the way to ${id} begins`);
   otlp.turn(batches);
@@ -77,6 +87,8 @@ async function inTrouble(
   await trial.until(() => otlp.troubled > before, 'a batch meets the trouble');
   await trial.flow();
   await trial.pause(800, 2000);
+  if (isMissed)
+    await trial.until(() => trial.answers().partial > partialBefore, 'an answer comes without the shard');
   trial.note(`it ends after ${otlp.troubled - before} batches met it`);
   otlp.calm();
   read.calm();
