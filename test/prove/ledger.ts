@@ -1,7 +1,7 @@
 import type { MadeExport } from './records.ts';
 
 /** What a sender was told of an export, in the end. */
-type Fate =
+export type Fate =
   /** Not yet known, or given up without an answer: it may be stored or not. */
   | { readonly kind: 'unknown' }
   /** Answered with OK but for this many of its records. */

@@ -4,8 +4,8 @@ import { parseToolFlags, refuse, wholeNumber } from '../support/tool-flags.ts';
 import { prove, type RunResult } from './prove.ts';
 import { detailsOf, isGreen, jsonOf, lineOf, summaryOf, tableOf } from './report.ts';
 import { SAFEGUARDS } from './safeguards.ts';
-import { SCENARIOS } from './scenarios.ts';
-import { QUEUE_KINDS } from './site.ts';
+import { QUICK_SLICE, SCENARIOS } from './scenarios.ts';
+import { QUEUE_KINDS, type QueueKind } from './site.ts';
 
 const LONG_MS = 3_600_000;
 const USAGE = `usage: npm run prove -- [--quick | --long] [--seed S] [--only TEXT]... [--queue lmdb|redis]
@@ -19,7 +19,7 @@ schedule that follows from the seed, and then looks for every record that was ac
   --seed S      a whole number (default: the time of day)
   --only TEXT   scenarios with this text in their names; may be repeated
   --queue Q     on this queue only
-  --without S   without one of its safeguards, which has to show:
+  --without S   without one of its safeguards, which has to show, by default in the scenario that is for it:
                 ${SAFEGUARDS.map(({ name }) => name).join(', ')}
   --json        the results of each seed as one line of JSON
 
@@ -39,20 +39,24 @@ const { values } = parseToolFlags(USAGE, {
 });
 if (values.quick && values.long) refuse('--quick --long: expected one of them', USAGE);
 const firstSeed = wholeNumber('seed', values.seed ?? String(Date.now() % 1_000_000), USAGE);
-const queues = QUEUE_KINDS.filter(queue => values.queue === undefined || values.queue === queue);
-if (queues.length === 0) refuse(`--queue ${values.queue}: expected ${QUEUE_KINDS.join(' or ')}`, USAGE);
-const scenarios = SCENARIOS.filter(
-  ({ name, isQuick = false }) =>
-    (!values.quick || isQuick) && (values.only.length === 0 || values.only.some(text => name.includes(text))),
+const without = SAFEGUARDS.find(({ name }) => name === values.without);
+if (values.without !== undefined && without === undefined)
+  refuse(`--without ${values.without}: there is no such safeguard`, USAGE);
+if (values.queue !== undefined && !(QUEUE_KINDS as readonly string[]).includes(values.queue))
+  refuse(`--queue ${values.queue}: expected ${QUEUE_KINDS.join(' or ')}`, USAGE);
+const queues = [values.queue, without?.queue].reduce<readonly QueueKind[]>(
+  (left, wanted) => left.filter(queue => wanted === undefined || queue === wanted),
+  QUEUE_KINDS,
+);
+const only = values.only.length > 0 ? values.only : [without?.shownBy ?? ''];
+const scenarios = (values.quick ? QUICK_SLICE : SCENARIOS).filter(({ name }) =>
+  only.some(text => name.includes(text)),
 );
 const total = queues.flatMap(queue => scenarios.filter(scenario => scenario.queues.includes(queue))).length;
 if (total === 0) {
   const names = SCENARIOS.map(({ name }) => `\n  ${name}`).join('');
   refuse(`no scenario is left; there are${names}`, USAGE);
 }
-const without = SAFEGUARDS.find(({ name }) => name === values.without);
-if (values.without !== undefined && without === undefined)
-  refuse(`--without ${values.without}: there is no such safeguard`, USAGE);
 
 const interrupted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupted.abort());

@@ -74,7 +74,12 @@ export async function judge({ site, ledger, versions }: Case): Promise<Verdict> 
   };
 }
 
-function compare(read: readonly ReadRecord[], ledger: Ledger, dead: ReadonlySet<string>): Verdict {
+/** Holds records that were read against what was sent; `dead` are the ids in dead letters. */
+export function compare(
+  read: readonly Pick<ReadRecord, 'id' | 'text'>[],
+  ledger: Ledger,
+  dead: ReadonlySet<string>,
+): Verdict {
   const found = Map.groupBy(read, ({ id, text }) => id ?? text);
   const tally = { acknowledged: 0, refused: 0, delivered: 0, duplicates: 0, deadLettered: 0, lost: 0 };
   const problems = createProblems();

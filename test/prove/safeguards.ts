@@ -1,3 +1,5 @@
+import type { QueueKind } from './site.ts';
+
 /** One thing that keeps records from being lost, doubled or silently left out, and how to do without it. */
 export interface Safeguard {
   readonly name: string;
@@ -6,6 +8,10 @@ export interface Safeguard {
   /** Text that is there once, and what to put in its place. */
   readonly text: string;
   readonly without: string;
+  /** The scenario that has to go wrong then. */
+  readonly shownBy: string;
+  /** Where there is such a thing; by default on both. */
+  readonly queue?: QueueKind;
 }
 
 /** Switched off one by one: the oracle has to notice every time. */
@@ -16,18 +22,21 @@ export const SAFEGUARDS: readonly Safeguard[] = [
     text: 'const first = await this.#enqueue(batches);',
     without:
       "answerAll(group, { kind: 'stored', isLetGo: false }); const first = await this.#enqueue(batches);",
+    shownBy: 'kill -9: ingest',
   },
   {
     name: 'batch-id-dedupe',
     file: 'src/shard/store/commit.ts',
     text: 'batch => batch.id === undefined || ids.fresh.delete(batch.id)',
     without: 'batch => batch.id === undefined || ids.fresh.delete(batch.id) !== null',
+    shownBy: 'shard stores a batch, and its answer is lost',
   },
   {
     name: 'slice-dedupe',
     file: 'src/shard/store/commit.ts',
     text: 'exports?.fresh.delete(exportId) !== false',
     without: 'exports?.fresh.delete(exportId) !== null',
+    shownBy: 'senders repeat within the repeat window',
   },
   {
     name: 'split-before-queue',
@@ -35,17 +44,22 @@ export const SAFEGUARDS: readonly Safeguard[] = [
     text: 'const shardOf = (key: Uint8Array) => topology.owners[hash.slot(key)] as number;',
     without:
       'let owner: number | undefined; const shardOf = (key: Uint8Array) => (owner ??= topology.owners[hash.slot(key)] as number);',
+    shownBy: 'senders repeat within the repeat window',
   },
   {
     name: 'completeness-marking',
     file: 'src/query/completeness.ts',
     text: ".filter(slot => slot.kind !== 'answered')",
     without: '.filter((slot): slot is never => false)',
+    shownBy: 'shard hangs',
   },
   {
     name: 'queue-fsync',
     file: 'src/ingest/queue/lmdb-tables.ts',
     text: 'overlappingSync: false,',
     without: 'overlappingSync: false, noSync: true,',
+    shownBy: 'power cut of the whole machine',
+    // Of Redis it is a setting, `appendfsync`.
+    queue: 'lmdb',
   },
 ];

@@ -16,8 +16,6 @@ export type Scenario = {
   /** What happens, as a line of the table. */
   readonly name: string;
   readonly queues: readonly QueueKind[];
-  /** Whether it belongs to the quick slice. */
-  readonly isQuick?: true;
   /** How the senders behave; `false` when the scenario sends by itself. */
   readonly traffic?: TrafficOptions | false;
 } & (SharingScenario | OwnScenario);

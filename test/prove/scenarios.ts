@@ -14,6 +14,7 @@ import { shardNetworkScenarios } from './scenarios/shard-network.ts';
 import { stopScenario } from './scenarios/stop.ts';
 import { topologyScenario } from './scenarios/topology.ts';
 import { uploadsScenario } from './scenarios/uploads.ts';
+import type { QueueKind } from './site.ts';
 
 /** In the order in which they run. */
 export const SCENARIOS: readonly Scenario[] = [
@@ -33,3 +34,14 @@ export const SCENARIOS: readonly Scenario[] = [
   uploadsScenario,
   idleScenario,
 ];
+
+const QUICK: Readonly<Record<QueueKind, readonly string[]>> = {
+  lmdb: ['kill -9: ingest', 'shard hangs', 'senders repeat within the repeat window'],
+  redis: ['kill -9: shard', 'Redis killed'],
+};
+
+/** Less than a minute's worth on two cores, and none that needs a site of its own: starting one takes longest. */
+export const QUICK_SLICE: readonly Scenario[] = SCENARIOS.map(scenario => ({
+  ...scenario,
+  queues: scenario.queues.filter(queue => QUICK[queue].includes(scenario.name)),
+})).filter(({ queues }) => queues.length > 0);

@@ -13,7 +13,6 @@ export const killScenarios: readonly Scenario[] = [
     (kind): Scenario => ({
       name: `kill -9: ${kind}`,
       queues: BOTH_QUEUES,
-      ...(kind !== 'query' && { isQuick: true }),
       ...(kind === 'ingest' && { traffic: BUSY }),
       async run(trial) {
         for (let round = 0; round < ROUNDS; round += 1) {

@@ -4,13 +4,12 @@ import type { Scenario, Trial } from '../scenario.ts';
 
 interface Kind {
   readonly name: string;
-  readonly isQuick?: true;
   readonly begin: (redis: TestRedis, admin: Redis) => unknown;
   readonly end: (redis: TestRedis, admin: Redis) => unknown;
 }
 
 const KINDS: readonly Kind[] = [
-  { name: 'killed', isQuick: true, begin: redis => redis.kill(), end: redis => redis.start() },
+  { name: 'killed', begin: redis => redis.kill(), end: redis => redis.start() },
   { name: 'restarted', begin: redis => redis.shutDown(), end: redis => redis.start() },
   { name: 'paused', begin: redis => redis.pause(), end: redis => redis.resume() },
   {
@@ -28,10 +27,9 @@ const KINDS: readonly Kind[] = [
 const ROUNDS = 2;
 
 export const redisScenarios: readonly Scenario[] = KINDS.map(
-  ({ name, isQuick, begin, end }): Scenario => ({
+  ({ name, begin, end }): Scenario => ({
     name: `Redis ${name}`,
     queues: ['redis'],
-    ...(isQuick && { isQuick }),
     async run(trial) {
       const { redis } = trial.site;
       if (redis === undefined) throw new Error('the site has no Redis of its own');

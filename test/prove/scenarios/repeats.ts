@@ -8,7 +8,6 @@ export const repeatScenarios: readonly Scenario[] = [
   {
     name: 'senders repeat within the repeat window',
     queues: BOTH_QUEUES,
-    isQuick: true,
     traffic: { repeats: 0.9 },
     run: trial => trial.flow(400),
   },

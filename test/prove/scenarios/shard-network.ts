@@ -10,12 +10,11 @@ interface Kind {
   readonly reads?: (dice: Dice) => Trouble;
   /** Whether it is long or bad enough that answers come without the shard, and have to say so. */
   readonly isMissed?: true;
-  readonly isQuick?: true;
   readonly afterwards?: (trial: Trial) => Promise<void>;
 }
 
 const KINDS: readonly Kind[] = [
-  { name: 'hangs', trouble: () => ({ kind: 'hang' }), isMissed: true, isQuick: true },
+  { name: 'hangs', trouble: () => ({ kind: 'hang' }), isMissed: true },
   { name: 'is slow', trouble: dice => ({ kind: 'slow', ms: 50 + dice.below(1200) }) },
   { name: 'answers 429', trouble: () => ({ kind: 'answer', status: 429, retryAfter: '1' }), isMissed: true },
   { name: 'answers 503', trouble: () => ({ kind: 'answer', status: 503 }), isMissed: true },
@@ -34,10 +33,9 @@ const KINDS: readonly Kind[] = [
 /** One shard in trouble, as its senders and its readers see it. */
 export const shardNetworkScenarios: readonly Scenario[] = [
   ...KINDS.map(
-    ({ name, trouble, reads = trouble, isMissed = false, isQuick, afterwards }): Scenario => ({
+    ({ name, trouble, reads = trouble, isMissed = false, afterwards }): Scenario => ({
       name: `shard ${name}`,
       queues: BOTH_QUEUES,
-      ...(isQuick && { isQuick }),
       async run(trial) {
         await inTrouble(trial, {
           batches: always(trial, trouble),
@@ -51,7 +49,6 @@ export const shardNetworkScenarios: readonly Scenario[] = [
   {
     name: 'shard stores a batch, and its answer is lost',
     queues: BOTH_QUEUES,
-    isQuick: true,
     // The batch id alone has to recognise what is delivered again.
     arrange: () =>
       Promise.resolve({ site: { settings: { shard: { repeatWindow: '0' } } }, run: loseAnswers }),
