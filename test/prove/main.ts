@@ -19,7 +19,7 @@ schedule that follows from the seed, and then looks for every record that was ac
   --seed S      a whole number (default: the time of day)
   --only TEXT   scenarios with this text in their names; may be repeated
   --queue Q     on this queue only
-  --without S   without one of its safeguards, which has to show, by default in the scenario that is for it:
+  --without S   without one of its safeguards, which has to show, by default in the scenarios that are for it:
                 ${SAFEGUARDS.map(({ name }) => name).join(', ')}
   --json        the results of each seed as one line of JSON
 
@@ -48,7 +48,7 @@ const queues = [values.queue, without?.queue].reduce<readonly QueueKind[]>(
   (left, wanted) => left.filter(queue => wanted === undefined || queue === wanted),
   QUEUE_KINDS,
 );
-const only = values.only.length > 0 ? values.only : [without?.shownBy ?? ''];
+const only = values.only.length > 0 ? values.only : (without?.shownBy ?? ['']);
 const scenarios = (values.quick ? QUICK_SLICE : SCENARIOS).filter(({ name }) =>
   only.some(text => name.includes(text)),
 );

@@ -11,6 +11,8 @@ import type { Site } from './site.ts';
 /** Records, but for duplicates those beyond the first of each. */
 export interface Counts {
   readonly acknowledged: number;
+  /** Of the acknowledged ones those that were sent more than once. */
+  readonly repeated: number;
   /** Refused, rejected in an acknowledged export, or never answered. */
   readonly refused: number;
   /** Of the acknowledged ones those that were read back. */
@@ -81,13 +83,22 @@ export function compare(
   dead: ReadonlySet<string>,
 ): Verdict {
   const found = Map.groupBy(read, ({ id, text }) => id ?? text);
-  const tally = { acknowledged: 0, refused: 0, delivered: 0, duplicates: 0, deadLettered: 0, lost: 0 };
+  const tally = {
+    acknowledged: 0,
+    repeated: 0,
+    refused: 0,
+    delivered: 0,
+    duplicates: 0,
+    deadLettered: 0,
+    lost: 0,
+  };
   const problems = createProblems();
   for (const entry of ledger.all()) {
     const { fate, records, signal, attempts } = entry;
     const isAcknowledged = fate.kind === 'acknowledged';
     const rejected = isAcknowledged ? fate.rejected : records.size;
     tally.acknowledged += records.size - rejected;
+    if (attempts > 1) tally.repeated += records.size - rejected;
     tally.refused += rejected;
     let missing = 0;
     for (const [id, expected] of records) {

@@ -15,6 +15,7 @@ export function tableOf(results: readonly RunResult[]): string {
       { title: 'QUEUE', cell: ({ queue }) => queue },
       { title: 'SECONDS', cell: ({ seconds }) => seconds.toFixed(1), align: 'right' },
       number('ACKNOWLEDGED', ({ counts }) => counts.acknowledged),
+      number('REPEATED', ({ counts }) => counts.repeated),
       number('REFUSED', ({ counts }) => counts.refused),
       number('DELIVERED', ({ counts }) => counts.delivered),
       number('DUPLICATES', ({ counts }) => counts.duplicates),

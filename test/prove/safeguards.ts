@@ -8,8 +8,8 @@ export interface Safeguard {
   /** Text that is there once, and what to put in its place. */
   readonly text: string;
   readonly without: string;
-  /** The scenario that has to go wrong then. */
-  readonly shownBy: string;
+  /** Scenarios of which one has to go wrong then, on each queue. */
+  readonly shownBy: readonly string[];
   /** Where there is such a thing; by default on both. */
   readonly queue?: QueueKind;
 }
@@ -22,21 +22,21 @@ export const SAFEGUARDS: readonly Safeguard[] = [
     text: 'const first = await this.#enqueue(batches);',
     without:
       "answerAll(group, { kind: 'stored', isLetGo: false }); const first = await this.#enqueue(batches);",
-    shownBy: 'kill -9: ingest',
+    shownBy: ['kill -9: ingest', 'Redis out of memory'],
   },
   {
     name: 'batch-id-dedupe',
     file: 'src/shard/store/commit.ts',
     text: 'batch => batch.id === undefined || ids.fresh.delete(batch.id)',
     without: 'batch => batch.id === undefined || ids.fresh.delete(batch.id) !== null',
-    shownBy: 'shard stores a batch, and its answer is lost',
+    shownBy: ['shard stores a batch, and its answer is lost'],
   },
   {
     name: 'slice-dedupe',
     file: 'src/shard/store/commit.ts',
     text: 'exports?.fresh.delete(exportId) !== false',
     without: 'exports?.fresh.delete(exportId) !== null',
-    shownBy: 'senders repeat within the repeat window',
+    shownBy: ['senders repeat within the repeat window'],
   },
   {
     name: 'split-before-queue',
@@ -44,21 +44,21 @@ export const SAFEGUARDS: readonly Safeguard[] = [
     text: 'const shardOf = (key: Uint8Array) => topology.owners[hash.slot(key)] as number;',
     without:
       'let owner: number | undefined; const shardOf = (key: Uint8Array) => (owner ??= topology.owners[hash.slot(key)] as number);',
-    shownBy: 'senders repeat within the repeat window',
+    shownBy: ['senders repeat within the repeat window'],
   },
   {
     name: 'completeness-marking',
     file: 'src/query/completeness.ts',
     text: ".filter(slot => slot.kind !== 'answered')",
     without: '.filter((slot): slot is never => false)',
-    shownBy: 'shard hangs',
+    shownBy: ['kill -9: shard'],
   },
   {
     name: 'queue-fsync',
     file: 'src/ingest/queue/lmdb-tables.ts',
     text: 'overlappingSync: false,',
     without: 'overlappingSync: false, noSync: true,',
-    shownBy: 'power cut of the whole machine',
+    shownBy: ['power cut of the whole machine'],
     // Of Redis it is a setting, `appendfsync`.
     queue: 'lmdb',
   },

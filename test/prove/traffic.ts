@@ -45,7 +45,11 @@ export function startTraffic(parts: TrafficParts): Traffic {
   function count(answer: Answer): void {
     if (answer.kind === 'ok' && answer.rejected === 0) return;
     const text = answer.kind === 'ok' ? `partial: ${answer.message}` : answer.reason;
-    const reason = text.replace(/\d+/g, 'N').slice(0, 120);
+    // Errors over HTTP may be protobuf.
+    const reason = text
+      .replace(/[^ -~]+/g, ' ')
+      .replace(/\d+/g, 'N')
+      .slice(0, 120);
     refusals.set(reason, (refusals.get(reason) ?? 0) + 1);
   }
 

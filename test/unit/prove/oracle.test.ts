@@ -78,6 +78,7 @@ describe('the oracle of npm run prove', () => {
   it('counts what was acknowledged, delivered, doubled, lost and put aside', () => {
     expect(judged({ fate: OK }, ['a', 'a'], ['b']).counts).toEqual({
       acknowledged: 2,
+      repeated: 0,
       refused: 0,
       delivered: 1,
       duplicates: 1,
