@@ -24,7 +24,10 @@ export function createDelivery({ target, signal, concurrency }: Route): Delivery
   return {
     async send(body) {
       const slice = { exportId: randomBytes(16).toString('hex'), sizeBytes: body.length };
-      const headers = { 'content-type': 'application/x-protobuf', ...batchHeaders(uuidv7(), [slice]) };
+      const headers = {
+        'content-type': 'application/x-protobuf',
+        ...batchHeaders({ id: uuidv7(), slices: [slice] }),
+      };
       const answer = await pool.request({ method: 'POST', path, headers, body });
       const bytes = Buffer.from(await answer.body.arrayBuffer());
       // An answer of more than a few bytes is a partial success.

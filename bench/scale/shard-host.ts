@@ -23,8 +23,15 @@ const ATTRIBUTES = Object.fromEntries(
 
 const servers: Server[] = [];
 
-function rowsOf(shard: number, { shards, rows }: { shards: number; rows: number }): Buffer[] {
-  return Array.from({ length: rows }, (_, index) => {
+/** The rows of one of several shards. */
+interface Held {
+  readonly shard: number;
+  readonly shards: number;
+  readonly rows: readonly Buffer[];
+}
+
+function heldBy(shard: number, { shards, rows: count }: ShardHostOrder): Held {
+  const rows = Array.from({ length: count }, (_, index) => {
     const rank = index * shards + shard;
     const traceId = rank.toString(16).padStart(32, '0');
     const spanId = rank.toString(16).padStart(16, '0');
@@ -39,19 +46,32 @@ function rowsOf(shard: number, { shards, rows }: { shards: number; rows: number 
       rowLine([nanosKey(NEWEST_NS - BigInt(rank) * STEP_NS), traceId, spanId], JSON.stringify(span)),
     );
   });
+  return { shard, shards, rows };
 }
 
-function answerSpans(rows: readonly Buffer[], body: string, response: ServerResponse): void {
-  const { limit } = JSON.parse(body) as { limit: number };
-  const given = rows.slice(0, limit);
+/** Index of the first row that is no newer. */
+function firstFrom(startKey: string, { shard, shards }: Held): number {
+  const rank = Number((NEWEST_NS - BigInt(startKey)) / STEP_NS);
+  return Math.max(0, Math.ceil((rank - shard) / shards));
+}
+
+interface Spans {
+  readonly limit: number;
+  readonly startAt?: readonly [startKey: string, traceId: string, spanId: string];
+}
+
+function answerSpans(held: Held, body: string, response: ServerResponse): void {
+  const { limit, startAt } = JSON.parse(body) as Spans;
+  const first = startAt === undefined ? 0 : firstFrom(startAt[0], held);
+  const given = held.rows.slice(first, first + limit);
   response.writeHead(200, HEADERS).write(Buffer.concat(given));
   response.end(trailerLine({ rows: given.length, asOf: AS_OF, truncated: false }));
 }
 
-async function open(rows: readonly Buffer[]): Promise<number> {
+async function open(held: Held): Promise<number> {
   const server = createServer({ keepAliveTimeout: 60_000 }, async (request, response) => {
     const body = await text(request);
-    if (request.url === readPath('spans')) answerSpans(rows, body, response);
+    if (request.url === readPath('spans')) answerSpans(held, body, response);
     else response.writeHead(request.url === '/readyz' ? 200 : 404).end();
   });
   servers.push(server);
@@ -62,6 +82,6 @@ async function open(rows: readonly Buffer[]): Promise<number> {
 
 obeyOrders<ShardHostOrder>(async order => {
   const ports: number[] = [];
-  for (let shard = 0; shard < order.shards; shard++) ports.push(await open(rowsOf(shard, order)));
+  for (let shard = 0; shard < order.shards; shard++) ports.push(await open(heldBy(shard, order)));
   return { ports } satisfies ShardHostState;
 });

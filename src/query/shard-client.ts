@@ -43,7 +43,7 @@ export type ShardClientOptions = ShardCallOptions & Omit<TaelReaderOptions, 'cal
 /** Asks shards over HTTP. Of a tael-server everything but its rows is asked for in much the same way. */
 export function createShardClient(options: ShardClientOptions): ShardClient {
   const calls = createShardCalls(options);
-  const embedded = createEmbeddedReader(calls);
+  const embedded = createEmbeddedReader({ ...options, calls });
 
   return {
     reader() {

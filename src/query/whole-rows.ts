@@ -50,7 +50,8 @@ const PAGED: ReadonlySet<string> = new Set<PagedRead['name']>([
   'traceIds',
 ]);
 
-function canBeginInTheMiddle(read: ShardQuery): read is PagedRead {
+/** Whether the rest of its rows can be asked for. */
+export function canBeginInTheMiddle(read: ShardQuery): read is PagedRead {
   return PAGED.has(read.name);
 }
 

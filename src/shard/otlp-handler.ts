@@ -1,4 +1,10 @@
-import { BATCH_ID_HEADER, decodeSlices, SLICES_HEADER, type SliceInfo } from '../shared/otlp/batch-header.ts';
+import {
+  BATCH_ID_HEADER,
+  CUT_FROM_HEADER,
+  decodeSlices,
+  SLICE_CUT_FROM_HEADER,
+  SLICES_HEADER,
+} from '../shared/otlp/batch-header.ts';
 import {
   type ExportHandler,
   type ExportOutcome,
@@ -8,7 +14,7 @@ import {
 } from '../shared/otlp/door.ts';
 import type { TimeSlices } from '../shared/time-slices.ts';
 import type { DecodeInSteps } from './decode/decoder.ts';
-import type { RecordBatch, SliceRecords } from './store/commit.ts';
+import type { RecordBatch, SliceRecords } from './store/record-batch.ts';
 import type { WriteOutcome, Writer } from './store/writer.ts';
 
 const RETRY_AFTER_MS = 1_000;
@@ -53,6 +59,8 @@ function answerTo(
         rejected: sum(rejections.values()),
         message: messageOf(rejections, warnings),
       };
+    case 'partly stored':
+      return refuse('partlyStored', outcome.reason);
     case 'failed':
       return refuse('unavailable', `the shard could not store the data: ${outcome.reason}`, RETRY_AFTER_MS);
     case 'unknown':
@@ -68,8 +76,9 @@ function answerTo(
 
 interface Envelope {
   readonly batchId: string | undefined;
-  /** In body order; the export id is absent for plain OTLP. */
-  readonly slices: readonly (Omit<SliceInfo, 'exportId'> & { readonly exportId: string | undefined })[];
+  readonly cutFrom?: readonly string[] | undefined;
+  /** In body order. */
+  readonly slices: readonly (Pick<SliceRecords, 'exportId' | 'cutFrom'> & { readonly sizeBytes: number })[];
 }
 
 function readEnvelope({ body, header }: ExportRequest): Envelope | Refusal {
@@ -88,7 +97,13 @@ function readEnvelope({ body, header }: ExportRequest): Envelope | Refusal {
     );
   }
   const slices = decodeSlices(slicesHeader, body.length);
-  return typeof slices === 'string' ? refuse('malformed', slices) : { batchId, slices };
+  if (typeof slices === 'string') return refuse('malformed', slices);
+  const cutFrom = header(CUT_FROM_HEADER)?.split(',');
+  const sliceCutFrom = header(SLICE_CUT_FROM_HEADER)?.split(',');
+  if (sliceCutFrom !== undefined && slices.length > 1) {
+    return refuse('malformed', `${SLICE_CUT_FROM_HEADER} is about one slice; the batch has ${slices.length}`);
+  }
+  return { batchId, cutFrom, slices: slices.map(slice => ({ ...slice, cutFrom: sliceCutFrom })) };
 }
 
 interface Decoding {
@@ -107,7 +122,7 @@ function* decodeBatch(
 ): Generator<undefined, RecordBatch | Refusal, undefined> {
   const slices: SliceRecords[] = [];
   let at = 0;
-  for (const { exportId, sizeBytes } of envelope.slices) {
+  for (const { exportId, cutFrom, sizeBytes } of envelope.slices) {
     const decoded = yield* decode(signal, body.subarray(at, at + sizeBytes));
     if (decoded.kind === 'malformed') {
       const which = exportId === undefined ? 'body' : `slice of export ${exportId}`;
@@ -116,10 +131,10 @@ function* decodeBatch(
     releases.push(decoded.release);
     for (const [reason, count] of decoded.rejections)
       rejections.set(reason, (rejections.get(reason) ?? 0) + count);
-    slices.push({ exportId, records: decoded.records });
+    slices.push({ exportId, cutFrom, records: decoded.records });
     at += sizeBytes;
   }
-  return { id: envelope.batchId, slices };
+  return { id: envelope.batchId, cutFrom: envelope.cutFrom, slices };
 }
 
 function messageOf(rejections: ReadonlyMap<string, number>, warnings: readonly string[]): string {

@@ -50,8 +50,7 @@ export function parseTimeNanos(text: string): bigint | undefined {
   if (Number.isNaN(localMs) || !new Date(localMs).toISOString().startsWith(date as string)) return undefined;
   const offsetSeconds = BigInt(Number(hours) * 3600 + Number(minutes) * 60) * (sign === '-' ? -1n : 1n);
   const seconds = BigInt(localMs / 1000) - offsetSeconds;
-  const nanos = seconds * NANOS_PER_SECOND + BigInt(fraction.slice(0, 9).padEnd(9, '0'));
-  return nanos >= 0n && nanos <= MAX_UINT64 ? nanos : undefined;
+  return inUint64(seconds * NANOS_PER_SECOND + BigInt(fraction.slice(0, 9).padEnd(9, '0')));
 }
 
 /** The nanoseconds that {@link formatNanos} printed; `undefined` for any other text. */
@@ -59,7 +58,11 @@ export function parseNanos(text: string): bigint | undefined {
   const printed = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.((?:\d{3}){1,3}))?Z$/.exec(text);
   const ms = Date.parse(`${printed?.[1]}Z`);
   if (Number.isNaN(ms)) return undefined;
-  return (BigInt(ms) / 1000n) * NANOS_PER_SECOND + BigInt((printed?.[2] ?? '').padEnd(9, '0'));
+  return inUint64((BigInt(ms) / 1000n) * NANOS_PER_SECOND + BigInt((printed?.[2] ?? '').padEnd(9, '0')));
+}
+
+function inUint64(nanos: bigint): bigint | undefined {
+  return nanos >= 0n && nanos <= MAX_UINT64 ? nanos : undefined;
 }
 
 function shortestFraction(nineDigits: string): string {

@@ -30,7 +30,8 @@ export function describeSettling(here: Here): void {
     });
 
     it('a part can be replayed, delivered and counted like any batch', async () => {
-      const part = newBatch(here.shard, { records: 2 });
+      const slices = [{ exportId: '1'.repeat(32), sizeBytes: 9, cutFrom: ['0'.repeat(32)] }];
+      const part = newBatch(here.shard, { records: 2, cutFrom: ['b', 'b.0-3'], slices });
       const claimed = await here.storeAndClaim(newBatch(here.shard, { records: 5 }));
       await here.queue.ackExcept(claimed, [{ batch: part, reason: 'no' }]);
       expect(await here.queue.replay(part)).toBe(true);

@@ -215,6 +215,34 @@ describe('a batch that its shard refuses', () => {
     expect(shard.deliveries.length).toBeLessThan(40);
   });
 
+  it('half-way and is then sent whole by a replica that knows nothing of that, is stored once', async () => {
+    const shard = await startTestShard({ clock: { now: Date.now } });
+    harness.use({ stop: () => shard.remove() });
+    const sender = harness.use(
+      createShardSender({
+        shard: 's0',
+        kind: 'embedded',
+        baseUrl: shard.otlpUrl,
+        timeoutMs: 5000,
+        clock: systemClock,
+      }),
+    );
+    const batch = batchOf([exportOf(64), exportOf(3)]);
+    let sends = 0;
+    const cutting = harness.lane(async (part, signal) => {
+      sends += 1;
+      if (sends <= 3) return { kind: 'reject', reason: 'by a proxy in between' };
+      // The second slice, and of the first the second half.
+      return sends <= 5 ? await sender.send(part, signal) : { kind: 'retry', reason: 'down' };
+    });
+    await harness.enqueue([batch]);
+    await expect.poll(() => cutting.state().lastFailure?.reason).toBe('down');
+    await cutting.stop();
+    harness.lane(sender.send);
+    await harness.statsWhen({ batches: 0, deadBatches: 0, delivered: { traces: 67 } });
+    expect(((await shard.read('services', {})).rows[0] as Json).span_count).toBe(67);
+  });
+
   it('by a real shard is stored but for the poison, once, also when its sender repeats the export', async () => {
     const shard = await startTestShard({ clock: { now: Date.now } });
     harness.use({ stop: () => shard.remove() });

@@ -70,6 +70,15 @@ describe('a write under an Idempotency-Key', () => {
     expect(await counts(each.read)).toEqual([1]);
   });
 
+  it('is stored once when attempts overlap, whatever they say', async () => {
+    await start(1);
+    const attempts = await Promise.all(['a', 'b', 'a', 'b', 'a', 'b'].map(body => comment(body)));
+    const taken = attempts.filter(({ status }) => status === 201);
+    expect(attempts.map(({ status }) => status).toSorted()).toEqual([201, 201, 201, 422, 422, 422]);
+    expect(new Set(taken.map(({ text }) => text)).size).toBe(1);
+    expect(await counts(WRITES[0].read)).toEqual([1]);
+  });
+
   it('is another one on another trace, or under another key', async () => {
     await start(1);
     const ids = new Set<unknown>();

@@ -68,6 +68,34 @@ describe('a tael-server that does not answer well', () => {
   });
 });
 
+describe('a tael-server whose own figures are out of all bounds', () => {
+  const TRACES = { span_count: 2, trace_count: 1, error_count: 0, avg_ms: 1, max_ms: 1 };
+  const SERVICE = { name: 'shop', span_count: 2, trace_count: 1, avg_duration_ms: 1, error_rate: 0 };
+  const FIGURES: [string, object][] = [
+    ['summary', { traces: { ...TRACES, avg_ms: 1e308 } }],
+    ['summary', { traces: { ...TRACES, max_ms: -1e308 } }],
+    ['services', { services: [{ ...SERVICE, avg_duration_ms: 1e308 }] }],
+    ['services', { services: [{ ...SERVICE, error_rate: 1e308 }] }],
+  ];
+
+  it.each(FIGURES)('is answered for by its rows: %s %j', async (read, figures) => {
+    await start({ timeoutMs: 8000, calls: { taelRowCap: 1 } });
+    const time = '2023-11-14T22:13:20Z';
+    const spans = [1, 2].map(no => ({ trace_id: 'a', span_id: `${no}`, start_time: time, service: 'shop' }));
+    const lists = { spans, logs: [], metrics: [] };
+    tael.behave(response => {
+      const [path] = response.req.url?.split('?') ?? [];
+      const list = path?.replace('/api/v1/', '').replace('traces', 'spans') as keyof typeof lists;
+      const body = path === `/api/v1/${read}` ? figures : { [list]: lists[list] };
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    });
+    const { status, body } = await query.get(`/api/v1/${read}`);
+    expect(status).toBe(200);
+    expect(body).toMatchObject({ partial: false, exact: false });
+    expect(JSON.stringify(body)).toContain('"span_count":1');
+  });
+});
+
 describe('D25: the readiness of a tael-server', () => {
   it('is lost by two refusals in a row and won by one good word', async () => {
     await start({ readyQuorum: 2 });

@@ -73,6 +73,36 @@ describe('where a shard ends its answers after three rows', () => {
   });
 });
 
+describe('where a shard has more than the proxy takes at once', () => {
+  const points = Array.from({ length: 60 }, (_, no) => ({
+    timeUnixNano: String(NOW_NS - BigInt(no)),
+    asDouble: no,
+    attributes: [attribute('no', no)],
+  }));
+
+  async function countIn(maxAnswerBytes: number) {
+    const site = await startEvalSite(2, { query: { timeoutMs: 20_000, calls: { maxAnswerBytes } } });
+    stopped.push(site.stop);
+    await site.send('metrics', metricsOf('shop', [{ name: 'm', gauge: { dataPoints: points } }]));
+    return site.query.get('/api/v1/metrics/query?query=count(m)');
+  }
+
+  it('it gives its rows in several answers', async () => {
+    const { status, body } = await countIn(4096);
+    expect(status).toBe(200);
+    expect(body).toMatchObject({ series: [{ value: points.length }], ...WHOLE });
+  });
+
+  it('it is missing in part when a row alone is too much', async () => {
+    const { body } = await countIn(300);
+    expect(body).toMatchObject({
+      count: 0,
+      partial: true,
+      shards: { failed: [{ reason: 'gave its first 0 rows only (query.maxShardAnswerBytes)' }] },
+    });
+  });
+});
+
 describe('a shard that ends its answers early', () => {
   const point = (timeNs: bigint) => ({
     key: [nanosKey(timeNs), 'm', 'shop', '0'.repeat(16)],

@@ -59,6 +59,18 @@ function eachOnce(shards: readonly MemoryShard[]): MemoryShard[] {
   });
 }
 
+/** A span starts at the same time on every shard that has it. */
+function atOnePlace(shards: readonly MemoryShard[]): MemoryShard[] {
+  const places = new Map<string, MemoryRow['key']>();
+  const placed = (each: MemoryRow) => {
+    const id = identity(each.key);
+    const key = places.get(id) ?? each.key;
+    places.set(id, key);
+    return { ...each, key };
+  };
+  return shards.map(shard => ({ ...shard, rows: sortRows(shard.rows.map(placed), ORDER) }));
+}
+
 interface Asked {
   readonly limit: number;
   readonly isUnique?: boolean;
@@ -213,6 +225,29 @@ describe('rows that stream in', () => {
           search = `cursor=${page.next}`;
         }
         expect(rows).toEqual(wholeOf(shards));
+      }),
+    );
+  });
+
+  it('come in pages that show each identity once, though several shards have it at the same place', async () => {
+    const sizes = fc.array(fc.integer({ min: 1, max: 7 }), { minLength: 1, maxLength: 5 });
+    await fc.assert(
+      fc.asyncProperty(shardsArbitrary, sizes, firstRows, fc.nat(600), async (...given) => {
+        const [each, limits, share, maxHeldBytes] = given;
+        const shards = atOnePlace(eachOnce(each));
+        const rows: unknown[] = [];
+        let search = '';
+        for (let pageNo = 0; ; pageNo++) {
+          const limit = limits[pageNo % limits.length] as number;
+          const page = await answerOf(
+            await ask(shards, { limit, search, isUnique: true, firstRows: share }, maxHeldBytes),
+          );
+          rows.push(...page.rows);
+          if (page.next === undefined) break;
+          expect(page.rows).toHaveLength(limit);
+          search = `cursor=${page.next}`;
+        }
+        expect(rows).toEqual(wholeOf(shards, true));
       }),
     );
   });

@@ -154,3 +154,18 @@ describe.each(['traces', 'logs', 'metrics'] as const)('a request of %s, read off
     );
   });
 });
+
+it('a metric of many data points holds what it holds decoded to messages, wherever one is not plain', () => {
+  const plain = (point: number): Json => ({ timeUnixNano: String(point), asInt: String(point) });
+  const twice = ['a', 'b'].map(stringValue => ({ key: 'k', value: { stringValue } }));
+  const dataPoints = Array.from({ length: 40 }, (_, point) => plain(point));
+  for (const odd of [undefined, 0, 15, 16, 39]) {
+    const points = dataPoints.map((point, at) => (at === odd ? { ...point, attributes: twice } : point));
+    const metrics = ['before', 'm', 'after'].map(name => ({
+      name,
+      gauge: { dataPoints: name === 'm' ? points : [plain(1)] },
+    }));
+    const body = otlpBytes('metrics', { resourceMetrics: [{ scopeMetrics: [{ metrics }] }] });
+    expect(wireDecoded('metrics', body)).toEqual(messageDecoded('metrics', body));
+  }
+});

@@ -1,5 +1,6 @@
 import { serviceOf } from '../../src/shard/decode/attributes.ts';
 import { decodeLog } from '../../src/shard/decode/logs.ts';
+import type { MetricPoints } from '../../src/shard/decode/metric-points.ts';
 import { decodeMetric } from '../../src/shard/decode/metrics.ts';
 import type { Metric, OtlpLogRecord, OtlpMessage, Resource, Span } from '../../src/shard/decode/otlp.ts';
 import { createSink, type Sink } from '../../src/shard/decode/sink.ts';
@@ -60,7 +61,11 @@ function decodeRecord(
 ): void {
   if (signal === 'traces') decodeSpan(record as Span, surroundings, { sink, hash });
   else if (signal === 'logs') decodeLog(record as OtlpLogRecord, { surroundings, tie: 0n, sink });
-  else decodeMetric(record as Metric, { surroundings, ties: [], sink });
+  else addMetric(decodeMetric(record as Metric, { surroundings, ties: [], sink }));
+}
+
+function addMetric(points: MetricPoints): void {
+  points.add(0, points.count);
 }
 
 type Members = Readonly<Record<string, unknown>>;

@@ -127,7 +127,7 @@ export function deliver(otlpUrl: string, { id, signal, slices }: TestBatch): Pro
   return post(otlpUrl, {
     signal,
     body: Buffer.concat(bodies),
-    headers: batchHeaders(id, infos) as Record<string, string>,
+    headers: batchHeaders({ id, slices: infos }) as Record<string, string>,
   });
 }
 

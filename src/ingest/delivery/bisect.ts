@@ -61,7 +61,7 @@ export async function bisect({ batch, verdicts, send, hasTime }: BisectParts): P
       deliveries += 1;
       continue;
     }
-    if (verdict.unsent === undefined) refusals += 1;
+    if (verdict.unsent === undefined && verdict.partlyStored === undefined) refusals += 1;
     if (deliveries === 0 && refusals >= MAX_REFUSALS_WITHOUT_SUCCESS) {
       const reason = `${verdict.reason} (the shard took none of the ${refusals} parts it was sent)`;
       return { kind: 'settled', refused: [{ batch, reason }] };

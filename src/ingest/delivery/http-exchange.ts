@@ -1,5 +1,6 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
+import { PARTLY_STORED_HEADER } from '../../shared/otlp/batch-header.ts';
 import type { ShardAnswer } from './outcome.ts';
 
 export interface HttpExchange {
@@ -34,6 +35,7 @@ export function exchange(
     let failure: Error | undefined;
     let status = 0;
     let retryAfter: string | undefined;
+    let isPartlyStored = false;
     const chunks: Buffer[] = [];
     let receivedBytes = 0;
 
@@ -51,7 +53,7 @@ export function exchange(
     };
     const answer = () => {
       release();
-      resolve({ status, retryAfter, body: Buffer.concat(chunks) });
+      resolve({ status, retryAfter, isPartlyStored, body: Buffer.concat(chunks) });
     };
 
     signal.addEventListener('abort', giveUp);
@@ -67,6 +69,7 @@ export function exchange(
         onResponseStart(_, statusCode, responseHeaders) {
           status = statusCode;
           retryAfter = responseHeaders['retry-after']?.toString();
+          isPartlyStored = responseHeaders[PARTLY_STORED_HEADER] !== undefined;
         },
         onResponseData(receiving, chunk) {
           chunks.push(chunk);

@@ -28,7 +28,7 @@ export function createHttpSender({ shard, baseUrl, timeoutMs, clock }: SenderOpt
       try {
         const answer = await exchange(pool, {
           path: paths[batch.signal],
-          headers: { ...batchHeaders(batch.id, batch.slices), 'content-type': 'application/x-protobuf' },
+          headers: { ...batchHeaders(batch), 'content-type': 'application/x-protobuf' },
           body: batch.payload,
           timeoutMs,
           signal,

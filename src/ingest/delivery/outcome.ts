@@ -24,6 +24,8 @@ export interface Reject {
   readonly reason: string;
   /** Present when the shard was not even asked, because its answer is known. */
   readonly unsent?: true;
+  /** Present when that is because the shard has some of the records already; the others it takes in parts. */
+  readonly partlyStored?: true;
   /** Numbers of the records it is about, where they are known (see `partition/cut`). */
   readonly badRecords?: ReadonlySet<number>;
 }
@@ -36,6 +38,8 @@ export interface ShardAnswer {
   readonly status: number;
   /** Value of `Retry-After`, if any: seconds or an HTTP date (RFC 9110 §10.2.3). */
   readonly retryAfter: string | undefined;
+  /** It came with `PARTLY_STORED_HEADER`. */
+  readonly isPartlyStored?: boolean;
   /** Beginning of it. */
   readonly body: Buffer;
 }
@@ -54,6 +58,7 @@ export function outcomeOfAnswer(answer: ShardAnswer, nowMs: number): DeliveryOut
   if (status >= 200 && status < 300) return delivered(answer.body);
   const text = readable(answer.body.toString('utf8'));
   const reason = text === '' ? `HTTP ${status}` : `HTTP ${status}: ${text}`;
+  if (answer.isPartlyStored) return { kind: 'reject', reason, partlyStored: true };
   if (VERDICTS_ON_THE_BYTES.has(status)) return { kind: 'reject', reason };
   return retry(reason, retryAfterMs(answer.retryAfter, nowMs));
 }

@@ -13,6 +13,8 @@ import type { Batch } from '../queue/batch.ts';
  * - A slice that stays whole keeps its export id. One that is cut gives its parts ids of their own, since a shard
  *   that stored export X for one half would take the other half for a repeat. They are hashes of the slice's id and
  *   the range, and slices are halved by the number of their records, so they do not depend on the batch around them.
+ * - Parts and cut slices carry the ids of all that they were cut from, so that a shard that has the whole knows the
+ *   part, and one that has a part does not take the whole.
  */
 
 /** The two halves of a batch: by slices while there are several, then by records. `undefined` when it is one record. */
@@ -44,7 +46,10 @@ function halveRecords(batch: Batch): readonly [Batch, Batch] | undefined {
       first,
       total: end - first,
       uncounted: uncounted.filter(isInside),
-      slices: slices.map(slice => derived(slice, `${first}-${end - 1}`, bytes)),
+      slices: slices.map(slice => ({
+        ...derived(slice, `${first}-${end - 1}`, bytes),
+        cutFrom: [...(slice.cutFrom ?? []), slice.exportId],
+      })),
       payload: bytes,
     });
   };
@@ -61,7 +66,8 @@ function partOf(batch: Batch, { first, total, uncounted, slices, payload }: Part
   const origin = originOf(batch.id);
   const from = origin.first + first;
   const id = `${origin.parent}.${from}-${from + total - 1}`;
-  return { ...batch, id, slices, payload, records: total - uncounted.length };
+  const cutFrom = [...(batch.cutFrom ?? []), batch.id];
+  return { ...batch, id, cutFrom, slices, payload, records: total - uncounted.length };
 }
 
 /** The batch that a part was cut from, and its first record there. */

@@ -15,6 +15,8 @@ export interface BatchInfo {
   readonly acceptedAtMs: number;
   /** Version of the topology that chose the shard. */
   readonly topologyVersion: number;
+  /** Of a part: the ids of the batches that it was cut from, the whole one first. */
+  readonly cutFrom?: readonly string[];
   /** In body order. */
   readonly slices: readonly SliceInfo[];
 }

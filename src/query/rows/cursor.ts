@@ -40,7 +40,9 @@ const cursorForm = z.strictObject({
       z
         .int('expected a number of rows')
         .min(0, 'expected a number of rows')
-        .max(MAX_GIVEN, 'expected fewer rows'),
+        .max(MAX_GIVEN, 'expected fewer rows')
+        // JSON has a -0.
+        .transform(Math.abs),
     ]),
     'expected commits by shard',
   ),

@@ -7,7 +7,7 @@ import { sortLines } from './keyed-lines.ts';
 import { LOGS } from './logs.ts';
 import { METRICS } from './metrics.ts';
 import { type Attempt, newestOfAny, newestOfSorted } from './newest-rows.ts';
-import { cutReason, ownSearchReason } from './reasons.ts';
+import { cutReason, largeBodiesReason, ownSearchReason } from './reasons.ts';
 import { lineOf, orderOf, type RowMemoryOptions } from './row-memory.ts';
 import type { ListedRead, RowFilter, TaelSignal } from './signal.ts';
 import { SPANS } from './spans.ts';
@@ -70,11 +70,14 @@ async function newestLines<N extends ListedRead, R extends { readonly timeNs: bi
   const { rows, ...end } = outcome.value;
   const lines = sortLines(rows, order).slice(0, limit);
   const reason = cutReason(end, { shardId: call.shard.id, what: signal.what, isNewestFirst });
-  const inexact = isSearched(query) ? ownSearchReason(call.shard.id) : reason;
+  const reasons = [searchReason(query, call.shard.id), reason].filter(each => each !== undefined);
+  const inexact = reasons.length === 0 ? undefined : reasons.join('; ');
   return { kind: 'answered', value: [{ lines, inexact }] };
 }
 
-/** Whether the tael-server looks for words; in log bodies we do. */
-function isSearched({ name, request }: NewestQuery): boolean {
-  return name === 'spans' && request.text !== undefined;
+/** The tael-server looks for words in spans, we in log bodies, as far as it shows them. */
+function searchReason({ name, request }: NewestQuery, shardId: string): string | undefined {
+  if (name === 'spans' && request.text !== undefined) return ownSearchReason(shardId);
+  if (name !== 'logs' || (request.text ?? request.bodyContains) === undefined) return undefined;
+  return largeBodiesReason(shardId);
 }

@@ -12,7 +12,11 @@ import { secondsSince } from './window.ts';
  */
 
 const count = z.int().min(0);
+const rate = z.number().min(0).max(1);
 const NANOS_PER_MS = 1e6;
+/** No two unsigned 64-bit times are further apart. */
+const MOST_MS = 2 ** 64 / NANOS_PER_MS;
+const durationMs = z.number().min(-MOST_MS).max(MOST_MS);
 
 const ownServices = z.object({
   services: z.array(
@@ -20,8 +24,8 @@ const ownServices = z.object({
       name: z.string(),
       span_count: count,
       trace_count: count,
-      avg_duration_ms: z.number(),
-      error_rate: z.number(),
+      avg_duration_ms: durationMs,
+      error_rate: rate,
     }),
   ),
 });
@@ -41,8 +45,8 @@ const ownSummary = z.object({
     span_count: count,
     trace_count: count,
     error_count: count,
-    avg_ms: z.number(),
-    max_ms: z.number(),
+    avg_ms: durationMs,
+    max_ms: durationMs,
   }),
 });
 

@@ -30,6 +30,11 @@ export function ownSearchReason(shardId: string): string {
   return `${server(shardId)} searches by its own rules: all words in one text, which may also be an attribute or a log body, and the best 1000 matches only`;
 }
 
+/** Of log records that are looked for by their bodies, those that it keeps as blobs among them (contract §2.4). */
+export function largeBodiesReason(shardId: string): string {
+  return `${server(shardId)} does not show log bodies of more than 8 KiB: they are not looked into`;
+}
+
 /** Of a list of comments that has as many as there can be. */
 export function mostCommentsReason(shardId: string, most: number): string {
   return `${server(shardId)} lists no more than its newest ${most} comments`;

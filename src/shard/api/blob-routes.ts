@@ -13,7 +13,7 @@ import type { Route } from './route.ts';
 const PATH = /^blobs\/([^/]+)$/;
 
 export interface BlobUploadDeps {
-  readonly writer: Writer;
+  readonly writer: Pick<Writer, 'write'>;
   readonly clock: Clock;
   /** How long an upload is kept although nothing names it. */
   readonly pinMs: number;
@@ -36,7 +36,7 @@ export function createBlobUploadRoute({ writer, clock, pinMs }: BlobUploadDeps):
       const blob = { sha256, content: body.value, pinnedUntilMs: clock.now() + pinMs };
       const records = { ...emptyRecords(), blobs: [blob] };
       const outcome = await writer.write({ id: undefined, slices: [{ exportId: undefined, records }] });
-      if (outcome.kind !== 'stored') return sendNotStored(response, outcome.reason);
+      if (outcome.kind !== 'stored') return sendNotStored(response, outcome);
       const stored: StoredBlob = { sha256, size: body.value.length };
       sendJson(response, JSON.stringify(stored));
     },

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { NotStored } from '../store/writer.ts';
 
 /** An answer that is not the one hoped for. */
 export interface ApiError {
@@ -44,8 +45,9 @@ export function sendJson(response: ServerResponse, json: string, status = 200): 
 
 const RETRY_AFTER_S = 1;
 
-/** Nothing of the write is stored; the same write may succeed later. */
-export function sendNotStored(response: ServerResponse, reason: string): void {
+/** The same write may succeed later. */
+export function sendNotStored(response: ServerResponse, { kind, reason }: NotStored): void {
+  const what = kind === 'failed' ? 'could not store it' : 'cannot tell yet whether it stored it';
   response.setHeader('retry-after', RETRY_AFTER_S);
-  sendError(response, { status: 503, message: `the shard could not store it: ${reason}` });
+  sendError(response, { status: 503, message: `the shard ${what}: ${reason}` });
 }

@@ -1,12 +1,12 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { dropWhenStalled } from '../../shared/drop-when-stalled.ts';
-import { AS_OF_HEADER, type SnapshotGone } from '../../shared/read/contract.ts';
+import { AS_OF_HEADER, MAX_BYTES_HEADER, type SnapshotGone } from '../../shared/read/contract.ts';
 import type { Turns } from '../../shared/turns.ts';
 import { type Parsed, parseRead, parseSnapshot, type SnapshotCall } from '../reads/call.ts';
 import type { Reader } from '../reads/reader.ts';
-import { readJson, sendError, sendJson } from './bodies.ts';
+import { type ApiError, readJson, sendError, sendJson } from './bodies.ts';
 import { callerGone, type Exchange, type Route } from './route.ts';
 
 export interface ReadRouteDeps {
@@ -41,14 +41,23 @@ async function answer(
   if (body.kind === 'refused') return sendError(response, body);
   const call = parse(body.value);
   if (call.kind === 'refused') return sendError(response, call);
+  const maxBytes = maxBytesOf(request);
+  if (typeof maxBytes === 'object') return sendError(response, maxBytes);
 
   // A turn lasts until the answer is sent: it is held in memory as long.
   const gone = callerGone(response);
   const isDone = await turns.run(async () => {
-    await sendRead(reader, { call: call.value, gone, response, stallMs });
+    await sendRead(reader, { call: { ...call.value, maxBytes }, gone, response, stallMs });
     return true;
   }, gone);
   if (isDone === undefined) sendError(response, { status: 503, message: 'too many reads wait already' });
+}
+
+function maxBytesOf({ headers }: IncomingMessage): number | undefined | ApiError {
+  const text = headers[MAX_BYTES_HEADER];
+  if (text === undefined) return undefined;
+  if (/^\d{1,15}$/.test(String(text))) return Number(text);
+  return { status: 400, message: `bad ${MAX_BYTES_HEADER} "${text}": expected a whole number of bytes` };
 }
 
 interface ReadExchange {

@@ -20,7 +20,7 @@ export function createWriteRoute(writes: WriteApi): Route {
       if (call.kind === 'invalid') return sendError(response, { status: 400, message: call.reason });
       const answer = await writes.write(call);
       if (answer.kind === 'conflict') return sendError(response, { status: 409, message: CONFLICT });
-      if (answer.kind === 'failed') return sendNotStored(response, answer.reason);
+      if (answer.kind !== 'stored') return sendNotStored(response, answer);
       sendJson(response, answer.rowJson);
     },
   };

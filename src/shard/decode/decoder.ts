@@ -5,6 +5,7 @@ import type { Hash } from '../../shared/topology/hash.ts';
 import type { Records } from '../store/tables.ts';
 import { type RecordVisitor, visitRecords } from './envelope.ts';
 import { decodeLog } from './logs.ts';
+import { addPoints } from './metric-points.ts';
 import { decodeMetric } from './metrics.ts';
 import type { Metric, OtlpLogRecord, Span } from './otlp.ts';
 import { PlainLogReader } from './plain-log.ts';
@@ -13,6 +14,7 @@ import { PlainSpanReader } from './plain-span.ts';
 import { pointTies } from './point-ties.ts';
 import { createSink, type Rejections, releaseRecords, type Sink } from './sink.ts';
 import { decodeSpan } from './spans.ts';
+import { finish, type Steps } from './steps.ts';
 import { createSurroundingsCache } from './surroundings.ts';
 
 type Decoded =
@@ -30,7 +32,7 @@ type Decoded =
 export type Decode = (signal: Signal, body: Buffer) => Decoded;
 
 /** The same in steps of a few records each. Steps of several requests may take turns. */
-export type DecodeInSteps = (signal: Signal, body: Buffer) => Generator<undefined, Decoded, undefined>;
+export type DecodeInSteps = (signal: Signal, body: Buffer) => Steps<Decoded>;
 
 export interface DecoderDeps {
   readonly types: OtlpTypes;
@@ -59,13 +61,7 @@ export function createDecoder(deps: DecoderDeps): DecodeInSteps {
 
 /** For what is small. */
 export function atOnce(decode: DecodeInSteps): Decode {
-  return (signal, body) => {
-    const steps = decode(signal, body);
-    for (;;) {
-      const step = steps.next();
-      if (step.done === true) return step.value;
-    }
-  };
+  return (signal, body) => finish(decode(signal, body));
 }
 
 type Visitors = { readonly [S in Signal]: (request: Buffer, sink: Sink) => RecordVisitor };
@@ -77,8 +73,9 @@ function createVisitors({ types, hash }: Pick<DecoderDeps, 'types' | 'hash'>): V
     traces(request, sink) {
       const plain = new PlainSpanReader(request, { spans: sink.records.spans, types, hash });
       return (start, end, surroundings) => {
-        if (plain.read(start, end, surroundings)) return;
+        if (plain.read(start, end, surroundings)) return undefined;
         decodeSpan(message<Span>('Span', request.subarray(start, end)), surroundings, { sink, hash });
+        return undefined;
       };
     },
     logs(request, sink) {
@@ -86,8 +83,9 @@ function createVisitors({ types, hash }: Pick<DecoderDeps, 'types' | 'hash'>): V
       return (start, end, surroundings) => {
         const bytes = request.subarray(start, end);
         const tie = hash.hash64(bytes, surroundings.hash);
-        if (plain.read(start, end, surroundings, tie)) return;
+        if (plain.read(start, end, surroundings, tie)) return undefined;
         decodeLog(message<OtlpLogRecord>('LogRecord', bytes), { surroundings, tie, sink });
+        return undefined;
       };
     },
     metrics(request, sink) {
@@ -95,8 +93,8 @@ function createVisitors({ types, hash }: Pick<DecoderDeps, 'types' | 'hash'>): V
       return (start, end, surroundings) => {
         const bytes = request.subarray(start, end);
         const ties = pointTies(bytes, surroundings.hash, hash);
-        if (plain.read(start, end, surroundings, ties)) return;
-        decodeMetric(message<Metric>('Metric', bytes), { surroundings, ties, sink });
+        const otherwise = () => decodeMetric(message<Metric>('Metric', bytes), { surroundings, ties, sink });
+        return addPoints(plain.read(start, end, surroundings, ties) ?? otherwise(), otherwise);
       };
     },
   };

@@ -1,5 +1,6 @@
 import type { MetricType } from '../../shared/read/contract.ts';
 import { attributesBeyondValues, attributeValues, valuesJson } from './attributes.ts';
+import type { MetricPoints } from './metric-points.ts';
 import { type DataPoint, type Metric, toBigInt } from './otlp.ts';
 import { otlpJson } from './otlp-json.ts';
 import type { Sink } from './sink.ts';
@@ -23,12 +24,12 @@ const METRIC_TYPE_OF = {
 
 type DataKind = keyof typeof METRIC_TYPE_OF;
 
-export function decodeMetric(metric: Metric, { surroundings, ties, sink }: MetricContext): void {
+export function decodeMetric(metric: Metric, { surroundings, ties, sink }: MetricContext): MetricPoints {
   const kind = (Object.keys(METRIC_TYPE_OF) as DataKind[]).find(candidate => metric[candidate] !== null);
-  if (kind === undefined) return;
+  if (kind === undefined) return { count: 0, add: () => true };
   const restOf = restOfPoints(metric, kind);
   const points = metric[kind]?.dataPoints ?? [];
-  points.forEach((point, index) => {
+  const addPoint = (point: DataPoint, index: number) => {
     sink.records.metrics.push({
       timeNs: toBigInt(point.timeUnixNano),
       service: surroundings.metricService,
@@ -42,7 +43,14 @@ export function decodeMetric(metric: Metric, { surroundings, ties, sink }: Metri
       // Points of another kind, which the metric was also sent with, are not there: the last kind counts.
       tie: ties[ties.length - points.length + index] ?? 0n,
     });
-  });
+  };
+  return {
+    count: points.length,
+    add(from, end) {
+      for (let index = from; index < end; index++) addPoint(points[index] as DataPoint, index);
+      return true;
+    },
+  };
 }
 
 /**

@@ -6,6 +6,7 @@ import type { PackedList } from '../store/packed/list.ts';
 import { METRICS } from '../store/packed/tables.ts';
 import { METRIC_TYPES, type MetricRecord } from '../store/tables.ts';
 import { JsonBytes } from './json-bytes.ts';
+import type { MetricPoints } from './metric-points.ts';
 import { OtlpMembers } from './otlp-members.ts';
 import { PlainAttributes } from './plain-attributes.ts';
 import { PointFields } from './point-fields.ts';
@@ -43,7 +44,7 @@ export interface PlainMetricDeps {
  * Reads the data points of one request straight off the wire into a list, as far as they are as nearly all are: of
  * gauges, sums and histograms. The others are decoded to messages first; what is read is the same either way.
  */
-export class PlainMetricReader {
+export class PlainMetricReader implements MetricPoints {
   readonly #request: Buffer;
   readonly #reader: WireReader;
   readonly #metrics: PackedList<MetricRecord>;
@@ -68,6 +69,14 @@ export class PlainMetricReader {
   #isMonotonic = false;
   /** Start and end of each, in turn. */
   readonly #points: number[] = [];
+  #ties: readonly bigint[] = [];
+  /** What all of its points have, once it is among the records. */
+  #origin = 0;
+  #nameAt = 0;
+  #unitAt = 0;
+  /** The records and their texts before the metric. */
+  #lengthBefore = 0;
+  #textsBefore = 0;
 
   constructor(request: Buffer, { metrics, types }: PlainMetricDeps) {
     this.#request = request;
@@ -82,7 +91,8 @@ export class PlainMetricReader {
   }
 
   /**
-   * Adds the points of the `Metric` in `[start, end)`; false when it is not plain. Throws on bytes that are no protobuf.
+   * Finds the points of the `Metric` in `[start, end)`, to be added before the next metric is read; `undefined` when it
+   * is not plain. Throws on bytes that are no protobuf.
    * @param ties of the points, in their order
    */
   read(
@@ -90,34 +100,43 @@ export class PlainMetricReader {
     end: number,
     { metricService, source }: Surroundings,
     ties: readonly bigint[],
-  ): boolean {
-    if (!this.#readMetric(start, end)) return false;
-    const kind = this.#kind;
-    if (kind === undefined) return true;
-    this.#readData();
-    if (this.#points.length === 0) return true;
+  ): MetricPoints | undefined {
+    if (!this.#readMetric(start, end)) return undefined;
+    if (this.#kind !== undefined) this.#readData();
+    if (this.#points.length === 0) return this;
+    this.#ties = ties;
+    this.#origin = this.#metrics.origin(metricService, source);
+    this.#lengthBefore = this.#metrics.length;
+    this.#textsBefore = this.#metrics.texts.sizeBytes;
+    this.#writeHead();
+    this.#nameAt = this.#addText(this.#nameStart, this.#nameEnd);
+    this.#unitAt = this.#addText(this.#unitStart, this.#unitEnd);
+    return this;
+  }
+
+  /** Of the metric that was read last. */
+  get count(): number {
+    return this.#points.length / 2;
+  }
+
+  add(from: number, end: number): boolean {
     const metrics = this.#metrics;
-    const { texts } = metrics;
-    const origin = metrics.origin(metricService, source);
-    const before = { length: metrics.length, sizeBytes: texts.sizeBytes };
-    this.#writeHead(kind);
-    const nameStart = this.#addText(this.#nameStart, this.#nameEnd);
-    const unitStart = this.#addText(this.#unitStart, this.#unitEnd);
-    for (let index = 0; 2 * index < this.#points.length; index++) {
+    const kind = this.#kind as Kind;
+    for (let index = from; index < end; index++) {
       const at = metrics.next();
       if (!this.#addPoint(at, kind, index)) {
-        metrics.length = before.length;
-        texts.sizeBytes = before.sizeBytes;
+        metrics.length = this.#lengthBefore;
+        metrics.texts.sizeBytes = this.#textsBefore;
         return false;
       }
       const { words } = metrics;
-      words[at + AT.name] = nameStart;
+      words[at + AT.name] = this.#nameAt;
       words[at + AT.name + 1] = this.#nameEnd - this.#nameStart;
-      words[at + AT.unit] = unitStart;
+      words[at + AT.unit] = this.#unitAt;
       words[at + AT.unit + 1] = this.#unitEnd - this.#unitStart;
       words[at + AT.metricType] = METRIC_TYPES.indexOf(kind);
-      writeUint64(words, at + AT.tie, ties[index] as bigint);
-      words[at + ORIGIN_AT] = origin;
+      writeUint64(words, at + AT.tie, this.#ties[index] as bigint);
+      words[at + ORIGIN_AT] = this.#origin;
       metrics.length++;
     }
     return true;
@@ -189,13 +208,13 @@ export class PlainMetricReader {
   }
 
   /** As `decodeMetric` has it: the rest of the metric, and that of its data up to the one point. */
-  #writeHead(kind: Kind): void {
+  #writeHead(): void {
     const head = this.#head;
     const members = this.#headMembers;
     head.arena.sizeBytes = 0;
     members.begin();
     members.string('"description":', this.#descriptionStart, this.#descriptionEnd);
-    members.member(`"${kind}":`);
+    members.member(`"${this.#kind}":`);
     members.begin();
     members.integer('"aggregationTemporality":', this.#temporality);
     if (this.#isMonotonic) members.member('"isMonotonic":true');

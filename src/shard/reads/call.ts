@@ -15,6 +15,8 @@ export interface SnapshotCall {
   /** The commit to read at; `undefined` for the last one. */
   readonly asOf: bigint | undefined;
   readonly calls: readonly ReadCall[];
+  /** Most bytes of the rows of each; absent for as many as the shard gives. */
+  readonly maxBytes?: number | undefined;
 }
 
 export type Parsed<T> =

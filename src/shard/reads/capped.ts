@@ -6,6 +6,13 @@ export interface AnswerCaps {
   readonly maxRows: number;
   /** `shard.maxAnswerBytes` */
   readonly maxBytes: number;
+  /** Whether the caller has set the bound on bytes, which then is `query.maxShardAnswerBytes`. */
+  readonly isOfCaller?: boolean;
+}
+
+/** @param maxBytes what the caller takes, if it says so */
+export function capsFor(caps: AnswerCaps, maxBytes: number | undefined): AnswerCaps {
+  return maxBytes === undefined || maxBytes >= caps.maxBytes ? caps : { ...caps, maxBytes, isOfCaller: true };
 }
 
 interface Ending {
@@ -20,15 +27,16 @@ export function* capped(lines: Iterable<string>, { asOf, caps, isCut }: Ending):
   let rows = 0;
   let sizeBytes = 0;
   let truncatedBy: string | undefined;
+  const bytesSetting = caps.isOfCaller ? 'query.maxShardAnswerBytes' : 'shard.maxAnswerBytes';
   for (const line of lines) {
     sizeBytes += Buffer.byteLength(line);
     if (rows === caps.maxRows) truncatedBy = 'shard.maxAnswerRows';
-    else if (sizeBytes > caps.maxBytes) truncatedBy = 'shard.maxAnswerBytes';
+    else if (sizeBytes > caps.maxBytes) truncatedBy = bytesSetting;
     if (truncatedBy !== undefined) break;
     rows++;
     yield line;
   }
-  if (isCut) truncatedBy ??= 'shard.maxAnswerBytes';
+  if (isCut) truncatedBy ??= bytesSetting;
   const trailer = { rows, asOf: String(asOf), truncated: truncatedBy !== undefined };
   yield trailerLine(truncatedBy === undefined ? trailer : { ...trailer, truncatedBy });
 }

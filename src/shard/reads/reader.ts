@@ -6,7 +6,7 @@ import type { Database } from '../store/database.ts';
 import { keepInterrupting } from '../store/interrupt.ts';
 import { createAnswerRoom } from './answer-room.ts';
 import type { SnapshotCall } from './call.ts';
-import { type AnswerCaps, capped } from './capped.ts';
+import { type AnswerCaps, capped, capsFor } from './capped.ts';
 import { readComments } from './comments.ts';
 import { readDurationBuckets } from './duration-buckets.ts';
 import { readDurationValues } from './duration-values.ts';
@@ -122,8 +122,9 @@ const SERVICES: SnapshotCall = {
 async function readAll(
   connection: DuckDBConnection,
   call: SnapshotCall,
-  { hash, caps, serviceTotals, slotsHeld, sources }: ReaderDeps & Kept,
+  { hash, caps: ownCaps, serviceTotals, slotsHeld, sources }: ReaderDeps & Kept,
 ): Promise<ReadAnswer> {
+  const caps = capsFor(ownCaps, call.maxBytes);
   const snapshot = await beginSnapshot(connection, call);
   if (snapshot.kind === 'gone') return snapshot;
   const { asOf } = snapshot;

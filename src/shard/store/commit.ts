@@ -3,36 +3,16 @@ import { unionOf } from '../word-set.ts';
 import { type AppendedTable, type Appender, createAppender } from './append.ts';
 import { appendRecords } from './append-records.ts';
 import { bigint, ubigint, uinteger } from './columns.ts';
-import { type KeptAnswer, keepAnswers } from './kept-answers.ts';
+import { keepAnswers } from './kept-answers.ts';
 import { countOf, latest, PackedList } from './packed/list.ts';
 import { LOGS, METRICS, SPANS } from './packed/tables.ts';
+import type { RecordBatch, SliceRecords } from './record-batch.ts';
+import { type CommitTime, lookUp, newOf } from './repeats.ts';
 import { replaceSpans } from './replace-spans.ts';
-import { loadSeenIds, type Remembered, type SeenIds } from './seen-ids.ts';
+import { type Look, loadSeenIds, type SeenIds } from './seen-ids.ts';
 import { loadSources, type ResolvedSources, type Sources } from './sources.ts';
 import { storeBlobs } from './store-blobs.ts';
 import { type LogRecord, type MetricRecord, type Records, rowCount, type SpanRecord } from './tables.ts';
-
-/** What one slice of a batch stores. Without an export id it is never recognised as a sender's repeat. */
-export interface SliceRecords {
-  readonly exportId: string | undefined;
-  readonly records: Records;
-}
-
-/** A decoded batch. Without an id it is never recognised as a redelivery. */
-export interface RecordBatch {
-  readonly id: string | undefined;
-  readonly slices: readonly SliceRecords[];
-  /** Kept for as long as the id is remembered. */
-  readonly answer?: KeptAnswer | undefined;
-}
-
-export interface CommitTime {
-  readonly nowMs: number;
-  /** Batch ids stored at or before `nowMs - batchMemoryMs` count as new. */
-  readonly batchMemoryMs: number;
-  /** Export ids stored at or before `nowMs - repeatWindowMs` count as new; 0 remembers none. */
-  readonly repeatWindowMs: number;
-}
 
 /** A commit that stored something: its number, how many rows it added, and which. */
 export interface Commit {
@@ -49,6 +29,8 @@ export interface CommitResult {
   readonly commit: Commit | undefined;
   /** The batches that were not known; a slice of them may still have been a repeat. */
   readonly freshBatches: ReadonlySet<RecordBatch>;
+  /** Those of which some records are there already, of the batch or of one of its slices. Nothing of them was stored. */
+  readonly partlyStored: ReadonlySet<RecordBatch>;
 }
 
 export type CommitOutcome =
@@ -116,7 +98,7 @@ export async function commitBatches(
     await rollBack(store);
     return { kind: 'undecided', result, cause: error };
   }
-  for (const remembered of ids) remembered.commit();
+  for (const look of ids) look.commit();
   if (added !== undefined) {
     store.last.commitNo = added.commit.commitNo;
     added.sources.remember();
@@ -132,7 +114,7 @@ async function rollBack({ connection }: Store): Promise<void> {
 interface AddedBatches {
   /** Absent when nothing was new. */
   readonly added: Added | undefined;
-  readonly ids: readonly Remembered[];
+  readonly ids: readonly Look[];
   readonly result: CommitResult;
 }
 
@@ -142,45 +124,16 @@ async function addBatches(
   batches: readonly RecordBatch[],
   time: CommitTime,
 ): Promise<AddedBatches> {
-  const ids = await rememberBatches(store, batches, time);
-  const fresh = batches.filter(batch => batch.id === undefined || ids.fresh.delete(batch.id));
-  const all = fresh.flatMap(batch => batch.slices);
-  const exports = await rememberExports(store, all, time);
-  const slices = all.filter(
-    ({ exportId }) => exportId === undefined || exports?.fresh.delete(exportId) !== false,
-  );
+  const ids = await lookUp(store, batches, time);
+  const { fresh, slices, partlyStored } = newOf(batches, ids);
+  for (const look of ids.both) await look.store(store.appender);
   const added = await addRecords(store, slices, time.nowMs);
   const answers = fresh.flatMap(({ id, answer }) =>
     id === undefined || answer === undefined ? [] : [{ id, ...answer }],
   );
   await keepAnswers(store.appender, answers, time.nowMs);
   const commit = added && { ...added.commit, batches: storedOf(fresh, new Set(slices)) };
-  return {
-    added,
-    ids: exports === undefined ? [ids] : [ids, exports],
-    result: { commit, freshBatches: new Set(fresh) },
-  };
-}
-
-/** Of batches with equal ids the first is the fresh one. */
-function rememberBatches(
-  { batchIds, appender }: Store,
-  batches: readonly RecordBatch[],
-  { nowMs, batchMemoryMs }: CommitTime,
-): Promise<Remembered> {
-  const ids = batches.flatMap(batch => batch.id ?? []);
-  return batchIds.remember(appender, { ids, nowMs, expiredMs: nowMs - batchMemoryMs });
-}
-
-/** Of slices of equal exports the first is the fresh one. All are when no export is to be recognised. */
-async function rememberExports(
-  { exportIds, appender }: Store,
-  slices: readonly SliceRecords[],
-  { nowMs, repeatWindowMs }: CommitTime,
-): Promise<Remembered | undefined> {
-  if (repeatWindowMs === 0) return undefined;
-  const ids = slices.flatMap(slice => slice.exportId ?? []);
-  return exportIds.remember(appender, { ids, nowMs, expiredMs: nowMs - repeatWindowMs });
+  return { added, ids: ids.both, result: { commit, freshBatches: new Set(fresh), partlyStored } };
 }
 
 function storedOf(

@@ -115,7 +115,6 @@ export async function createMaintenance(options: MaintenanceOptions): Promise<Ma
     await writer.exclusively(async connection => {
       await forgetIds(connection, 'batch_ids', nowMs - options.batchMemoryMs);
       await forgetAnswers(connection, nowMs - options.batchMemoryMs);
-      await forgetAnswers(connection, nowMs - options.batchMemoryMs);
       await forgetIds(connection, 'export_ids', nowMs - options.repeatWindowMs);
       return { result: undefined };
     });

@@ -87,8 +87,8 @@ const COMMENT_BYTES = 100;
 
 /**
  * Bytes of what stays when records are deleted, and so must not cost any: ids that repeats are recognised by and the
- * answers kept with them, pinned blobs, and comments. Words and blobs go with the last commit that has them, sources with the last record (within
- * the hour), so they count with the records.
+ * answers kept with them, pinned blobs, and comments. Words and blobs go with the last commit that has them, sources
+ * with the last record (within the hour), so they count with the records.
  */
 async function lastingBytes(connection: DuckDBConnection, nowMs: number): Promise<number> {
   const result = await connection.runAndReadAll(`

@@ -10,27 +10,40 @@ import { loadRecentIds } from './recent-ids.ts';
  * them takes DuckDB seconds, for which ingest would wait, and it never gives their space back. The last of them are in
  * memory too, so that hardly a commit has to ask the table. When one has to, most of the table is skipped: batch ids
  * begin with their time (UUIDv7), and export ids are remembered for minutes.
+ *
+ * What was cut comes in parts, and may come whole as well. Its parts leave a mark for each id that they were cut from,
+ * which is a number of its own in the same table: by it the whole is known to be there in part.
  */
 
 type Table = 'batch_ids' | 'export_ids';
 
-export interface SeenIds {
-  /** Stores ids in the running transaction, as far as they are not known. */
-  remember(appender: Appender, remembering: Remembering): Promise<Remembered>;
+/** Of something whole, or of a part, with the ids that it was cut from. */
+export interface SeenName {
+  readonly id: string;
+  readonly cutFrom?: readonly string[] | undefined;
 }
 
-interface Remembering {
-  /** May be given twice. */
-  readonly ids: readonly string[];
+export interface SeenIds {
+  /** Looks up names, which may be given twice, before the running transaction adds those that are new. */
+  look(names: readonly SeenName[], times: LookTimes): Promise<Look>;
+}
+
+export interface LookTimes {
   readonly nowMs: number;
   /** What was stored then or before is not known any more. */
   readonly expiredMs: number;
 }
 
-export interface Remembered {
-  /** The ids that were not known. */
-  readonly fresh: Set<string>;
-  /** To be called once the transaction is committed: until then the ids are not known. */
+/** All of it is known, by itself or as a part of what is; some of its parts are; nothing of it is. */
+export type Seen = 'all' | 'partly' | 'nothing';
+
+export interface Look {
+  /** What is known of one of the names, with those that were added. */
+  seen(name: SeenName): Seen;
+  add(name: SeenName): void;
+  /** Stores what was added in the running transaction. */
+  store(appender: Appender): Promise<void>;
+  /** To be called once the transaction is committed: until then what was added is not known to other looks. */
   commit(): void;
 }
 
@@ -41,20 +54,36 @@ export async function loadSeenIds(
 ): Promise<SeenIds> {
   const recent = await loadRecentIds(connection, table, maxRecent);
   return {
-    async remember(appender, { ids, nowMs, expiredMs }) {
-      const fresh = new Map(ids.map(id => [numberOf(id), id]));
-      const unsure: bigint[] = [];
-      for (const number of fresh.keys()) {
-        const knows = recent.knows(number, expiredMs);
-        if (knows === 'seen') fresh.delete(number);
-        if (knows === 'unsure') unsure.push(number);
+    async look(names, { nowMs, expiredMs }) {
+      const numbers = new Map<string, bigint>();
+      for (const { id, cutFrom = [] } of names) {
+        for (const each of [id, ...cutFrom]) if (!numbers.has(each)) numbers.set(each, numberOf(each));
       }
-      for (const number of await seenOf(connection, table, unsure, expiredMs)) fresh.delete(number);
-      const numbers = [...fresh.keys()];
-      await appender.append(idTable(table, nowMs), numbers);
+      const known = new Set<bigint>();
+      const unsure: bigint[] = [];
+      for (const whole of numbers.values()) {
+        for (const number of [whole, markOf(whole)]) {
+          const knows = recent.knows(number, expiredMs);
+          if (knows === 'seen') known.add(number);
+          if (knows === 'unsure') unsure.push(number);
+        }
+      }
+      for (const number of await seenOf(connection, table, unsure, expiredMs)) known.add(number);
+      const added = new Set<bigint>();
+      const isKnown = (number: bigint) => known.has(number) || added.has(number);
+      const wholeOf = (id: string) => numbers.get(id) as bigint;
       return {
-        fresh: new Set(fresh.values()),
-        commit: () => recent.add(numbers, nowMs, expiredMs),
+        seen({ id, cutFrom = [] }) {
+          if (isKnown(wholeOf(id)) || cutFrom.some(from => isKnown(wholeOf(from)))) return 'all';
+          return isKnown(markOf(wholeOf(id))) ? 'partly' : 'nothing';
+        },
+        add({ id, cutFrom = [] }) {
+          added.add(wholeOf(id));
+          // Anew with each part, so that the last is not remembered for longer than its mark.
+          for (const from of cutFrom) added.add(markOf(wholeOf(from)));
+        },
+        store: appender => appender.append(idTable(table, nowMs), [...added]),
+        commit: () => recent.add([...added], nowMs, expiredMs),
       };
     },
   };
@@ -103,4 +132,12 @@ function numberOf(id: string): bigint {
     ? id.replaceAll('-', '')
     : createHash('sha256').update(id).digest('hex').slice(0, HASH_DIGITS);
   return BigInt(`0x${hex}`);
+}
+
+/** The version of a UUID, so that a mark is about as large as its id: what is large is known to be new without asking. */
+const MARK = 0xfn << 76n;
+
+/** The number of the mark that parts leave for what they were cut from. */
+function markOf(number: bigint): bigint {
+  return number ^ MARK;
 }

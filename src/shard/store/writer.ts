@@ -8,18 +8,20 @@ import {
   commitBatches,
   lastCommitNo,
   openStore,
-  type RecordBatch,
   type Store,
 } from './commit.ts';
 import type { Database } from './database.ts';
 import { firstLine } from './instance.ts';
 import { PackedList } from './packed/list.ts';
+import type { RecordBatch } from './record-batch.ts';
 import { isOutOfMemory } from './shortage.ts';
 import { rowCount } from './tables.ts';
 
 export type WriteOutcome =
   /** The rows are durable in this commit. Without a number the batch was known, or empty, and changed nothing. */
   | { readonly kind: 'stored'; readonly commitNo: bigint | undefined }
+  /** Some of its records are there already. Nothing more was stored: what is missing can be stored in parts. */
+  | { readonly kind: 'partly stored'; readonly reason: string }
   /** Nothing of the batch is stored; the same batch may succeed later. */
   | { readonly kind: 'failed'; readonly reason: string }
   /**
@@ -28,6 +30,8 @@ export type WriteOutcome =
    * neither may then be stored twice.
    */
   | { readonly kind: 'unknown'; readonly reason: string };
+
+export type NotStored = Exclude<WriteOutcome, { readonly kind: 'stored' }>;
 
 /**
  * The one writer of a shard: batches that arrive while a transaction runs share the next one. `stop` finishes what
@@ -68,8 +72,8 @@ export interface WriterOptions {
 /** Rows after which a transaction takes no further batch, so that one commit cannot hold up the rest for seconds. */
 const MAX_GROUP_ROWS = 50_000;
 /**
- * The same for the texts of spans. Those of a commit are copied to DuckDB at once (see `native-texts.ts`), and DuckDB
- * does not count them against its memory limit: it is this much beyond it, or one batch if that is more.
+ * The same for texts. Those of a commit's records of a kind are copied to DuckDB at once (see `native-texts.ts`), and
+ * DuckDB does not count them against its memory limit: it is this much beyond it, or one batch if that is more.
  */
 const MAX_GROUP_TEXT_BYTES = 32 * 1024 * 1024;
 
@@ -247,6 +251,9 @@ async function connectStore(database: Pick<Database, 'connectAtOnce'>, before?: 
 
 function outcomeOf(attempt: Attempt, batch: RecordBatch): WriteOutcome {
   if (attempt.kind !== 'stored') return { kind: attempt.kind, reason: attempt.reason };
+  if (attempt.partlyStored.has(batch)) {
+    return { kind: 'partly stored', reason: 'some of its records are stored already: send it in parts' };
+  }
   return { kind: 'stored', commitNo: attempt.freshBatches.has(batch) ? attempt.commit?.commitNo : undefined };
 }
 

@@ -8,7 +8,7 @@ import { SPAN_ROWS } from '../rows/span-row.ts';
 import type { Database } from '../store/database.ts';
 import { type KeptAnswer, keptAnswer } from '../store/kept-answers.ts';
 import { type CommentRecord, emptyRecords, type Records, type Rows } from '../store/tables.ts';
-import type { Writer } from '../store/writer.ts';
+import type { NotStored, Writer } from '../store/writer.ts';
 import { runnerSpanExport, scoreExport } from './eval-otlp.ts';
 
 /** A write with its parsed body. */
@@ -33,8 +33,8 @@ type WriteAnswer =
   | { readonly kind: 'stored'; readonly rowJson: string }
   /** Something else was stored under the same id. */
   | { readonly kind: 'conflict' }
-  /** Not known to be stored. Written again, it is stored once. */
-  | { readonly kind: 'failed'; readonly reason: string };
+  /** Written again, it is stored once. */
+  | NotStored;
 
 export interface WriteApi {
   write(call: WriteCall): Promise<WriteAnswer>;
@@ -62,7 +62,7 @@ export function createWriteApi(deps: WriteApiDeps): WriteApi {
       const id = `${call.kind}/${call.write.id}`;
       const answer = fingerprint === undefined ? undefined : { fingerprint, answer: rowJson };
       const outcome = await writer.write({ id, slices: [{ exportId: undefined, records }], answer });
-      if (outcome.kind !== 'stored') return { kind: 'failed', reason: outcome.reason };
+      if (outcome.kind !== 'stored') return outcome;
       const isRepeat = outcome.commitNo === undefined;
       const kept = answer !== undefined && isRepeat ? await keptIn(database, id) : undefined;
       if (kept === undefined) return { kind: 'stored', rowJson };

@@ -198,7 +198,7 @@ export const configSchema = z.strictObject({
         'Longest window that a request may ask for with `last`, `baseline` or a PromQL range, and of those that have one by default; 0 for any. Rows without `last` are of any time.',
       ),
       maxShardAnswerBytes: size('64MiB').describe(
-        'Largest answer of one shard to one call; a shard that has more is reported missing.',
+        'Largest answer of one shard to one call. A shard that has more rows is asked for the rest; one that has more of anything else is reported missing.',
       ),
       maxAnswerBytes: size('256MiB').describe(
         'Most bytes of the answers of all shards to one read; above it the read is answered 413.',

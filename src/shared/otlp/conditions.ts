@@ -10,6 +10,8 @@ export const CONDITIONS = {
   unsupportedEncoding: { http: 415, grpc: 12, retryable: false },
   methodNotAllowed: { http: 405, grpc: 12, retryable: false },
   notFound: { http: 404, grpc: 12, retryable: false },
+  /** To a batch of which a shard has some records already; see `batch-header`. Plain OTLP never meets it. */
+  partlyStored: { http: 409, grpc: 9, retryable: false },
   /** RESOURCE_EXHAUSTED without RetryInfo: the same body would be too large again. */
   tooLarge: { http: 413, grpc: 8, retryable: false },
   /** We cannot store it now. Never 500: OTLP senders drop the data on a 500. */

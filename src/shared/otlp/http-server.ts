@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { drainRefused } from '../drain-refused.ts';
 import { type HttpListener, KEEP_ALIVE_MS, listen } from '../http-listener.ts';
 import type { Place } from './admission.ts';
+import { PARTLY_STORED_HEADER } from './batch-header.ts';
 import { tooLarge } from './body-bytes.ts';
 import { CONDITIONS, type Condition, retryDelayMs } from './conditions.ts';
 import { type CorsPolicy, createCorsPolicy, preflightHeaders } from './cors.ts';
@@ -153,6 +154,7 @@ class Exchange {
     const delayMs = retryDelayMs(refusal.condition, refusal.retryAfterMs);
     if (delayMs !== undefined) headers['retry-after'] = Math.ceil(delayMs / 1000);
     if (refusal.condition === 'methodNotAllowed') headers.allow = 'POST';
+    if (refusal.condition === 'partlyStored') headers[PARTLY_STORED_HEADER] = 'true';
     if (refusal.condition === 'unsupportedEncoding') headers['accept-encoding'] = ACCEPTED_ENCODINGS;
     if (!request.complete) this.#letGo(headers);
     this.#answer(refusal.condition, CONDITIONS[refusal.condition].http, headers, body);

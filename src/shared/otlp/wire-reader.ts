@@ -15,8 +15,8 @@ const END_GROUP = 4;
 const FIXED32 = 5;
 
 export const MAX_VARINT_BYTES = 10;
-/** Of a tag, which has 32 bits: decoders refuse zeros after them that other varints may have. */
-const MAX_TAG_BYTES = 5;
+/** Of a tag or a length, which have 32 bits: decoders refuse zeros after them that other varints may have. */
+const MAX_VARINT32_BYTES = 5;
 const MAX_GROUP_DEPTH = 32;
 
 /**
@@ -106,7 +106,7 @@ export class WireReader {
     const tag = this.#varint();
     this.wireType = tag & 7;
     this.field = Math.floor(tag / 8);
-    const isTooLong = tag > 0xffff_ffff || this.#at - start > MAX_TAG_BYTES;
+    const isTooLong = tag > 0xffff_ffff || this.#at - start > MAX_VARINT32_BYTES;
     if (this.field === 0 || isTooLong) throw new MalformedProtobufError('invalid field tag', start);
   }
 
@@ -121,6 +121,8 @@ export class WireReader {
         return;
       case LENGTH_DELIMITED: {
         const length = this.#varint();
+        if (this.#at - this.valueStart > MAX_VARINT32_BYTES)
+          throw new MalformedProtobufError('length longer than 5 bytes', this.valueStart);
         this.valueStart = this.#at;
         this.#advance(length);
         return;

@@ -23,7 +23,8 @@ import { z } from 'zod';
  *
  * Bounds: `truncated` is true when a cap of the shard (rows or bytes of one read), and not the request's own `limit`,
  * ended the rows; `truncatedBy` then names the setting that raises it. States of an aggregate that was truncated are
- * still right one by one, but some are missing.
+ * still right one by one, but some are missing. With {@link MAX_BYTES_HEADER} a caller who takes less at once names a
+ * bound of its own, for each read.
  *
  * Errors: 400 (request does not fit the schema), 404 (unknown read or version), 410 (snapshot gone), 503 (not ready
  * or too many reads wait), 500; always `{"error": "…"}`. A caller that goes away ends its query, or its wait.
@@ -59,6 +60,9 @@ export function readPath(name: ShardReadName): string {
 
 /** Header of an answer: the commit that its rows are read at. */
 export const AS_OF_HEADER = 'otelfan-as-of';
+
+/** Header of a request: most bytes that the rows of the answer may have, in decimal digits. */
+export const MAX_BYTES_HEADER = 'otelfan-max-bytes';
 
 export const SNAPSHOT_PATH = `/internal/${READ_API_VERSION}/snapshot`;
 

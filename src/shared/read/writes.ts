@@ -5,9 +5,9 @@ import { READ_API_VERSION } from './contract.ts';
  * The internal write API of a shard: `POST /internal/v1/writes/<kind>` with a JSON body of the schema below. `id` is
  * made by the proxy and names the write for ever: sent again it changes nothing and is answered as before. 200 with
  * the stored row of the read API, after it is committed and synced; 400 with `{"error"}` when the body does not fit,
- * 413 when it is larger than {@link MAX_WRITE_BYTES}, 503 when the shard cannot take it now and the same write may be
- * tried again. With a `fingerprint` the answer is kept for as long as the id is remembered, and is that of a repeat
- * whatever else its body says; 409 when the id came with another fingerprint before.
+ * 413 when it is larger than {@link MAX_WRITE_BYTES}, 503 when the shard cannot take it now, or cannot tell whether it is
+ * stored, and the same write may be tried again. With a `fingerprint` the answer is kept for as long as the id is
+ * remembered, and is that of a repeat whatever else its body says; 409 when the id came with another fingerprint before.
  *
  * Blobs: `PUT /internal/v1/blobs/<sha256>` with the raw bytes, at most {@link MAX_BLOB_BYTES}, is answered 200 with
  * {@link StoredBlob} once they are committed and synced; 400 when they have another hash. They are pinned for the

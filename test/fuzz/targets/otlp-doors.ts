@@ -26,6 +26,8 @@ const COMPRESSED = [
 const HTTP_STATUSES = [200, 400, 413, 415];
 /** OK, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNIMPLEMENTED */
 const GRPC_STATUSES = ['0', '3', '8', '12'];
+/** One connection takes all inputs. */
+const FOREVER_MS = 1_000_000_000;
 const ANSWER_MS = 10_000;
 
 /** Both OTLP receivers over real sockets: every request is answered, in time and as OTLP says, and nothing is 5xx. */
@@ -101,7 +103,7 @@ function grpcTarget(outcome: Outcome): FuzzTarget {
     ),
     dictionary: [],
     async open() {
-      const door = await openGrpcDoor({ outcome });
+      const door = await openGrpcDoor({ outcome, maxConnectionAgeMs: FOREVER_MS });
       const client = connectRaw(door.port);
       return {
         async check(input) {

@@ -1,5 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { BATCH_ID_HEADER, batchHeaders, SLICES_HEADER } from '../../../src/shared/otlp/batch-header.ts';
+import {
+  BATCH_ID_HEADER,
+  batchHeaders,
+  SLICE_CUT_FROM_HEADER,
+  SLICES_HEADER,
+} from '../../../src/shared/otlp/batch-header.ts';
 import { metricsOf, traceId, tracesOf } from '../../support/otlp-samples.ts';
 import { otlpBytes, post, startTestShard, type TestShard } from '../../support/test-shard.ts';
 
@@ -10,7 +15,7 @@ beforeAll(async () => {
 afterAll(() => shard.remove());
 
 const BODY = otlpBytes('traces', tracesOf('shop', [{ trace: 1, span: 1 }]));
-const SLICES = batchHeaders('b1', [{ exportId: traceId('e1'), sizeBytes: BODY.length }]);
+const SLICES = batchHeaders({ id: 'b1', slices: [{ exportId: traceId('e1'), sizeBytes: BODY.length }] });
 
 function deliverBody(headers: Record<string, string>, body = BODY): Promise<Response> {
   return post(shard.otlpUrl, { signal: 'traces', body, headers });
@@ -27,8 +32,25 @@ describe('the OTLP door', () => {
     ],
     [
       'slices of another size',
-      batchHeaders('b1', [{ exportId: traceId('e1'), sizeBytes: 1 }]) as Record<string, string>,
+      batchHeaders({ id: 'b1', slices: [{ exportId: traceId('e1'), sizeBytes: 1 }] }) as Record<
+        string,
+        string
+      >,
       'adds up to 1 bytes',
+    ],
+    [
+      'what a slice was cut from, of two slices',
+      {
+        ...(batchHeaders({
+          id: 'b1',
+          slices: [
+            { exportId: traceId('e1'), sizeBytes: 1 },
+            { exportId: traceId('e2'), sizeBytes: BODY.length - 1 },
+          ],
+        }) as Record<string, string>),
+        [SLICE_CUT_FROM_HEADER]: traceId('e0'),
+      },
+      'is about one slice; the batch has 2',
     ],
     ['slices that are no entries', { [BATCH_ID_HEADER]: 'b1', [SLICES_HEADER]: 'AAAA' }, 'multiple of 20'],
   ])('refuses %s', async (_what, headers, message) => {
@@ -40,10 +62,13 @@ describe('the OTLP door', () => {
   it('refuses a batch with an undecodable slice, names it and stores nothing of it', async () => {
     const broken = Buffer.from([0x0a, 5, 1]);
     const response = await deliverBody(
-      batchHeaders('b2', [
-        { exportId: traceId('good'), sizeBytes: BODY.length },
-        { exportId: traceId('bad'), sizeBytes: broken.length },
-      ]) as Record<string, string>,
+      batchHeaders({
+        id: 'b2',
+        slices: [
+          { exportId: traceId('good'), sizeBytes: BODY.length },
+          { exportId: traceId('bad'), sizeBytes: broken.length },
+        ],
+      }) as Record<string, string>,
       Buffer.concat([BODY, broken]),
     );
     expect(response.status).toBe(400);

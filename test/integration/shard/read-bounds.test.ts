@@ -6,7 +6,7 @@ import { createReadServer } from '../../../src/shard/read-server.ts';
 import { parseRead } from '../../../src/shard/reads/call.ts';
 import { createReader } from '../../../src/shard/reads/reader.ts';
 import type { HttpListener } from '../../../src/shared/http-listener.ts';
-import { readPath, type ShardReadRequest } from '../../../src/shared/read/contract.ts';
+import { MAX_BYTES_HEADER, readPath, type ShardReadRequest } from '../../../src/shared/read/contract.ts';
 import { createHash } from '../../../src/shared/topology/hash.ts';
 import { createTurns } from '../../../src/shared/turns.ts';
 import { tracesOf } from '../../support/otlp-samples.ts';
@@ -54,6 +54,28 @@ describe('an answer', () => {
     expect(rows).toBeLessThan(SPANS.length);
     expect(JSON.parse(lines.at(-1) as string)).toEqual({
       end: { rows, asOf: '1', truncated: true, truncatedBy: 'shard.maxAnswerBytes' },
+    });
+  });
+
+  it('ends at the bytes that its caller takes, where those are fewer', async () => {
+    const trailerFor = async (maxBytes: string) => {
+      const response = await postRead(
+        shard.readUrl,
+        'spans',
+        { limit: 100 },
+        { headers: { [MAX_BYTES_HEADER]: maxBytes } },
+      );
+      return {
+        status: response.status,
+        last: JSON.parse((await response.text()).trimEnd().split('\n').at(-1) as string),
+      };
+    };
+    const { last } = await trailerFor('1000');
+    expect(last.end).toMatchObject({ truncated: true, truncatedBy: 'query.maxShardAnswerBytes' });
+    expect(last.end.rows).toBeLessThan((await trailerFor('9999')).last.end.rows);
+    expect(await trailerFor('1k')).toEqual({
+      status: 400,
+      last: { error: 'bad otelfan-max-bytes "1k": expected a whole number of bytes' },
     });
   });
 });

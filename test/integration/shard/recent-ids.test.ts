@@ -126,9 +126,12 @@ describe('batch ids', () => {
       return runAndReadAll(sql);
     };
     const remember = async (id: string) => {
-      const remembered = await seen.remember(appender, { ids: [id], nowMs: 1000, expiredMs: 0 });
-      remembered.commit();
-      return remembered.fresh.has(id);
+      const look = await seen.look([{ id }], { nowMs: 1000, expiredMs: 0 });
+      const isNew = look.seen({ id }) === 'nothing';
+      if (isNew) look.add({ id });
+      await look.store(appender);
+      look.commit();
+      return isNew;
     };
     const uuid = (index: number) => `0197c0de-${String(index).padStart(4, '0')}-7000-8000-000000000000`;
     try {

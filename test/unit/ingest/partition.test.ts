@@ -136,6 +136,11 @@ describe('the wire form', () => {
       Buffer.from([0x9a, 0x86, 0x80, 0x80, 0x80, 0x00, 0x00]),
       'invalid field tag at byte 0',
     ],
+    [
+      'a length of 6 bytes',
+      Buffer.from([0x0a, 0x82, 0x80, 0x80, 0x80, 0x80, 0x00, 0x12, 0x00]),
+      'length longer than 5 bytes at byte 1',
+    ],
     ['wire type 7', Buffer.from([0x0f]), 'invalid wire type 7 at byte 0'],
     [
       'a group that ends as another field',

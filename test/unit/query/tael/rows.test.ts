@@ -47,6 +47,13 @@ describe('a span of a tael-server', () => {
     );
   });
 
+  it.each(['1969-12-31T23:59:59.999Z', '2554-07-21T23:34:33.709551616Z', '9999-01-01T00:00:00Z'])(
+    'that starts at %s is none: no key and no cursor has room for it',
+    start_time => {
+      expect(rowOf(SPANS, SPAN, { start_time })).toBeUndefined();
+    },
+  );
+
   it('needs its ids and its start, and nothing else', () => {
     const nothing = {
       parent_span_id: null,

@@ -47,6 +47,19 @@ describe('the service', () => {
   });
 });
 
+describe('a resource sent in parts', () => {
+  const lengthDelimited = (field: number, content: Buffer) =>
+    Buffer.concat([Buffer.of((field << 3) | 2, content.length), content]);
+  const tracesWith = (...parts: readonly Buffer[]) =>
+    lengthDelimited(1, Buffer.concat(parts.map(part => lengthDelimited(1, part))));
+  const dropped = Buffer.of(0x10, 0x05);
+
+  it('is refused when a field goes on in the next part, as decoders do', () => {
+    expect(decode('traces', tracesWith(dropped, dropped)).kind).toBe('records');
+    expect(decode('traces', tracesWith(dropped.subarray(0, 1), dropped.subarray(1))).kind).toBe('malformed');
+  });
+});
+
 describe('a span', () => {
   const decodeSpan = (members: Json) => {
     const json = {
