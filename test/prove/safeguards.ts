@@ -26,16 +26,16 @@ export const SAFEGUARDS: readonly Safeguard[] = [
   },
   {
     name: 'batch-id-dedupe',
-    file: 'src/shard/store/commit.ts',
-    text: 'batch => batch.id === undefined || ids.fresh.delete(batch.id)',
-    without: 'batch => batch.id === undefined || ids.fresh.delete(batch.id) !== null',
+    file: 'src/shard/store/repeats.ts',
+    text: "const seen = name === undefined ? 'nothing' : ids.seen(name);",
+    without: "const seen: string = 'nothing';",
     shownBy: ['shard stores a batch, and its answer is lost'],
   },
   {
     name: 'slice-dedupe',
-    file: 'src/shard/store/commit.ts',
-    text: 'exports?.fresh.delete(exportId) !== false',
-    without: 'exports?.fresh.delete(exportId) !== null',
+    file: 'src/shard/store/repeats.ts',
+    text: "if (seenOf(slice) === 'all') continue;",
+    without: '',
     shownBy: ['senders repeat within the repeat window'],
   },
   {
