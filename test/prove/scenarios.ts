@@ -36,7 +36,7 @@ export const SCENARIOS: readonly Scenario[] = [
 ];
 
 const QUICK: Readonly<Record<QueueKind, readonly string[]>> = {
-  lmdb: ['kill -9: ingest', 'shard hangs', 'senders repeat within the repeat window'],
+  lmdb: ['kill -9: ingest', 'shard hangs'],
   redis: ['kill -9: shard', 'Redis killed'],
 };
 
