@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type RunningCli, startCli } from './cli.ts';
 
 /** A serving command that can be ended and started again: at its old addresses, with what it left behind. */
@@ -20,6 +21,9 @@ interface RestartableOptions {
   readonly onCrash?: (words: string) => void;
 }
 
+const START_TRIES = 20;
+const START_AGAIN_MS = 500;
+
 export async function startRestartable(options: RestartableOptions): Promise<Restartable> {
   const { name, args, ports, env, onCrash = () => {} } = options;
   let isMeantToRun = false;
@@ -37,6 +41,18 @@ export async function startRestartable(options: RestartableOptions): Promise<Res
       if (isMeantToRun) onCrash(`${name} ended by itself with ${exitCode}: ${started.stderr().slice(-500)}`);
     });
     return started;
+  }
+
+  /** While it was down, a connection of somebody else may have got its port for a while. */
+  async function relaunch(): Promise<RunningCli> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await launch(port => new URL(addresses[port] ?? '').port);
+      } catch (error) {
+        if (tries === START_TRIES || !String(error).includes('is in use')) throw error;
+      }
+      await sleep(START_AGAIN_MS);
+    }
   }
 
   let current = await launch(() => '0');
@@ -63,7 +79,7 @@ export async function startRestartable(options: RestartableOptions): Promise<Res
     pause: () => current.pause(),
     resume: () => current.resume(),
     async start() {
-      if (!isRunning) current = await launch(port => new URL(addresses[port] ?? '').port);
+      if (!isRunning) current = await relaunch();
     },
   };
 }
