@@ -22,7 +22,7 @@ export const SAFEGUARDS: readonly Safeguard[] = [
     text: 'const first = await this.#enqueue(batches);',
     without:
       "answerAll(group, { kind: 'stored', isLetGo: false }); const first = await this.#enqueue(batches);",
-    shownBy: ['kill -9: ingest', 'Redis out of memory'],
+    shownBy: ['kill -9: ingest', 'Redis killed'],
   },
   {
     name: 'batch-id-dedupe',
