@@ -298,7 +298,8 @@ describe('evals while a shard is missing', () => {
 
 describe('D19: evals', () => {
   it('G5: do not vanish behind 50 000 newer spans, nor do their comments', async () => {
-    const large = await startEvalSite(2);
+    // Tens of thousands of spans, on however busy a machine.
+    const large = await startEvalSite(2, { query: { timeoutMs: 60_000 } });
     const old = evalSpan('old', 'a', { second: 0 });
     await large.send('traces', tracesOf('x', [old]));
     await large.post(`/api/v1/traces/${traceId('old-a')}/comments`, { body: 'still here' });
