@@ -1,12 +1,3 @@
-import { OTLPLogExporter as LogsGrpc } from '@opentelemetry/exporter-logs-otlp-grpc';
-import { OTLPLogExporter as LogsJson } from '@opentelemetry/exporter-logs-otlp-http';
-import { OTLPLogExporter as LogsProto } from '@opentelemetry/exporter-logs-otlp-proto';
-import { OTLPMetricExporter as MetricsGrpc } from '@opentelemetry/exporter-metrics-otlp-grpc';
-import { OTLPMetricExporter as MetricsJson } from '@opentelemetry/exporter-metrics-otlp-http';
-import { OTLPMetricExporter as MetricsProto } from '@opentelemetry/exporter-metrics-otlp-proto';
-import { OTLPTraceExporter as TracesGrpc } from '@opentelemetry/exporter-trace-otlp-grpc';
-import { OTLPTraceExporter as TracesJson } from '@opentelemetry/exporter-trace-otlp-http';
-import { OTLPTraceExporter as TracesProto } from '@opentelemetry/exporter-trace-otlp-proto';
 import {
   JsonLogsSerializer,
   JsonMetricsSerializer,
@@ -16,8 +7,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Json } from '../support/otlp-arbitraries.ts';
 import { eventually, get } from '../support/read-api.ts';
 import { RECORD_OF, recordsOf } from '../support/restore-otlp.ts';
+import { EXPORTERS, SDK_TRANSPORTS } from '../support/sdk-exporters.ts';
 import { type System, startSeparate, startUp, temporaryFolder } from '../support/systems.ts';
-import { type Exported, type Exporters, runApp } from '../support/telemetry.ts';
+import { type Exported, runApp } from '../support/telemetry.ts';
 
 const TRACES = 12;
 
@@ -30,25 +22,6 @@ const SYSTEMS: Readonly<Record<string, () => Promise<System>>> = {
   'separate processes, with Redis': () => startSeparate(),
 };
 
-/** What each transport's exporters need to know; gzip wherever the SDK offers it. */
-const EXPORTERS: Readonly<Record<string, (system: System) => Exporters>> = {
-  proto: ({ http }) => ({
-    spans: new TracesProto({ url: `${http}/v1/traces` }),
-    logs: new LogsProto({ url: `${http}/v1/logs`, compression: 'gzip' as never }),
-    metrics: new MetricsProto({ url: `${http}/v1/metrics` }),
-  }),
-  http: ({ http }) => ({
-    spans: new TracesJson({ url: `${http}/v1/traces`, compression: 'gzip' as never }),
-    logs: new LogsJson({ url: `${http}/v1/logs` }),
-    metrics: new MetricsJson({ url: `${http}/v1/metrics` }),
-  }),
-  grpc: ({ grpc }) => ({
-    spans: new TracesGrpc({ url: grpc.replace('grpc:', 'http:') }),
-    logs: new LogsGrpc({ url: grpc.replace('grpc:', 'http:'), compression: 'gzip' as never }),
-    metrics: new MetricsGrpc({ url: grpc.replace('grpc:', 'http:') }),
-  }),
-};
-
 describe.each(Object.keys(SYSTEMS))('%s', name => {
   let system: System;
   beforeAll(async () => {
@@ -56,11 +29,11 @@ describe.each(Object.keys(SYSTEMS))('%s', name => {
   });
   afterAll(() => system?.stop());
 
-  describe.each(Object.keys(EXPORTERS))('an app with the SDK exporters otlp-%s', transport => {
+  describe.each(SDK_TRANSPORTS)('an app with the SDK exporters otlp-%s', transport => {
     const service = `app-${transport}`;
     let exported: Exported;
     beforeAll(async () => {
-      const exporters = (EXPORTERS[transport] as (system: System) => Exporters)(system);
+      const exporters = EXPORTERS[transport](system);
       exported = await runApp({ service, exporters, traces: TRACES });
     });
 

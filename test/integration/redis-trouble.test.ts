@@ -1,8 +1,6 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Transform } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { pino } from 'pino';
@@ -12,6 +10,7 @@ import { createBullmqQueue } from '../../src/ingest/queue/bullmq-queue.ts';
 import { laneKeys } from '../../src/ingest/queue/redis-keys.ts';
 import { systemClock } from '../../src/shared/time.ts';
 import { newBatch } from '../conformance/new-batch.ts';
+import { startAddress } from '../support/address.ts';
 import { expectConserved } from '../support/conservation.ts';
 import { cannotControlRedis, startRedis, type TestRedis } from '../support/redis.ts';
 
@@ -361,57 +360,3 @@ describe('the queue in a Redis that is in trouble', () => {
     await expectConserved(queue);
   });
 });
-
-/** A network that carries nothing for a while once it has carried so much to a server. */
-interface Pause {
-  readonly carriedBytes: number;
-  readonly ms: number;
-}
-
-/**
- * An address that can be made to lead to another server, as DNS and virtual addresses do; connections stay put.
- * Without a port it leads to somebody who accepts and says nothing.
- */
-async function startAddress(firstPort?: number, pause?: Pause) {
-  let port = firstPort;
-  let connections = 0;
-  const sockets = new Set<Socket>();
-  const server: Server = createServer(client => {
-    connections += 1;
-    sockets.add(client);
-    client.on('error', () => undefined);
-    if (port === undefined) return;
-    const target = connect(port, '127.0.0.1');
-    sockets.add(target);
-    target.on('error', () => undefined);
-    if (pause === undefined) client.pipe(target);
-    else client.pipe(pausing(pause)).pipe(target);
-    target.pipe(client);
-    client.on('close', () => target.destroy());
-    target.on('close', () => client.destroy());
-  });
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
-  return {
-    port: (server.address() as { port: number }).port,
-    connections: () => connections,
-    leadTo(other: number) {
-      port = other;
-    },
-    async close() {
-      for (const socket of sockets) socket.destroy();
-      await new Promise(resolve => server.close(resolve));
-    },
-  };
-}
-
-function pausing({ carriedBytes, ms }: Pause): Transform {
-  let toCarryBytes = carriedBytes;
-  return new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      const isPause = toCarryBytes > 0 && toCarryBytes <= chunk.length;
-      toCarryBytes -= chunk.length;
-      if (isPause) setTimeout(() => done(null, chunk), ms);
-      else done(null, chunk);
-    },
-  });
-}

@@ -15,6 +15,8 @@ export interface RunningCli {
   stop(signal?: 'SIGTERM' | 'SIGINT'): Promise<number | null>;
   /** `kill -9`. */
   kill(): Promise<void>;
+  /** Its exit code, once it has ended for whatever reason; `null` when a signal ended it. */
+  readonly ended: Promise<number | null>;
   pause(): void;
   resume(): void;
 }
@@ -53,6 +55,7 @@ export async function startCli(args: readonly string[], env: NodeJS.ProcessEnv =
     addresses,
     pid: child.pid as number,
     stderr,
+    ended: exited.then(([code]) => code),
     stop: async (signal = 'SIGTERM') => {
       child.kill(signal);
       return (await exited)[0];

@@ -1,7 +1,6 @@
 import { expect } from 'vitest';
 import type { BatchQueue } from '../../src/ingest/queue/batch-queue.ts';
-import { unaccounted } from '../../src/ingest/telemetry/queue-metrics.ts';
-import { scrape } from './metrics.ts';
+import { brokenAccounts, toldBrokenAccounts } from './accounts.ts';
 import { openDataFolderQueue } from './queue-samples.ts';
 
 interface Accounts {
@@ -11,16 +10,9 @@ interface Accounts {
   readonly queue: Pick<BatchQueue, 'shards' | 'audit'>;
 }
 
-/** The conservation rule: accepted = queued + delivered + dead-lettered + rerouted, counted batch by batch. */
+/** The conservation rule, see {@link brokenAccounts}. */
 export async function expectConserved(queue: Accounts['queue']): Promise<void> {
-  for (const shard of await queue.shards()) {
-    const audit = await queue.audit(shard);
-    expect(unaccounted(audit), `${shard}: ${JSON.stringify(audit)}`).toEqual({
-      traces: 0,
-      logs: 0,
-      metrics: 0,
-    });
-  }
+  expect(await brokenAccounts(queue)).toEqual([]);
 }
 
 /** The same of the queue in a data folder. */
@@ -36,9 +28,7 @@ export async function expectFolderConserved(dataDir: string): Promise<void> {
 
 /** The same after a fault, as the replica tells it in its metrics and as its queue counts it now. */
 export async function expectNothingUnaccounted({ metrics, queue }: Accounts): Promise<void> {
-  const told = (await scrape(metrics)).filter(({ name }) => name === 'otelfan_unaccounted_records');
-  expect(told).not.toEqual([]);
-  for (const { labels, value } of told) expect(value, JSON.stringify(labels)).toBe(0);
+  expect(await toldBrokenAccounts(metrics)).toEqual([]);
   expect(await queue.shards()).not.toEqual([]);
   await expectConserved(queue);
 }

@@ -19,6 +19,13 @@ export function anonymousBytes(pid: number): number {
   return family(pid).reduce((sum, stat) => sum + anonymousBytesOf(stat.pid), 0);
 }
 
+/** The processes that it started and that live. */
+export function childrenOf(pid: number): number[] {
+  return family(pid)
+    .filter(({ parent }) => parent === pid)
+    .map(stat => stat.pid);
+}
+
 function family(pid: number): Stat[] {
   const all = readdirSync('/proc')
     .filter(name => /^\d+$/.test(name))

@@ -29,6 +29,8 @@ export interface TestRedis {
   stop(): Promise<void>;
   /** SIGKILL; `start` brings it back with what its append-only file holds. */
   kill(): Promise<void>;
+  /** SIGTERM, at which it writes everything first; `start` brings it back. */
+  shutDown(): Promise<void>;
   start(): Promise<void>;
   /** SIGSTOP: connections stay open, nothing is answered. */
   pause(): void;
@@ -43,6 +45,8 @@ export interface TestRedisOptions {
   readonly started?: boolean;
   /** Default: a free one that the system chooses. */
   readonly port?: number;
+  /** Where its data is, which is then left there. Default: a temporary folder. */
+  readonly dir?: string;
 }
 
 /** A name no other test uses, for keys in a server that is shared. */
@@ -56,7 +60,7 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
   const given = process.env.OTELFAN_TEST_REDIS_URL;
   if (given !== undefined) return givenRedis(given);
 
-  const dir = await mkdtemp(join(tmpdir(), 'otelfan-redis-'));
+  const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'otelfan-redis-')));
   const port = options.port ?? (await freePort());
   const url = `redis://127.0.0.1:${port}`;
   let child: ChildProcess | undefined;
@@ -85,13 +89,14 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
     port,
     start,
     kill: () => end('SIGKILL'),
+    shutDown: () => end('SIGTERM'),
     pause: () => void child?.kill('SIGSTOP'),
     resume: () => void child?.kill('SIGCONT'),
     isRunning,
     async stop() {
       await end(isOwnProcess() ? 'SIGKILL' : 'SIGTERM');
       // A child of it that was saving may not have ended yet.
-      await rm(dir, { recursive: true, force: true, maxRetries: 10 });
+      if (options.dir === undefined) await rm(dir, { recursive: true, force: true, maxRetries: 10 });
     },
   };
 }
@@ -106,6 +111,7 @@ function givenRedis(url: string): TestRedis {
     stop: () => Promise.resolve(),
     start: refuse,
     kill: refuse,
+    shutDown: refuse,
     pause: refuse,
     resume: refuse,
     isRunning: () => true,

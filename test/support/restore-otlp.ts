@@ -90,6 +90,11 @@ function isDefault(value: unknown): boolean {
   );
 }
 
+/** Attributes may lack a key, which then is empty; those with equal ones keep their order. */
 function byKey(a: unknown, b: unknown): number {
-  return (a as { key: string }).key < (b as { key: string }).key ? -1 : 1;
+  const [first, second] = [a, b].map(attribute => (attribute as { key?: string }).key ?? '') as [
+    string,
+    string,
+  ];
+  return first === second ? 0 : first < second ? -1 : 1;
 }

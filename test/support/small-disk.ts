@@ -15,6 +15,8 @@ export interface SmallDisk {
   freeRoom(): Promise<void>;
   /** Takes all the room there is, at once. */
   fill(): void;
+  /** Takes all but so many bytes. */
+  fillBut(sizeBytes: number): void;
   makeReadOnly(): Promise<void>;
   remove(): Promise<void>;
 }
@@ -29,14 +31,21 @@ export async function mountSmallDisk(sizeMiB: number): Promise<SmallDisk | strin
     return `needs to mount a small file system: ${(error as Error).message.trim()}`;
   }
   const ballast = join(path, 'ballast');
+  const fillBut = (sizeBytes: number) => {
+    const { bavail, bsize } = statfsSync(path);
+    try {
+      writeFileSync(ballast, Buffer.alloc(bavail * bsize - sizeBytes));
+    } catch (error) {
+      // Others took some of it meanwhile: now it is full all the same.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+    }
+  };
   return {
     path,
     takeRoom: sizeBytes => writeFile(ballast, Buffer.alloc(sizeBytes)),
     freeRoom: () => rm(ballast),
-    fill() {
-      const { bavail, bsize } = statfsSync(path);
-      writeFileSync(ballast, Buffer.alloc(bavail * bsize));
-    },
+    fill: () => fillBut(0),
+    fillBut,
     async makeReadOnly() {
       await run('mount', ['-o', 'remount,ro', path]);
     },

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type RunningCli, startCli } from './cli.ts';
 import { startRedis } from './redis.ts';
+import { type Restartable, startRestartable } from './restartable.ts';
 
 /** A whole otelfan, however it is put together. */
 export interface System {
@@ -36,7 +37,7 @@ export interface SeparateSystem extends System {
   killShard(id: string): Promise<void>;
   /** Starts it again with its data, at its old addresses. */
   restartShard(id: string): Promise<void>;
-  shard(id: string): RunningCli;
+  shard(id: string): Restartable;
   /** The ingest process that runs; addresses of the system are those of it. */
   ingest(): RunningCli;
   /** Starts another ingest process, on other ports. */
@@ -57,30 +58,25 @@ export async function startSeparate(options: SeparateOptions = {}): Promise<Sepa
   const folder = await temporaryFolder();
   const redis = await startRedis();
   const shardIds = Array.from({ length: shardCount }, (_, index) => `s${index}`);
-  const startShard = (id: string, otlpPort: string, readPort: string) =>
-    startCli([
-      'shard',
-      '--id',
-      id,
-      '--data-dir',
-      folder.path,
-      '--otlp-port',
-      otlpPort,
-      '--read-port',
-      readPort,
-    ]);
-  const shards = new Map<string, RunningCli>();
-  await Promise.all(shardIds.map(async id => shards.set(id, await startShard(id, '0', '0'))));
+  const shards = new Map<string, Restartable>();
+  await Promise.all(
+    shardIds.map(async id => {
+      const args = ['shard', '--id', id, '--data-dir', folder.path];
+      shards.set(id, await startRestartable({ name: `shard ${id}`, args, ports: ['otlp', 'read'] }));
+    }),
+  );
   const shard = (id: string) => {
     const running = shards.get(id);
     if (running === undefined) throw new Error(`no shard ${id}`);
     return running;
   };
-  const addresses = new Map(shardIds.map(id => [id, shard(id).addresses]));
   const env = {
     OTELFAN_TOPOLOGY: JSON.stringify({
       version: 1,
-      shards: shardIds.map(id => ({ id, otlp: addresses.get(id)?.otlp, read: addresses.get(id)?.read })),
+      shards: shardIds.map(id => {
+        const { otlp, read } = shard(id).addresses;
+        return { id, otlp, read };
+      }),
     }),
     OTELFAN_QUEUE_REDIS_URL: redis.url,
     OTELFAN_DELIVERY_TIMEOUT: '3s',
@@ -109,10 +105,7 @@ export async function startSeparate(options: SeparateOptions = {}): Promise<Sepa
     shardIds,
     shard,
     killShard: id => shard(id).kill(),
-    restartShard: async id => {
-      const { otlp = '', read = '' } = addresses.get(id) ?? {};
-      shards.set(id, await startShard(id, new URL(otlp).port, new URL(read).port));
-    },
+    restartShard: id => shard(id).start(),
     stop: async () => {
       for (const running of [ingest, query, ...shards.values()]) {
         running.resume();
