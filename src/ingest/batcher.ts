@@ -55,6 +55,8 @@ interface BatcherOptions {
   readonly newId: () => string;
   readonly buffers: BufferPool;
   readonly clock: Clock;
+  /** Deadlines are told by it; does not jump. */
+  readonly steady: Clock;
 }
 
 /** What an idle batcher waits for: long enough to meet the requests that arrive together. */
@@ -137,7 +139,7 @@ class GroupCommit implements Batcher {
 
   /** Stores what of the group is not known to be stored, under the same ids, until every sender has its answer. */
   async #storeGroup(group: readonly Waiting[]): Promise<void> {
-    const { buffers, clock } = this.#options;
+    const { buffers, steady } = this.#options;
     let batches = batchesOf(group, this.#options);
     const first = await this.#enqueue(batches);
     if (first.kind === 'stored') {
@@ -154,7 +156,7 @@ class GroupCommit implements Batcher {
       batches = batches.filter(isUnknown);
       const stored = open.filter(({ request }) => !request.slices.some(isUnknown));
       answerAll(stored, { kind: 'stored', isLetGo: false });
-      const retryAtMs = clock.now() + pauseMs;
+      const retryAtMs = steady.now() + pauseMs;
       const isLate = ({ request }: Waiting) => request.deadlineMs <= retryAtMs;
       open = open.filter(({ request }) => request.slices.some(isUnknown));
       answerAll(open.filter(isLate), { kind: 'unavailable', reason });
@@ -194,7 +196,7 @@ interface Draft {
 /** One batch per shard, signal and topology version, or several where one would be too large. */
 function batchesOf(
   group: readonly Waiting[],
-  { batchBytes, newId, buffers, clock }: Omit<BatcherOptions, 'queue'>,
+  { batchBytes, newId, buffers, clock }: Omit<BatcherOptions, 'queue' | 'steady'>,
 ): Batch[] {
   const drafts: Draft[] = [];
   const open = new Map<string, Draft>();

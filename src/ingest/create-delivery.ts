@@ -21,6 +21,8 @@ export interface DeliveryOptions {
   readonly lane: LaneOptions;
   readonly sendTimeoutMs: number;
   readonly clock: Clock;
+  /** For pauses and durations; does not jump. */
+  readonly steady: Clock;
   readonly random: () => number;
   readonly telemetry: Telemetry;
   readonly logger: Logger;
@@ -35,7 +37,7 @@ const MS_PER_SECOND = 1000;
  * the way. There is one in each replica. `stop` lets the sends in hand come to an end.
  */
 export function createDelivery(options: DeliveryOptions): Component {
-  const { topology, queue, telemetry, clock, random, logger } = options;
+  const { topology, queue, telemetry, clock, steady, random, logger } = options;
   const laneFor = ({ id, kind, otlp }: ShardSpec) => {
     const timeoutMs = options.sendTimeoutMs;
     const sender = createShardSender({ kind, shard: id, baseUrl: otlp, timeoutMs, clock });
@@ -46,6 +48,7 @@ export function createDelivery(options: DeliveryOptions): Component {
       options: options.lane,
       events: telemetry.events,
       clock,
+      steady,
       random,
       logger,
     });

@@ -46,6 +46,8 @@ export interface DoorsOptions {
   readonly storeTimeoutMs: number;
   readonly newId: () => string;
   readonly clock: Clock;
+  /** For pauses and durations; does not jump. */
+  readonly steady: Clock;
   /** Evenly from [0, 1). */
   readonly random: () => number;
   readonly telemetry: Telemetry;
@@ -69,7 +71,7 @@ const MAX_POOLED_BYTES = 32 * 1024 ** 2;
  * cannot be bound; what was started by then is stopped again.
  */
 export async function createDoors(options: DoorsOptions): Promise<Doors> {
-  const { topology, hash, queue, clock, telemetry, logger } = options;
+  const { topology, hash, queue, clock, steady, telemetry, logger } = options;
   const watch = createQueueWatch({
     queue,
     shards: () => topology().active.map(shard => shard.id),
@@ -106,9 +108,10 @@ export async function createDoors(options: DoorsOptions): Promise<Doors> {
     newId: options.newId,
     buffers,
     clock,
+    steady,
   });
   const types = createOtlpTypes();
-  const hotKeys = createHotKeys(clock);
+  const hotKeys = createHotKeys(steady);
   telemetry.onSnapshot(hotKeyMetrics(hotKeys.top));
   const handle = createReceiver({
     topology,
@@ -122,7 +125,7 @@ export async function createDoors(options: DoorsOptions): Promise<Doors> {
     hotKeys,
     buffers,
     maxSliceBytes: options.maxBytesInFlight,
-    clock,
+    steady,
   });
   const door = {
     maxRequestBytes: options.maxRequestBytes,
@@ -145,7 +148,7 @@ export async function createDoors(options: DoorsOptions): Promise<Doors> {
       ...door,
       ...options.grpc,
       maxConnectionAgeMs: options.grpcMaxConnectionAgeMs,
-      clock,
+      clock: steady,
       random: options.random,
     });
     open.push(grpc);

@@ -28,7 +28,8 @@ interface ReceiverOptions {
   readonly buffers: BufferPool;
   /** What the slices of all requests in hand may take; the setting `ingest.maxBytesInFlight`. */
   readonly maxSliceBytes: number;
-  readonly clock: Clock;
+  /** The one by which the doors tell deadlines; does not jump. */
+  readonly steady: Clock;
 }
 
 /** Senders in the field give up after seconds, so they are asked back soon; the queue absorbs what is longer. */
@@ -58,7 +59,7 @@ interface Accepted {
  * recognise the slices of its repeat that they have by then.
  */
 export function createReceiver(options: ReceiverOptions): ExportHandler {
-  const { partition, hash, batcher, buffers, events, clock } = options;
+  const { partition, hash, batcher, buffers, events, steady } = options;
   const recordsUntilLook: Record<Signal, number> = { traces: 1, logs: 1, metrics: 1 };
   let sliceBytes = 0;
 
@@ -172,7 +173,7 @@ export function createReceiver(options: ReceiverOptions): ExportHandler {
       exportId: exportIdOf({ signal, request: body, topologyVersion: topology.version }, hash),
       deadlineMs: Math.min(
         request.deadlineMs ?? Number.POSITIVE_INFINITY,
-        clock.now() + options.storeTimeoutMs,
+        steady.now() + options.storeTimeoutMs,
       ),
       slices: kept,
       onLetGo: () => letGo(parts),

@@ -14,6 +14,7 @@ export interface RerouteParts {
   readonly topology: Topology;
   readonly hash: Hash;
   readonly partition: Partition;
+  /** A steady one. */
   readonly clock: Clock;
   /** How long to wait for batches that are there and not to be had: leased to somebody, or resting after a failure. */
   readonly patienceMs: number;

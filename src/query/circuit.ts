@@ -1,4 +1,5 @@
 import { type BreakerOptions, type BreakerState, createBreaker } from '../shared/breaker.ts';
+import type { Clock } from '../shared/time.ts';
 
 /** The circuit breaker of one address, with the reason that callers are told while it is open. */
 export interface Circuit {
@@ -18,7 +19,12 @@ interface CircuitAttempt {
   abandoned(): void;
 }
 
-export function createCircuit(options: BreakerOptions): Circuit {
+interface CircuitOptions extends BreakerOptions {
+  /** For the time that callers are told. */
+  readonly wall: Clock;
+}
+
+export function createCircuit(options: CircuitOptions): Circuit {
   const breaker = createBreaker(options);
   let opened: { readonly atMs: number; readonly reason: string } | undefined;
   return {
@@ -36,7 +42,7 @@ export function createCircuit(options: BreakerOptions): Circuit {
         },
         failed(reason) {
           attempt.failed();
-          if (breaker.state() !== 'closed') opened ??= { atMs: options.clock.now(), reason };
+          if (breaker.state() !== 'closed') opened ??= { atMs: options.wall.now(), reason };
         },
         abandoned: attempt.abandoned,
       };

@@ -38,6 +38,8 @@ export interface QueryOptions {
   readonly stallMs?: number;
   readonly logger: Logger;
   readonly clock: Clock;
+  /** For pauses; does not jump. */
+  readonly steady: Clock;
   /** Evenly from [0, 1). */
   readonly random: () => number;
   /** A new UUIDv7. */
@@ -67,18 +69,26 @@ const SILENT_SHARE = 0.5;
 
 /** The query proxy: the read API over all shards. Rejects when the address cannot be bound. */
 export async function createQuery(options: QueryOptions): Promise<QueryProxy> {
-  const { calls, clock, limits, logger, random, timeoutMs, topology } = options;
+  const { calls, clock, steady, limits, logger, random, timeoutMs, topology } = options;
   const telemetry = createQueryTelemetry();
   const silentMs = timeoutMs * SILENT_SHARE;
   const hash = await createHash();
-  const client = createShardClient({ ...calls, silentMs, clock, random, hash, onCall: telemetry.called });
+  const client = createShardClient({
+    ...calls,
+    silentMs,
+    clock,
+    steady,
+    random,
+    hash,
+    onCall: telemetry.called,
+  });
   topology.onChange(({ all }) => client.keepOnly(all));
   const gate = createGate({ ...limits, onRefused: telemetry.refused });
   const held = createHeldBytes({ ...limits, onRefused: telemetry.refused });
   const writeGate = createGate({ ...options.writes, of: WRITES, onRefused: telemetry.refused });
   const uploads = createUploads({ ...options.writes, onRefused: telemetry.refused });
   const live = createLiveFeed({ topology, random });
-  const holding = createHoldingShards({ client, clock });
+  const holding = createHoldingShards({ client, clock: steady });
   const app = createApp({
     ...options,
     topology: topology.current,

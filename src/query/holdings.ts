@@ -18,6 +18,7 @@ export interface HoldingShards {
 
 export interface HoldingShardsOptions {
   readonly client: Pick<ShardClient, 'reader'>;
+  /** A steady one: what a shard said must not hold for longer when the time is set. */
   readonly clock: Clock;
 }
 

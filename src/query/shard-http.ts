@@ -64,6 +64,8 @@ export interface ShardHttpOptions {
   /** A call that was given up after so long without the head of an answer counts against the shard. */
   readonly silentMs: number;
   readonly clock: Clock;
+  /** For pauses; does not jump. */
+  readonly steady: Clock;
   /** Evenly from [0, 1). */
   readonly random: () => number;
 }
@@ -122,7 +124,10 @@ export function createShardHttp(options: ShardHttpOptions): ShardHttp {
   };
 }
 
-function createAddress(origin: string, { connectTimeoutMs, clock, random }: ShardHttpOptions): Address {
+function createAddress(
+  origin: string,
+  { connectTimeoutMs, clock, steady, random }: ShardHttpOptions,
+): Address {
   return {
     // The limits of the phases are ours; undici's are about a second coarse.
     pool: new Pool(origin, {
@@ -132,7 +137,7 @@ function createAddress(origin: string, { connectTimeoutMs, clock, random }: Shar
       bodyTimeout: 0,
     }),
     turns: createTurns({ running: CONNECTIONS_PER_ADDRESS, waiting: Number.POSITIVE_INFINITY }),
-    circuit: createCircuit({ ...BREAKER, clock, random }),
+    circuit: createCircuit({ ...BREAKER, clock: steady, wall: clock, random }),
   };
 }
 

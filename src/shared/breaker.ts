@@ -26,6 +26,7 @@ export interface Attempt {
 }
 
 export interface BreakerOptions extends BackoffOptions {
+  /** A steady one: its pauses must not grow when the time is set. */
   readonly clock: Clock;
   /** Failures in a row that open it. */
   readonly threshold: number;

@@ -6,6 +6,12 @@ export interface Clock {
 
 export const systemClock: Clock = { now: () => Date.now() };
 
+/**
+ * For pauses and durations: goes on evenly when somebody sets the time. Its milliseconds count from a moment that all
+ * processes of a machine share, until it is started again.
+ */
+export const steadyClock: Clock = { now: () => Number(process.hrtime.bigint() / 1_000_000n) };
+
 const NANOS_PER_SECOND = 1_000_000_000n;
 /** 9999-12-31T23:59:59Z, the last second `Date` formats with a four-digit year. */
 const LAST_SECOND = 253_402_300_799n;

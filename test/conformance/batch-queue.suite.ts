@@ -8,7 +8,7 @@ import { type QueueSite, useQueue } from './queue-site.ts';
 import { describeSettling } from './settling.suite.ts';
 
 /** How many tests a backend has to pass; a test that is not wired does not pass. */
-const TESTS = 65;
+const TESTS = 67;
 
 /** The contract of `BatchQueue`, sentence by sentence. */
 export function describeBatchQueue(backend: string, createSite: () => Promise<QueueSite>): void {

@@ -4,13 +4,14 @@ import { writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { createLmdbQueue } from '../../src/ingest/queue/lmdb-queue.ts';
-import { systemClock } from '../../src/shared/time.ts';
+import { steadyClock, systemClock } from '../../src/shared/time.ts';
 
 const [dir = '', shard = '', count = '1'] = process.argv.slice(2);
 const queue = await createLmdbQueue({
   dir,
   leaseMs: 3_600_000,
   clock: systemClock,
+  steady: steadyClock,
   logger: pino({ level: 'silent' }),
 });
 

@@ -6,6 +6,8 @@ import type { Here } from './queue-site.ts';
 const idsOf = (claims: readonly (Claim | undefined)[]) =>
   claims.flatMap(claimed => (claimed === undefined ? [] : [claimed.batch.id]));
 
+const HOUR_MS = 3_600_000;
+
 export function describeClaims(here: Here): void {
   const manyBatches = (count: number, acceptedAtMs = Date.now()) =>
     Array.from({ length: count }, () => newBatch(here.shard, { acceptedAtMs }));
@@ -69,6 +71,22 @@ export function describeClaims(here: Here): void {
       await here.expectNothingToClaim();
       await here.site.elapse(300);
       expect((await here.claim()).batch).toEqual(batch);
+    });
+
+    it('a released batch rests for its delay and no longer, also when the time is set back by an hour', async () => {
+      const batch = newBatch(here.shard);
+      here.site.setTime(HOUR_MS);
+      await here.queue.release(await here.storeAndClaim(batch), 100);
+      here.site.setTime(0);
+      await here.site.elapse(150);
+      const claimedId = async () => (await here.queue.claim(here.shard, 'oldest'))?.batch.id;
+      await expect.poll(claimedId, { timeout: 5000 }).toBe(batch.id);
+    });
+
+    it('a claim holds for its lease, also when the time is set forward by a day', async () => {
+      await here.storeAndClaim(newBatch(here.shard));
+      here.site.setTime(24 * HOUR_MS);
+      await here.expectNothingToClaim();
     });
 
     it('a batch may be released any number of times', async () => {

@@ -5,13 +5,13 @@ import { pino } from 'pino';
 import { v7 as uuidv7 } from 'uuid';
 import { createBullmqQueue } from '../../src/ingest/queue/bullmq-queue.ts';
 import { createLmdbQueue } from '../../src/ingest/queue/lmdb-queue.ts';
-import { systemClock } from '../../src/shared/time.ts';
+import { steadyClock, systemClock } from '../../src/shared/time.ts';
 
 const [backend, where = '', shard = ''] = process.argv.slice(2);
 const common = { leaseMs: 10_000, clock: systemClock, logger: pino({ level: 'silent' }) };
 const queue =
   backend === 'lmdb'
-    ? await createLmdbQueue({ ...common, dir: where })
+    ? await createLmdbQueue({ ...common, steady: steadyClock, dir: where })
     : await createBullmqQueue({
         ...common,
         url: where,

@@ -4,7 +4,7 @@ import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { createLmdbQueue } from '../../src/ingest/queue/lmdb-queue.ts';
-import { systemClock } from '../../src/shared/time.ts';
+import { steadyClock, systemClock } from '../../src/shared/time.ts';
 import { newBatch } from './new-batch.ts';
 
 const [dir = '', inTheWay] = process.argv.slice(2);
@@ -12,6 +12,7 @@ const queue = await createLmdbQueue({
   dir,
   leaseMs: 60_000,
   clock: systemClock,
+  steady: steadyClock,
   logger: pino({ level: 'silent' }),
   minFreeBytes: 0,
 });

@@ -11,6 +11,8 @@ export interface QueueSite {
   open(): Promise<BatchQueue>;
   /** Lets this much of the queue's time pass. */
   elapse(ms: number): Promise<void>;
+  /** Sets the time of day so far ahead of, or behind, what it would be. */
+  setTime(offsetMs: number): void;
   /** Changes a byte of a stored payload, behind the queue's back and with all queues stopped. */
   damage(shard: string, id: string): Promise<void>;
   /** Removes a stored payload likewise. */

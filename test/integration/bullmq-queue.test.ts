@@ -12,6 +12,7 @@ import { systemClock } from '../../src/shared/time.ts';
 import { describeBatchQueue } from '../conformance/batch-queue.suite.ts';
 import { newBatch } from '../conformance/new-batch.ts';
 import { startRedis, type TestRedis, uniqueName } from '../support/redis.ts';
+import { setTimeOfDay } from '../support/time-of-day.ts';
 
 const logger = pino({ level: 'silent' });
 const LEASE_MS = 400;
@@ -40,6 +41,7 @@ describeBatchQueue('BullMQ', () => {
     backlogAgeMs: 10_000,
     open: () => openQueue(redis.url, shards),
     elapse: ms => sleep(ms),
+    setTime: setTimeOfDay,
     async damage(shard, id) {
       const last = (await client.strlen(laneKeys(shard).payload(id))) - 1;
       await client.setrange(laneKeys(shard).payload(id), last, '\u0001');
@@ -53,7 +55,10 @@ describeBatchQueue('BullMQ', () => {
       shards.push(shard);
       return shard;
     },
-    close: () => Promise.resolve(),
+    close() {
+      setTimeOfDay(0);
+      return Promise.resolve();
+    },
   });
 });
 

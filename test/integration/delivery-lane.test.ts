@@ -19,15 +19,23 @@ describe('a lane', () => {
 
   const shardThat = async (answer: Answers) => harness.use(await startStubOtlpShard(answer));
 
-  interface Settings extends Partial<LaneOptions>, Partial<Pick<LaneParts, 'queue' | 'logger' | 'events'>> {
+  interface Settings
+    extends Partial<LaneOptions>,
+      Partial<Pick<LaneParts, 'queue' | 'logger' | 'events' | 'clock'>> {
     readonly timeoutMs?: number;
   }
 
-  function laneTo(baseUrl: string, { timeoutMs = 2000, queue, logger, events, ...options }: Settings = {}) {
+  function laneTo(baseUrl: string, settings: Settings = {}) {
+    const { timeoutMs = 2000, queue, logger, events, clock, ...options } = settings;
     const sender = harness.use(
       createShardSender({ shard: 's0', kind: 'embedded', baseUrl, timeoutMs, clock: systemClock }),
     );
-    const given = { ...(queue && { queue }), ...(logger && { logger }), ...(events && { events }) };
+    const given = {
+      ...(queue && { queue }),
+      ...(logger && { logger }),
+      ...(events && { events }),
+      ...(clock && { clock }),
+    };
     return harness.lane(sender.send, given, options);
   }
 
@@ -293,6 +301,18 @@ describe('a lane', () => {
       laneTo(shard.url);
       await harness.statsWhen({ batches: 1, delivered: { traces: 19 } });
     });
+  });
+
+  it('goes on as soon as ever when the time is set back while its shard is down', async () => {
+    let aheadMs = 3_600_000;
+    let isDown = true;
+    const shard = await shardThat(() => (isDown ? { status: 503 } : ok));
+    await harness.enqueue(2);
+    const lane = laneTo(shard.url, { clock: { now: () => Date.now() + aheadMs } });
+    await expect.poll(() => lane.state().breaker).toBe('open');
+    aheadMs = 0;
+    isDown = false;
+    await harness.statsWhen({ batches: 0, delivered: { traces: 2 } });
   });
 
   describe('past the horizon', () => {

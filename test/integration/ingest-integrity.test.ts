@@ -7,7 +7,7 @@ import { createDoors, type Doors } from '../../src/ingest/create-doors.ts';
 import type { BatchQueue } from '../../src/ingest/queue/batch-queue.ts';
 import { createTelemetry } from '../../src/ingest/telemetry/telemetry.ts';
 import { createOtlpTypes } from '../../src/shared/otlp/messages.ts';
-import { systemClock } from '../../src/shared/time.ts';
+import { steadyClock, systemClock } from '../../src/shared/time.ts';
 import { createHash } from '../../src/shared/topology/hash.ts';
 import { createTopology } from '../../src/shared/topology/topology.ts';
 import { protobufOf } from '../support/otlp-records.ts';
@@ -88,6 +88,7 @@ function openDoorsOn(queue: BatchQueue): Promise<Doors> {
     storeTimeoutMs: 20_000,
     newId: uuidv7,
     clock: systemClock,
+    steady: steadyClock,
     random: Math.random,
     telemetry: createTelemetry('test'),
     logger,

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { probeLmdb } from '../../src/ingest/queue/lmdb-probe.ts';
 import { createLmdbQueue } from '../../src/ingest/queue/lmdb-queue.ts';
 import { UnusableQueueError } from '../../src/ingest/queue/queue-folder.ts';
-import { systemClock } from '../../src/shared/time.ts';
+import { steadyClock, systemClock } from '../../src/shared/time.ts';
 import { newBatch } from '../conformance/new-batch.ts';
 import { expectConserved } from '../support/conservation.ts';
 
@@ -20,7 +20,13 @@ describe('a queue file', () => {
   let file: string;
 
   const openQueue = () =>
-    createLmdbQueue({ dir, leaseMs: 1000, clock: systemClock, logger: pino({ level: 'silent' }) });
+    createLmdbQueue({
+      dir,
+      leaseMs: 1000,
+      clock: systemClock,
+      steady: steadyClock,
+      logger: pino({ level: 'silent' }),
+    });
 
   /** Stores batches of about `sizeBytes`, a hundred per call. */
   async function fill(batches: number, sizeBytes: number): Promise<void> {

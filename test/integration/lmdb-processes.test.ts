@@ -8,7 +8,7 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { BatchQueue } from '../../src/ingest/queue/batch-queue.ts';
 import { createLmdbQueue } from '../../src/ingest/queue/lmdb-queue.ts';
-import { systemClock } from '../../src/shared/time.ts';
+import { steadyClock, systemClock } from '../../src/shared/time.ts';
 import { newBatch } from '../conformance/new-batch.ts';
 
 const HOUR_MS = 3_600_000;
@@ -25,6 +25,7 @@ describe('the embedded queue in several processes', () => {
       dir,
       leaseMs: HOUR_MS,
       clock: systemClock,
+      steady: steadyClock,
       logger: pino({ level: 'silent' }),
     });
     children = [];
@@ -110,6 +111,7 @@ describe('the embedded queue in several processes', () => {
       dir,
       leaseMs: HOUR_MS,
       clock: systemClock,
+      steady: steadyClock,
       logger: pino({ level: 'silent' }),
     });
     expect(await passing.claim('s0', 'oldest')).toBeUndefined();

@@ -7,6 +7,7 @@ import { open } from 'lmdb';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createLmdbQueue } from '../../src/ingest/queue/lmdb-queue.ts';
+import { steadyClock, systemClock } from '../../src/shared/time.ts';
 import { describeBatchQueue } from '../conformance/batch-queue.suite.ts';
 import { newBatch } from '../conformance/new-batch.ts';
 
@@ -15,6 +16,7 @@ const logger = pino({ level: 'silent' });
 describeBatchQueue('LMDB', async () => {
   const dir = await mkdtemp(join(tmpdir(), 'otelfan-lmdb-'));
   let nowMs = Date.now();
+  let offsetMs = 0;
   let shards = 0;
 
   async function tamper(
@@ -28,7 +30,17 @@ describeBatchQueue('LMDB', async () => {
   return {
     leaseMs: 1000,
     backlogAgeMs: 60_000,
-    open: () => createLmdbQueue({ dir, leaseMs: 1000, clock: { now: () => nowMs }, logger }),
+    open: () =>
+      createLmdbQueue({
+        dir,
+        leaseMs: 1000,
+        clock: { now: () => nowMs + offsetMs },
+        steady: { now: () => nowMs },
+        logger,
+      }),
+    setTime(ms) {
+      offsetMs = ms;
+    },
     elapse(ms) {
       nowMs += ms;
       return Promise.resolve();
@@ -62,7 +74,7 @@ describe('the embedded queue', () => {
 
   afterEach(() => rm(dir, { recursive: true }));
 
-  const options = { leaseMs: 1000, clock: { now: Date.now }, logger };
+  const options = { leaseMs: 1000, clock: systemClock, steady: steadyClock, logger };
 
   it('refuses while the disk has less free space than must stay free, and hands out what it has', async () => {
     let queue = await createLmdbQueue({ ...options, dir });

@@ -137,7 +137,8 @@ describe('the breaker of an address', () => {
 
   it('opens when nobody is there, says since when and why, and closes with the first answer', async () => {
     let nowMs = Date.parse('2026-01-02T03:04:05.678Z');
-    await start({ clock: { now: () => nowMs }, random: () => 1 }, healthy, healthy);
+    const clock = { now: () => nowMs };
+    await start({ clock, steady: clock, random: () => 1 }, healthy, healthy);
     const away = shards[1] as StubShard;
     await away.stop();
     expect(await read(1)).toMatchObject([{ id: 's1', reason: 'connection failed (ECONNREFUSED)' }]);
@@ -150,20 +151,23 @@ describe('the breaker of an address', () => {
     shards.pop();
   });
 
-  it('lets one probe go when the pause is over, and all when it was answered', async () => {
-    let nowMs = 0;
+  it('lets one probe go when the pause is over, also when the time was set back, and all when it was answered', async () => {
+    let nowMs = 3_600_000;
+    let steadyMs = 0;
     let isDown = true;
     const comesBack: StubBehaviour = (response, request, read) => {
       if (isDown) request.socket.destroy();
       else healthy(response, request, read);
     };
-    await start({ clock: { now: () => nowMs }, random: () => 1 }, healthy, comesBack);
+    const steady = { now: () => steadyMs };
+    await start({ clock: { now: () => nowMs }, steady, random: () => 1 }, healthy, comesBack);
     expect((await read(READS_TO_OPEN + 1))[0]?.reason).toMatch(/^not asked since 1970/);
     const asked = shards[1]?.reads.length;
     await read(3);
     expect(shards[1]?.reads.length).toBe(asked);
     isDown = false;
-    nowMs += 60_000;
+    nowMs -= 3_600_000;
+    steadyMs += 60_000;
     expect(await read(1)).toEqual([]);
     expect(await read(3)).toEqual([]);
   });

@@ -106,6 +106,7 @@ describe('F17: a shard that left the topology', () => {
     const query = await startQuery([], {
       timeoutMs: 10_000,
       clock: { now: () => nowMs },
+      steady: { now: () => nowMs },
       topology: { current: () => topology, onChange: () => {} },
     });
     stopped.push(() => query.stop());

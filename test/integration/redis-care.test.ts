@@ -48,6 +48,19 @@ describe('a lane whose BullMQ queue somebody meddles with', () => {
     await expectConserved(queue).finally(() => queue.stop());
   });
 
+  it('hands out what a replica that is gone had, also when the clock of Redis was set back', async () => {
+    const batch = newBatch(shard);
+    await queue.enqueue([batch]);
+    expect((await queue.claim(shard, 'oldest'))?.batch.id).toBe(batch.id);
+    // To Redis, which ends keys at a time of day, an hour less is an hour more to live.
+    for (const name of [`${batch.id}:lock`, 'stalled-check']) {
+      const key = plain.toKey(name);
+      await expect.poll(() => client.pexpire(key, 3_600_000, 'XX'), { interval: 1 }).toBe(1);
+    }
+    const claimedId = async () => (await queue.claim(shard, 'oldest'))?.batch.id;
+    await expect.poll(claimedId, { timeout: 5000 }).toBe(batch.id);
+  });
+
   it('adopts a failed job as a dead letter with what BullMQ says of it, which a replay delivers', async () => {
     const batch = newBatch(shard, { records: 3 });
     await queue.enqueue([batch]);

@@ -11,6 +11,7 @@ import { newBatch } from '../conformance/new-batch.ts';
 import { expectConserved } from '../support/conservation.ts';
 import { cannotControlRedis, uniqueName } from '../support/redis.ts';
 import { startRedisCluster, type TestRedisCluster } from '../support/redis-cluster.ts';
+import { setTimeOfDay } from '../support/time-of-day.ts';
 
 const LEASE_MS = 400;
 
@@ -52,6 +53,7 @@ if (cannotControlRedis === undefined) {
       backlogAgeMs: 10_000,
       open: () => openQueue(shards),
       elapse: ms => sleep(ms),
+      setTime: setTimeOfDay,
       async damage(shard, id) {
         const last = (await client.strlen(laneKeys(shard).payload(id))) - 1;
         await client.setrange(laneKeys(shard).payload(id), last, '\u0001');
@@ -65,7 +67,10 @@ if (cannotControlRedis === undefined) {
         shards.push(shard);
         return shard;
       },
-      close: () => Promise.resolve(),
+      close() {
+        setTimeOfDay(0);
+        return Promise.resolve();
+      },
     });
   });
 }

@@ -8,6 +8,7 @@ import type { Send } from '../../src/ingest/delivery/outcome.ts';
 import type { IngestEvents } from '../../src/ingest/ingest-events.ts';
 import type { Batch } from '../../src/ingest/queue/batch.ts';
 import { createLmdbQueue } from '../../src/ingest/queue/lmdb-queue.ts';
+import { steadyClock, systemClock } from '../../src/shared/time.ts';
 import { newBatch } from '../conformance/new-batch.ts';
 import { expectConserved } from './conservation.ts';
 
@@ -47,7 +48,13 @@ export type Harness = Awaited<ReturnType<typeof startHarness>>;
 /** A real embedded queue in a folder of its own, and lanes of shard `s0` on it. */
 export async function startHarness() {
   const dir = await mkdtemp(join(tmpdir(), 'otelfan-delivery-'));
-  const queue = await createLmdbQueue({ dir, leaseMs: 15_000, clock: { now: Date.now }, logger: silent });
+  const queue = await createLmdbQueue({
+    dir,
+    leaseMs: 15_000,
+    clock: systemClock,
+    steady: steadyClock,
+    logger: silent,
+  });
   const components: { stop(): Promise<void> }[] = [];
 
   /** Stopped before what it was made after. */
@@ -71,7 +78,8 @@ export async function startHarness() {
           queue,
           send,
           events: recordingEvents().events,
-          clock: { now: Date.now },
+          clock: systemClock,
+          steady: steadyClock,
           random: Math.random,
           logger: silent,
           ...parts,

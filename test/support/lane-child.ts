@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { createLane } from '../../src/ingest/delivery/lane.ts';
 import { createShardSender } from '../../src/ingest/delivery/shard-sender.ts';
 import { createBullmqQueue } from '../../src/ingest/queue/bullmq-queue.ts';
-import { systemClock } from '../../src/shared/time.ts';
+import { steadyClock, systemClock } from '../../src/shared/time.ts';
 
 const [url = '', shard = '', baseUrl = '', leaseMs = ''] = process.argv.slice(2);
 const common = { clock: systemClock, logger: pino({ level: 'silent' }) };
@@ -11,6 +11,7 @@ const queue = await createBullmqQueue({ ...common, url, shards: [shard], leaseMs
 const timeoutMs = Number(leaseMs) / 2;
 const { send } = createShardSender({ shard, kind: 'embedded', baseUrl, timeoutMs, clock: systemClock });
 createLane({
+  steady: steadyClock,
   ...common,
   shard,
   queue,

@@ -74,6 +74,7 @@ export async function startQuery(
     readyQuorum: 1,
     logger: pino({ level: 'silent' }),
     clock: { now: () => 1_700_000_000_000 },
+    steady: { now: () => 0 },
     random: () => 0.5,
     newId: uuidv7,
     ...options,

@@ -5,6 +5,7 @@ import type { Batch } from '../../src/ingest/queue/batch.ts';
 import type { BatchQueue } from '../../src/ingest/queue/batch-queue.ts';
 import { createLmdbQueue } from '../../src/ingest/queue/lmdb-queue.ts';
 import { createOtlpTypes } from '../../src/shared/otlp/messages.ts';
+import { steadyClock, systemClock } from '../../src/shared/time.ts';
 import { protobufOf } from './otlp-records.ts';
 import { tracesOf } from './otlp-samples.ts';
 
@@ -15,7 +16,8 @@ export function openDataFolderQueue(dataDir: string): Promise<BatchQueue> {
   return createLmdbQueue({
     dir: join(dataDir, 'queue'),
     leaseMs: 5000,
-    clock: { now: Date.now },
+    clock: systemClock,
+    steady: steadyClock,
     logger: pino({ level: 'silent' }),
   });
 }

@@ -6,7 +6,7 @@ import { createShard, type Shard } from '../../shard/create-shard.ts';
 import { UnusableDataError } from '../../shard/store/unusable-data-error.ts';
 import type { Config } from '../../shared/config/schema.ts';
 import { lockFolder } from '../../shared/folder-lock.ts';
-import { systemClock } from '../../shared/time.ts';
+import { steadyClock, systemClock } from '../../shared/time.ts';
 import type { TopologySource } from '../../shared/topology/topology-source.ts';
 import { EXIT, UserError } from '../exit-codes.ts';
 import { leaveAtOnce } from '../leave.ts';
@@ -54,6 +54,7 @@ export async function startQuery(
       readyQuorum: query.readyQuorum,
       logger,
       clock: systemClock,
+      steady: steadyClock,
       random: Math.random,
       newId: uuidv7,
     });

@@ -9,7 +9,7 @@ import type { BullBoard } from '../../ingest/queue/bull-board.ts';
 import { type MetricsListener, QUEUES_PATH } from '../../ingest/telemetry/metrics-server.ts';
 import { createTelemetry, type Telemetry } from '../../ingest/telemetry/telemetry.ts';
 import type { Config } from '../../shared/config/schema.ts';
-import { systemClock } from '../../shared/time.ts';
+import { steadyClock, systemClock } from '../../shared/time.ts';
 import type { Hash } from '../../shared/topology/hash.ts';
 import type { Topology } from '../../shared/topology/topology.ts';
 import type { TopologySource } from '../../shared/topology/topology-source.ts';
@@ -76,6 +76,7 @@ export async function startIngest(parts: IngestParts): Promise<Ingest> {
       },
       sendTimeoutMs: delivery.timeout,
       clock: systemClock,
+      steady: steadyClock,
       random: Math.random,
       telemetry,
       logger,
@@ -114,6 +115,7 @@ export async function startDoors({ config, ...parts }: DoorsParts): Promise<Door
       storeTimeoutMs: ingest.storeTimeout,
       newId: uuidv7,
       clock: systemClock,
+      steady: steadyClock,
       random: Math.random,
     });
   } catch (error) {

@@ -4,8 +4,9 @@ import type { BatchQueue } from '../../ingest/queue/batch-queue.ts';
 import { createBullmqQueue, UnsafeRedisError } from '../../ingest/queue/bullmq-queue.ts';
 import { createLmdbQueue } from '../../ingest/queue/lmdb-queue.ts';
 import { UnusableQueueError } from '../../ingest/queue/queue-folder.ts';
+import { MAX_ASKED_PAUSE_MS } from '../../shared/backoff.ts';
 import type { Config } from '../../shared/config/schema.ts';
-import { systemClock } from '../../shared/time.ts';
+import { steadyClock, systemClock } from '../../shared/time.ts';
 import { UserError } from '../exit-codes.ts';
 
 /** A claim outlives the send it is for, so that no other process sends the batch meanwhile. */
@@ -29,7 +30,12 @@ export async function openQueue({ config, shards, claims = true, logger }: Queue
   const { redis, minFreeBytes, maxBytes } = config.queue;
   try {
     if (redis.url === undefined) {
-      return await createLmdbQueue({ ...common, dir: queueFolder(config), minFreeBytes });
+      return await createLmdbQueue({
+        ...common,
+        steady: steadyClock,
+        dir: queueFolder(config),
+        minFreeBytes,
+      });
     }
     return await createBullmqQueue({
       ...common,
@@ -37,6 +43,7 @@ export async function openQueue({ config, shards, claims = true, logger }: Queue
       cluster: redis.cluster,
       shards,
       claims,
+      maxDelayMs: Math.max(config.delivery.retryMax, MAX_ASKED_PAUSE_MS),
       backlogAgeMs: config.delivery.backlogAge,
       requireDurable: redis.requireDurable,
       maxQueueBytes: maxBytes,

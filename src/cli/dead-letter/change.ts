@@ -1,5 +1,5 @@
 import type { BatchQueue } from '../../ingest/queue/batch-queue.ts';
-import { systemClock } from '../../shared/time.ts';
+import { steadyClock } from '../../shared/time.ts';
 import { EXIT, UserError } from '../exit-codes.ts';
 import { countText } from '../human.ts';
 import { createProgress } from '../progress.ts';
@@ -18,7 +18,7 @@ export function changeDeadLetters(change: 'replay' | 'purge'): DeadLetterTask {
       const meant = { shards, filter };
       if (change === 'purge' && !parsed.isSet('yes'))
         throw new UserError(await question(queue, meant), EXIT.usage);
-      const progress = createProgress({ stderr: io.stderr, clock: systemClock });
+      const progress = createProgress({ stderr: io.stderr, clock: steadyClock });
       const done = { batches: 0, records: 0 };
       const touched = new Set<string>();
       await visitDeadLetters(queue, meant, async letters => {

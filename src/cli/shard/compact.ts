@@ -1,5 +1,5 @@
 import { type CompactOutcome, compactFolder } from '../../shard/compact-folder.ts';
-import { systemClock } from '../../shared/time.ts';
+import { steadyClock } from '../../shared/time.ts';
 import { EXIT } from '../exit-codes.ts';
 import { helpText } from '../flags.ts';
 import { bytesText, percentText } from '../human.ts';
@@ -24,7 +24,7 @@ export async function compactCommand(argv: readonly string[], io: Io): Promise<n
     return EXIT.ok;
   }
   const { config, shards, asJson } = task;
-  const progress = createProgress({ stderr: io.stderr, clock: systemClock });
+  const progress = createProgress({ stderr: io.stderr, clock: steadyClock });
   let exitCode: number = EXIT.ok;
   for (const shard of shards) {
     const outcome = await compactFolder({

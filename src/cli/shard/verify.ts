@@ -1,6 +1,6 @@
 import type { Check } from '../../shard/store/verify.ts';
 import { type VerifyReport, verifyFolder } from '../../shard/verify-folder.ts';
-import { systemClock } from '../../shared/time.ts';
+import { steadyClock } from '../../shared/time.ts';
 import { createHash } from '../../shared/topology/hash.ts';
 import { EXIT } from '../exit-codes.ts';
 import { helpText } from '../flags.ts';
@@ -30,7 +30,7 @@ export async function verifyCommand(argv: readonly string[], io: Io): Promise<nu
   }
   const { config, shards, asJson } = task;
   const hash = await createHash();
-  const progress = createProgress({ stderr: io.stderr, clock: systemClock });
+  const progress = createProgress({ stderr: io.stderr, clock: steadyClock });
   const kinds = new Set<VerifyReport['kind']>();
   for (const shard of shards) {
     const report = await verifyFolder({

@@ -2,7 +2,7 @@ import { createPartition } from '../../ingest/partition/partition.ts';
 import { type RerouteOutcome, type RerouteProgress, rerouteShard } from '../../ingest/reroute.ts';
 import { POSITIVE_DURATION_FORMS, parsePositiveDurationMs } from '../../shared/config/units.ts';
 import { createOtlpTypes } from '../../shared/otlp/messages.ts';
-import { systemClock } from '../../shared/time.ts';
+import { steadyClock } from '../../shared/time.ts';
 import { withExistingQueue } from '../compose/existing-queue.ts';
 import { EXIT, UserError } from '../exit-codes.ts';
 import { bytesText, countText } from '../human.ts';
@@ -24,7 +24,7 @@ export async function rerouteBatches(input: TopologyTaskInput): Promise<number> 
     );
   }
   const patienceMs = waitMs(parsed.text('wait') ?? DEFAULT_WAIT);
-  const progress = createProgress({ stderr: io.stderr, clock: systemClock });
+  const progress = createProgress({ stderr: io.stderr, clock: steadyClock });
   const stopping = new AbortController();
   const stop = () => stopping.abort();
   process.once('SIGINT', stop);
@@ -41,7 +41,7 @@ export async function rerouteBatches(input: TopologyTaskInput): Promise<number> 
       topology,
       hash,
       partition: createPartition(createOtlpTypes()),
-      clock: systemClock,
+      clock: steadyClock,
       patienceMs,
       signal: stopping.signal,
       onProgress: ({ batches, sizeBytes }) =>

@@ -32,6 +32,8 @@ export interface CourierParts {
   readonly send: Send;
   readonly events: Pick<IngestEvents, 'sent' | 'shardRefused' | 'deadLettered'>;
   readonly clock: Clock;
+  /** For durations; does not jump. */
+  readonly steady: Clock;
   readonly breaker: Breaker;
   readonly concurrency: Concurrency;
   readonly horizon: Horizon;
@@ -58,13 +60,13 @@ const SETTLE_TRIES = 3;
 const MAX_UNFINISHED = 64;
 
 export function createCourier(parts: CourierParts): Courier {
-  const { shard, queue, send, events, clock, breaker, concurrency, horizon, log, backoff } = parts;
+  const { shard, queue, send, events, clock, steady, breaker, concurrency, horizon, log, backoff } = parts;
   const unfinished = new Map<string, Verdicts>();
   let lastFailure: LastFailure | undefined;
 
   async function deliver(claim: Claim): Promise<void> {
     const { batch } = claim;
-    const claimedAtMs = clock.now();
+    const claimedAtMs = steady.now();
     let verdicts = unfinished.get(batch.id);
     if (verdicts === undefined) {
       const outcome = await attempt(batch);
@@ -73,7 +75,7 @@ export function createCourier(parts: CourierParts): Courier {
       verdicts = new Map([[batch.id, outcome]]);
     }
     const hasTime = () =>
-      clock.now() - claimedAtMs < parts.cutMs && !parts.stopping.aborted && breaker.waitMs() === 0;
+      steady.now() - claimedAtMs < parts.cutMs && !parts.stopping.aborted && breaker.waitMs() === 0;
     const result = await bisect({ batch, verdicts, send: attemptPart, hasTime });
     unfinished.delete(batch.id);
     if (result.kind === 'settled') return await settleExcept(claim, result.refused);
@@ -95,7 +97,7 @@ export function createCourier(parts: CourierParts): Courier {
   }
 
   async function attempt(batch: Batch): Promise<DeliveryOutcome> {
-    const startedAtMs = clock.now();
+    const startedAtMs = steady.now();
     const probe = breaker.attempt();
     const sent = concurrency.started(parts.inFlight());
     const outcome = await send(batch, parts.givingUp);
@@ -109,7 +111,7 @@ export function createCourier(parts: CourierParts): Courier {
       signal: batch.signal,
       records: batch.records,
       outcome: outcome.kind,
-      durationSeconds: (clock.now() - startedAtMs) / 1000,
+      durationSeconds: (steady.now() - startedAtMs) / 1000,
     });
     if (outcome.kind === 'retry') {
       lastFailure = { reason: outcome.reason, atMs: clock.now() };

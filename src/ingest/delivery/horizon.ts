@@ -21,7 +21,10 @@ export interface HorizonOptions {
   readonly horizonMs: number;
   /** How long a batch past the horizon is tried; not longer than the horizon. */
   readonly triedMs: number;
+  /** For ages, which count from another process. */
   readonly clock: Clock;
+  /** For how long this process has tried; does not jump. */
+  readonly steady: Clock;
 }
 
 const MIN_FAILURES = 3;
@@ -33,16 +36,16 @@ interface Trial {
   failures: number;
 }
 
-export function createHorizon({ horizonMs, triedMs, clock }: HorizonOptions): Horizon {
+export function createHorizon({ horizonMs, triedMs, clock, steady }: HorizonOptions): Horizon {
   const minTrialMs = Math.min(horizonMs, triedMs);
   let shardTrial: Trial | undefined;
   const trials = new Map<string, Trial>();
 
   const isOld = (batch: Aged) => clock.now() - batch.acceptedAtMs >= horizonMs;
   const isEnough = (trial: Trial | undefined) =>
-    trial !== undefined && trial.failures >= MIN_FAILURES && clock.now() - trial.sinceMs >= minTrialMs;
+    trial !== undefined && trial.failures >= MIN_FAILURES && steady.now() - trial.sinceMs >= minTrialMs;
   const more = (trial: Trial | undefined): Trial => ({
-    sinceMs: trial?.sinceMs ?? clock.now(),
+    sinceMs: trial?.sinceMs ?? steady.now(),
     failures: (trial?.failures ?? 0) + 1,
   });
 

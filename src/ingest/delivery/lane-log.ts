@@ -20,6 +20,7 @@ export interface LaneLog {
 export interface LaneLogParts {
   readonly logger: Logger;
   readonly shard: string;
+  /** A steady one. */
   readonly clock: Clock;
 }
 

@@ -56,6 +56,8 @@ export interface LaneParts {
   readonly options: LaneOptions;
   readonly events: Pick<IngestEvents, 'sent' | 'shardRefused' | 'deadLettered'>;
   readonly clock: Clock;
+  /** For pauses and durations; does not jump. */
+  readonly steady: Clock;
   /** Evenly from [0, 1). */
   readonly random: () => number;
   readonly logger: Logger;
@@ -76,16 +78,17 @@ const MAX_SPARED = 16;
  * a dead shard costs a probe now and then, which is a real batch, and the first success opens the lane again.
  */
 export function createLane(parts: LaneParts): Lane {
-  const { shard, queue, send, options, events, clock, random, logger } = parts;
+  const { shard, queue, send, options, events, clock, steady, random, logger } = parts;
   const { horizonMs } = options;
   const backoff = { initialMs: options.retryInitialMs, maxMs: options.retryMaxMs, random };
-  const log = createLaneLog({ logger, shard, clock });
-  const breaker = createBreaker({ ...backoff, clock, threshold: BREAKER_THRESHOLD });
-  const concurrency = createConcurrency({ max: options.concurrency, clock });
+  const log = createLaneLog({ logger, shard, clock: steady });
+  const breaker = createBreaker({ ...backoff, clock: steady, threshold: BREAKER_THRESHOLD });
+  const concurrency = createConcurrency({ max: options.concurrency, clock: steady });
   const horizon = createHorizon({
     horizonMs,
     triedMs: options.horizonTriedMs ?? DEFAULT_HORIZON_TRIED_MS,
     clock,
+    steady,
   });
   const pacer = createPacer({
     idleMs: options.idlePollMs,
@@ -101,6 +104,7 @@ export function createLane(parts: LaneParts): Lane {
     send,
     events,
     clock,
+    steady,
     breaker,
     concurrency,
     horizon,
@@ -122,12 +126,12 @@ export function createLane(parts: LaneParts): Lane {
   function queueFailed(error: unknown): void {
     queueFailures += 1;
     log.queueBad(error);
-    queueReadyAtMs = clock.now() + backoffMs(queueFailures, backoff);
+    queueReadyAtMs = steady.now() + backoffMs(queueFailures, backoff);
   }
 
   async function run(): Promise<void> {
     while (!stopping.signal.aborted) {
-      const waitMs = Math.max(queueReadyAtMs - clock.now(), breaker.waitMs());
+      const waitMs = Math.max(queueReadyAtMs - steady.now(), breaker.waitMs());
       try {
         if (waitMs > 0) {
           if (!(await clearOfOld())) await pacer.pause(waitMs);

@@ -6,7 +6,7 @@ import {
   type RedisQueueBackend,
 } from 'bullmq';
 import { laneKeys, laneName, PREFIX } from './redis-keys.ts';
-import { FRESH_FIRST_SCRIPT } from './redis-scripts.ts';
+import { FRESH_FIRST_SCRIPT, RECALL_SCRIPT } from './redis-scripts.ts';
 import type { ScriptClient, ScriptTransaction } from './script-client.ts';
 
 /** Entries that BullMQ keeps in a lane's stream of events, which nobody reads. */
@@ -24,6 +24,9 @@ const STALLED_CHECKS_PER_LEASE = 4;
  */
 const FRESH_PRIORITY = 1;
 const RELEASED_PRIORITY = 0;
+
+/** In the scores of delayed jobs BullMQ leaves room for so many in one millisecond. */
+const DELAYED_PER_MS = 4096;
 
 /** Failed jobs that one look adopts. */
 const MAX_ADOPTED = 100;
@@ -45,6 +48,11 @@ export interface Jobs {
   delay(id: string, lockToken: string, delayMs: number): Promise<void>;
   /** Lets jobs whose lease ended be taken again; to be called in every process at the same interval. */
   recoverStalled(): Promise<void>;
+  /**
+   * Has jobs be due now that would only be in longer than that, and leases end that would last for longer than one: a
+   * clock was set back, ours or that of Redis.
+   */
+  recall(maxDelayMs: number): Promise<void>;
   /** Jobs that somebody else has made fail, which nothing of ours does, with what they say about it. */
   failed(): Promise<FailedJob[]>;
   isFailed(id: string): Promise<boolean>;
@@ -61,6 +69,7 @@ interface FailedJob {
 export interface BullmqBackend {
   readonly root: RedisQueueBackend;
   readonly scripts: ScriptClient;
+  readonly leaseMs: number;
 }
 
 export function createBullmqBackend(scripts: ScriptClient, leaseMs: number): BullmqBackend {
@@ -78,7 +87,7 @@ export function createBullmqBackend(scripts: ScriptClient, leaseMs: number): Bul
   const root = createRedisBackend('otelfan', options);
   // Whoever made the connection hears of its errors; an event without a listener would end the process.
   root.on('error', () => undefined);
-  return { root, scripts };
+  return { root, scripts, leaseMs };
 }
 
 /** How often {@link Jobs.recoverStalled} is called. */
@@ -86,7 +95,7 @@ export function stalledIntervalMs(leaseMs: number): number {
   return Math.max(1, Math.floor(leaseMs / STALLED_CHECKS_PER_LEASE));
 }
 
-export function createJobs({ root, scripts }: BullmqBackend, shard: string): Jobs {
+export function createJobs({ root, scripts, leaseMs }: BullmqBackend, shard: string): Jobs {
   const backend = root.forQueue(laneName(shard)) as RedisQueueBackend;
   const ledgerKey = laneKeys(shard).ledger;
   const key = (name: string) => backend.toKey(name);
@@ -125,6 +134,13 @@ export function createJobs({ root, scripts }: BullmqBackend, shard: string): Job
 
     async recoverStalled() {
       await backend.moveStalledJobsToWait();
+    },
+
+    async recall(maxDelayMs) {
+      const nowMs = Date.now();
+      const scores = [nowMs, nowMs + maxDelayMs + 1].map(ms => ms * DELAYED_PER_MS);
+      const keys = ['delayed', 'active', 'stalled-check'].map(key);
+      await scripts.run(RECALL_SCRIPT, keys, [...scores, leaseMs, key('')]);
     },
 
     async failed() {

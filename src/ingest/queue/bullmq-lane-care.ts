@@ -8,6 +8,8 @@ export interface LaneCareOptions {
   readonly lanes: ReadonlyMap<string, CaredLane>;
   readonly scripts: ScriptClient;
   readonly leaseMs: number;
+  /** For which a batch is released at most. */
+  readonly maxDelayMs: number;
   readonly isReady: () => boolean;
   readonly logger: Logger;
 }
@@ -26,12 +28,20 @@ const ROUNDS_PER_COMPARISON = 8;
  * Keeps jobs and accounts together whatever happens between them, in every process alike:
  *
  * - a batch whose owner is gone is handed out again when the lease is over;
+ * - a batch that was claimed or released before a clock was set back does not wait until it is that late again;
  * - a batch whose job somebody made fail, which only tools outside of otelfan do, becomes a dead letter;
  * - a batch that has no job any more, because somebody cleared the BullMQ queue, gets one again.
  *
  * @returns how to end it.
  */
-export function startLaneCare({ lanes, scripts, leaseMs, isReady, logger }: LaneCareOptions): () => void {
+export function startLaneCare({
+  lanes,
+  scripts,
+  leaseMs,
+  maxDelayMs,
+  isReady,
+  logger,
+}: LaneCareOptions): () => void {
   /** Where the next look at a lane's batches begins. */
   const cursors = new Map<CaredLane, number>();
 
@@ -59,6 +69,7 @@ export function startLaneCare({ lanes, scripts, leaseMs, isReady, logger }: Lane
   }
 
   async function careFor(lane: CaredLane): Promise<void> {
+    await lane.jobs.recall(maxDelayMs);
     await lane.jobs.recoverStalled();
     await adoptFailed(lane);
     if (rounds % ROUNDS_PER_COMPARISON === 0) await restoreJobs(lane);

@@ -25,6 +25,8 @@ export interface BullmqQueueOptions {
   readonly claims?: boolean;
   /** The same in every process of a deployment. */
   readonly leaseMs: number;
+  /** For which a batch is released at most. Default 5 min. */
+  readonly maxDelayMs?: number;
   /** Age from which a waiting batch is backlog. Default 10 s. */
   readonly backlogAgeMs?: number;
   /** Store nothing in a Redis that may lose it, instead of warning. Default false. */
@@ -38,6 +40,7 @@ export interface BullmqQueueOptions {
 }
 
 const DEFAULT_BACKLOG_AGE_MS = 10_000;
+const DEFAULT_MAX_DELAY_MS = 5 * 60_000;
 const DEFAULT_SILENCE_TIMEOUT_MS = 500;
 
 /** A Redis that answers, but may lose what it stores, which was forbidden. The message says how and what to change. */
@@ -175,7 +178,8 @@ export async function createBullmqQueue(options: BullmqQueueOptions): Promise<Ba
   client.on('ready', () => announced.clear());
   for (const shard of options.shards) laneOf(shard);
   const isReady = () => client.status === 'ready';
-  const care = { lanes, scripts, leaseMs, isReady, logger };
+  const { maxDelayMs = DEFAULT_MAX_DELAY_MS } = options;
+  const care = { lanes, scripts, leaseMs, maxDelayMs, isReady, logger };
   const stopCare = options.claims === false ? () => undefined : startLaneCare(care);
   const stop = once(async () => {
     stopped = true;

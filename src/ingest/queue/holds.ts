@@ -31,6 +31,7 @@ interface HoldsOptions {
   readonly dir: string;
   readonly self: Member;
   readonly leaseMs: number;
+  /** A steady one that all processes on the folder share: a hold must not grow when the time is set. */
   readonly clock: Clock;
 }
 

@@ -20,6 +20,8 @@ export interface LmdbQueueOptions {
   readonly dir: string;
   readonly leaseMs: number;
   readonly clock: Clock;
+  /** For leases and delays, the same for all processes on the folder; does not jump. */
+  readonly steady: Clock;
   readonly logger: Logger;
   /** Free disk space below which nothing is stored any more; a full disk fails in worse ways. Default 256 MiB. */
   readonly minFreeBytes?: number;
@@ -33,14 +35,14 @@ const DEFAULT_MIN_FREE_BYTES = 256 * 1024 ** 2;
  * @throws UnusableQueueError when the folder cannot be used.
  */
 export async function createLmdbQueue(options: LmdbQueueOptions): Promise<BatchQueue> {
-  const { dir, leaseMs, clock, logger, minFreeBytes = DEFAULT_MIN_FREE_BYTES } = options;
-  const self = await joinFolder({ dir, clock, whenFirst: () => prepare(dir) });
+  const { dir, leaseMs, clock, steady, logger, minFreeBytes = DEFAULT_MIN_FREE_BYTES } = options;
+  const self = await joinFolder({ dir, clock: steady, whenFirst: () => prepare(dir) });
   await warnOfNetworkDisk(dir, logger);
   const tables = openLmdbTables(dir);
   const store = createLmdbStore(tables);
   const deadLetters = createLmdbDeadLetters(tables);
-  const freeSpace = createFreeSpace({ dir, minFreeBytes, clock });
-  const holds = openHolds({ dir, self, leaseMs, clock });
+  const freeSpace = createFreeSpace({ dir, minFreeBytes, clock: steady });
+  const holds = openHolds({ dir, self, leaseMs, clock: steady });
   const listeners = new Set<(shard: string) => void>();
   const turnLog = createTurnLog<unknown>({
     bad: error => logger.error({ err: error }, "the queue's disk does not store batches"),

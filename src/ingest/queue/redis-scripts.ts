@@ -106,6 +106,25 @@ for _, id in ipairs(ids) do
 end
 return { #ids, jobless }`;
 
+/**
+ * KEYS delayed active stalledCheck (BullMQ's) | ARGV dueScore latestScore leaseMs jobKeyPrefix. What a clock that has
+ * been set back since would hold up. Jobs that are due after the latest score become due at the other: our clock, or one
+ * that is far ahead, delayed them. No lock lives for longer than a lease, nor does what puts the check of locks off: they
+ * end by the clock of Redis.
+ */
+const RECALL = `
+local function shorten(key)
+  if redis.call('PTTL', key) > tonumber(ARGV[3]) then redis.call('PEXPIRE', key, ARGV[3]) end
+end
+for _, id in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do shorten(ARGV[4] .. id .. ':lock') end
+shorten(KEYS[3])
+local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[2], '+inf', 'LIMIT', 0, 1000)
+for _, id in ipairs(ids) do
+  redis.call('ZREM', KEYS[1], id)
+  redis.call('ZADD', KEYS[1], ARGV[1], id)
+end
+return #ids`;
+
 /*
  * Snapshots are scripts rather than transactions, into which a full Redis lets nothing, not even reads.
  */
@@ -128,6 +147,7 @@ export const REPLAY_SCRIPT = 'otelfanReplay';
 export const PURGE_SCRIPT = 'otelfanPurge';
 export const FRESH_FIRST_SCRIPT = 'otelfanFreshFirst';
 export const JOBLESS_SCRIPT = 'otelfanJobless';
+export const RECALL_SCRIPT = 'otelfanRecall';
 export const STATS_SCRIPT = 'otelfanStats';
 export const AUDIT_SCRIPT = 'otelfanAudit';
 
@@ -138,6 +158,7 @@ export function defineScripts(client: ScriptClient): void {
   client.defineScript(PURGE_SCRIPT, PURGE);
   client.defineScript(FRESH_FIRST_SCRIPT, FRESH_FIRST);
   client.defineScript(JOBLESS_SCRIPT, JOBLESS);
+  client.defineScript(RECALL_SCRIPT, RECALL);
   client.defineScript(STATS_SCRIPT, STATS);
   client.defineScript(AUDIT_SCRIPT, AUDIT);
 }

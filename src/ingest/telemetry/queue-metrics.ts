@@ -169,7 +169,9 @@ function createAudits({
     latest: () => latest,
     underWay: () => underWay,
     refresh(shards: readonly string[]): void {
-      if (isUnderWay || clock.now() - lastAtMs < auditIntervalMs) return;
+      const ageMs = clock.now() - lastAtMs;
+      // A clock that was set back does not put an audit off.
+      if (isUnderWay || (ageMs >= 0 && ageMs < auditIntervalMs)) return;
       isUnderWay = true;
       underWay = audit(shards);
     },

@@ -1,5 +1,6 @@
 import type { OtlpTypes } from '../../shared/otlp/messages.ts';
 import type { Hash } from '../../shared/topology/hash.ts';
+import { createForgetfulMap } from '../forgetful-map.ts';
 import type { Source } from '../store/tables.ts';
 import { serviceOf } from './attributes.ts';
 import type { OtlpMessage, Resource } from './otlp.ts';
@@ -27,20 +28,19 @@ export interface SurroundingsCache {
   of(envelope: EnvelopeBytes): Surroundings;
 }
 
-/** Forgotten all at once when there are more: they are cheap to come by again. */
-const MAX_CACHED = 4096;
-/** Larger ones are not kept. */
-const MAX_CACHED_BYTES = 64 * 1024;
+const MAX_CHARS = 16 * 1024 * 1024;
 
 /** The same few resources and scopes come in every request, and decoding one costs as much as some spans. */
 export function createSurroundingsCache({
   types,
   hash,
+  maxChars = MAX_CHARS,
 }: {
   types: OtlpTypes;
   hash: Hash;
+  maxChars?: number;
 }): SurroundingsCache {
-  const cached = new Map<string, Surroundings>();
+  const cached = createForgetfulMap<string, Surroundings>(maxChars);
   const decode = ({ resource, resourceSchemaUrl, scope, scopeSchemaUrl }: EnvelopeBytes): Surroundings => {
     const message = resource && (types.message('Resource').decode(resource) as unknown as Resource);
     const inResource = { resource: message ?? null, schemaUrl: resourceSchemaUrl.toString() };
@@ -64,8 +64,8 @@ export function createSurroundingsCache({
       const known = cached.get(key);
       if (known !== undefined) return known;
       const surroundings = decode(envelope);
-      if (cached.size >= MAX_CACHED) cached.clear();
-      if (key.length <= MAX_CACHED_BYTES) cached.set(key, surroundings);
+      const { resource, scope } = surroundings.source;
+      cached.add(key, surroundings, key.length + resource.length + scope.length);
       return surroundings;
     },
   };

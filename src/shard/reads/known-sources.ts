@@ -1,4 +1,5 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
+import { createForgetfulMap } from '../forgetful-map.ts';
 import type { Source } from '../store/tables.ts';
 import { query } from './query.ts';
 
@@ -8,24 +9,11 @@ export interface KnownSources {
   of(connection: DuckDBConnection, ids: ReadonlySet<number>): Promise<ReadonlyMap<number, Source>>;
 }
 
-/** Bound of what is kept; beyond it all is forgotten, for it is cheap to come by again. */
 const MAX_CHARS = 8 * 1024 * 1024;
 
 /** Remembers the sources: nearly every row names one of few, and a process gives a number to one source alone. */
 export function createKnownSources({ maxChars = MAX_CHARS } = {}): KnownSources {
-  const known = new Map<number, Source>();
-  let chars = 0;
-
-  function remember(id: number, source: Source): void {
-    if (known.has(id)) return;
-    chars += source.resource.length + source.scope.length;
-    if (chars > maxChars) {
-      known.clear();
-      chars = source.resource.length + source.scope.length;
-    }
-    if (chars <= maxChars) known.set(id, source);
-  }
-
+  const known = createForgetfulMap<number, Source>(maxChars);
   return {
     async of(connection, ids) {
       const sources = new Map<number, Source>();
@@ -43,7 +31,7 @@ export function createKnownSources({ maxChars = MAX_CHARS } = {}): KnownSources 
       for (const [id, resource, scope] of found.rows() as Iterable<[number, string, string]>) {
         const source = { resource, scope };
         sources.set(id, source);
-        remember(id, source);
+        known.add(id, source, resource.length + scope.length);
       }
       return sources;
     },

@@ -18,7 +18,7 @@ import { loadRecentIds } from './recent-ids.ts';
 type Table = 'batch_ids' | 'export_ids';
 
 /** Of something whole, or of a part, with the ids that it was cut from. */
-export interface SeenName {
+interface SeenName {
   readonly id: string;
   readonly cutFrom?: readonly string[] | undefined;
 }
@@ -28,14 +28,14 @@ export interface SeenIds {
   look(names: readonly SeenName[], times: LookTimes): Promise<Look>;
 }
 
-export interface LookTimes {
+interface LookTimes {
   readonly nowMs: number;
   /** What was stored then or before is not known any more. */
   readonly expiredMs: number;
 }
 
 /** All of it is known, by itself or as a part of what is; some of its parts are; nothing of it is. */
-export type Seen = 'all' | 'partly' | 'nothing';
+type Seen = 'all' | 'partly' | 'nothing';
 
 export interface Look {
   /** What is known of one of the names, with those that were added. */

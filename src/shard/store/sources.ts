@@ -1,4 +1,5 @@
 import { type DuckDBConnection, LIST, listValue, UINTEGER, VARCHAR } from '@duckdb/node-api';
+import { createForgetfulMap, ENTRY_CHARS } from '../forgetful-map.ts';
 import type { Source } from './tables.ts';
 
 /**
@@ -20,21 +21,26 @@ export interface ResolvedSources {
 }
 
 /** Bounds the memory that resources without end (a process id in each, say) may take. */
-const MAX_KNOWN = 20_000;
+const MAX_CHARS = 32 * 1024 * 1024;
+/** Of those that are loaded, which are the last ones. */
+const LOADED_SHARE = 1 / 2;
 
 /** @param before what was known until now, if anything was */
 export async function loadSources(
   connection: DuckDBConnection,
   before?: Pick<Sources, 'nextId'>,
+  maxChars = MAX_CHARS,
 ): Promise<Sources> {
-  const known = new Map<string, number>();
-  const result = await connection.runAndReadAll(
-    `SELECT id, resource, scope FROM store.sources ORDER BY id DESC LIMIT ${MAX_KNOWN}`,
+  const known = createForgetfulMap<string, number>(maxChars);
+  const last = await connection.runAndReadAll('SELECT coalesce(max(id), 0) FROM store.sources');
+  const loaded = await connection.runAndReadAll(
+    `SELECT id, resource, scope FROM store.sources
+     QUALIFY sum(strlen(resource) + strlen(scope) + ${ENTRY_CHARS}) OVER (ORDER BY id DESC) <= ${maxChars * LOADED_SHARE}`,
   );
-  let nextId = before?.nextId ?? 1;
-  for (const [id, resource, scope] of result.getRows() as [number, string, string][]) {
-    nextId = Math.max(nextId, id + 1);
-    known.set(keyOf({ resource, scope }), id);
+  let nextId = Math.max(before?.nextId ?? 1, Number(last.getRows()[0]?.[0]) + 1);
+  for (const [id, resource, scope] of loaded.getRows() as [number, string, string][]) {
+    const key = keyOf({ resource, scope });
+    known.add(key, id, key.length);
   }
   return {
     get nextId() {
@@ -59,8 +65,7 @@ export async function loadSources(
       return {
         ids,
         remember() {
-          if (known.size + fresh.size > MAX_KNOWN) known.clear();
-          for (const [key, id] of fresh) known.set(key, id);
+          for (const [key, id] of fresh) known.add(key, id, key.length);
           nextId += fresh.size;
         },
       };

@@ -10,7 +10,7 @@ export interface ExportRequest {
   readonly signal: Signal;
   /** How it came, for metrics. */
   readonly transport: 'http' | 'grpc';
-  /** When the sender stops waiting, milliseconds since the epoch; `undefined` when it did not say. */
+  /** When the sender stops waiting, by the clock of the door; `undefined` when it did not say. */
   readonly deadlineMs: number | undefined;
   /** One `Export*ServiceRequest`, uncompressed protobuf. Not yet validated beyond its size. */
   readonly body: Buffer;

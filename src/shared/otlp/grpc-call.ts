@@ -34,6 +34,7 @@ const OK_TRAILERS = { 'grpc-status': '0' };
 const EMPTY_RESPONSE = frameMessage(Buffer.alloc(0));
 
 export interface GrpcDoorOptions extends DoorOptions {
+  /** Deadlines are told by it: one that does not jump, where anybody heeds them. */
   readonly clock: Clock;
 }
 

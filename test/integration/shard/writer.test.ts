@@ -97,6 +97,27 @@ async function count(table: string): Promise<number> {
   }
 }
 
+it('a part and the whole that it was cut from are not both stored by one commit, whichever comes first', async () => {
+  const part = (id: string, of: string) => ({ ...batchOf(id, [SPAN]), cutFrom: [of] });
+  const outcomes = await Promise.all([
+    writer.write(batchOf('runs while the others wait', [SPAN])),
+    writer.write(part('a.0-0', 'a')),
+    writer.write(batchOf('a', [SPAN, SPAN])),
+    writer.write(part('a.1-1', 'a')),
+    writer.write(batchOf('b', [SPAN, SPAN])),
+    writer.write(part('b.0-0', 'b')),
+  ]);
+  expect(outcomes.map(({ kind }) => kind)).toEqual([
+    'stored',
+    'stored',
+    'partly stored',
+    'stored',
+    'stored',
+    'stored',
+  ]);
+  expect(await count('store.spans')).toBe(1 + 2 + 2);
+});
+
 describe('a commit that fails', () => {
   it.each([
     ['before', 'comments', badComments('bad')],

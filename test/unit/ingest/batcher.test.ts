@@ -29,6 +29,7 @@ function batcherOf(queue: ReturnType<typeof controlledQueue>['queue'], batchByte
     newId: () => `batch-${nextId++}`,
     buffers: NO_POOL,
     clock: { now: () => 42 },
+    steady: { now: () => 42 },
   });
 }
 

@@ -69,7 +69,7 @@ function receiverWith({
     hotKeys: { add: seen => sampled.push({ ...seen, key: Buffer.from(seen.key.bytes).toString() }) },
     buffers: NO_POOL,
     maxSliceBytes,
-    clock: { now: () => 1_000_000 },
+    steady: { now: () => 1_000_000 },
   });
   const send = (body: Buffer, change: Partial<ExportRequest> = {}) =>
     handle({

@@ -6,12 +6,13 @@ const MINUTE_MS = 60_000;
 
 function horizonOf({ horizonMs = 24 * HOUR_MS, triedMs = 5 * MINUTE_MS } = {}) {
   const clock = { ms: 100 * HOUR_MS, now: () => clock.ms };
-  const horizon = createHorizon({ horizonMs, triedMs, clock });
+  const wall = { aheadMs: 0, now: () => clock.ms + wall.aheadMs };
+  const horizon = createHorizon({ horizonMs, triedMs, clock: wall, steady: clock });
   const acceptedHoursAgo = (hours: number, id = `${hours} hours`) => ({
     id,
     acceptedAtMs: clock.ms - hours * HOUR_MS,
   });
-  return { clock, horizon, acceptedHoursAgo };
+  return { clock, wall, horizon, acceptedHoursAgo };
 }
 
 describe('the horizon', () => {
@@ -31,6 +32,18 @@ describe('the horizon', () => {
     expect(horizon.isPassed(old)).toBe(false);
     clock.ms += MINUTE_MS;
     expect(horizon.isPassed(old)).toBe(true);
+  });
+
+  it('is not passed because the time was set: it is tried for as long as any', () => {
+    const { clock, wall, horizon, acceptedHoursAgo } = horizonOf();
+    const young = acceptedHoursAgo(1);
+    for (let failure = 0; failure < 3; failure += 1) horizon.failed(young);
+    wall.aheadMs = 48 * HOUR_MS;
+    expect(horizon.isPassed(young)).toBe(false);
+    clock.ms += 5 * MINUTE_MS;
+    expect(horizon.isPassed(young)).toBe(true);
+    wall.aheadMs = -48 * HOUR_MS;
+    expect(horizon.isPassed(young)).toBe(false);
   });
 
   it('is not passed by a young batch, however often it fails', () => {
