@@ -75,6 +75,8 @@ try {
     process.stderr.write(
       `seeds ${firstSeed} to ${seed}: ${failedSeeds.length} failed ${failedSeeds.join(', ')}\n`,
     );
+  if (without !== undefined)
+    process.stderr.write(`without ${without.name}: ${failedSeeds.length > 0 ? 'noticed' : 'NOT NOTICED'}\n`);
   process.exitCode = failedSeeds.length > 0 ? 1 : 0;
 } catch (error) {
   progress.clear();

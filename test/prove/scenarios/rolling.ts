@@ -26,16 +26,17 @@ export const rollingScenario: Scenario = {
     const fronts = { http: await frontOf(site.doors[0]?.http), grpc: await frontOf(site.doors[0]?.grpc) };
     const rolling = { isOver: false };
     try {
+      const restarts = restartAll(trial, fronts).finally(() => {
+        rolling.isOver = true;
+      });
       const apps = TRANSPORTS.map(transport => runApps(trial, { transport, fronts, rolling }));
-      await restartAll(trial, fronts);
-      rolling.isOver = true;
-      const counts = await Promise.all(apps);
+      // All together, so that none of them can fail unheard.
+      const [, ...counts] = await Promise.all([restarts, ...apps]);
       trial.note(
         `${counts.join(' and ')} apps over ${TRANSPORTS.join(' and ')}, each with an exporter for every signal`,
       );
       trial.check(Math.min(...counts) > 0, 'no app ran meanwhile');
     } finally {
-      rolling.isOver = true;
       await Promise.all(Object.values(fronts).map(front => front.close()));
     }
   },
