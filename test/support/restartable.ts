@@ -55,6 +55,8 @@ export async function startRestartable(options: RestartableOptions): Promise<Res
     }
   }
 
+  /** One that is starting can be ended once it runs. */
+  let starting: Promise<void> = Promise.resolve();
   let current = await launch(() => '0');
   const { addresses } = current;
   return {
@@ -66,12 +68,14 @@ export async function startRestartable(options: RestartableOptions): Promise<Res
     stderr: () => current.stderr(),
     isRunning: () => isRunning,
     async stop(signal) {
+      await starting.catch(() => undefined);
       isMeantToRun = false;
       const exitCode = await current.stop(signal);
       isRunning = false;
       return exitCode;
     },
     async kill() {
+      await starting.catch(() => undefined);
       isMeantToRun = false;
       await current.kill();
       isRunning = false;
@@ -79,7 +83,11 @@ export async function startRestartable(options: RestartableOptions): Promise<Res
     pause: () => current.pause(),
     resume: () => current.resume(),
     async start() {
-      if (!isRunning) current = await relaunch();
+      if (isRunning) return;
+      starting = relaunch().then(started => {
+        current = started;
+      });
+      await starting;
     },
   };
 }
