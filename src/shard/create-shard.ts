@@ -118,8 +118,15 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
       onStuck: options.sql.onStuck,
       logger,
     });
+    const slices = createTimeSlices({ sliceMs: DECODE_SLICE_MS });
     const writer = start(
-      await createWriter({ ...options, database, refusal: reserve.refusal, freeMemory: sql.giveWay }),
+      await createWriter({
+        ...options,
+        database,
+        coming: slices.next,
+        refusal: reserve.refusal,
+        freeMemory: sql.giveWay,
+      }),
     );
     const caps = { maxRows: options.maxAnswerRows, maxBytes: options.maxAnswerBytes };
     const reader = createReader({ database, hash, caps });
@@ -133,7 +140,6 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
     const buffers = createBufferPool(MAX_POOLED_BYTES);
     const types = createOtlpTypes();
     const decode = createDecoder({ types, hash, buffers });
-    const slices = createTimeSlices({ sliceMs: DECODE_SLICE_MS });
     const live = createLiveFeed({ spanRowJson: SPAN_ROWS.json, logRowJson: LOG_ROWS.json });
     writer.onCommit(({ batches }) => {
       for (const slices of batches) live.publish(slices);

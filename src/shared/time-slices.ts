@@ -10,11 +10,14 @@ export interface TimeSlices {
    * Works are done one after the other: side by side they would take as long, and every one would end as the last.
    */
   run<T>(work: Iterator<unknown, T, undefined>): Promise<T>;
+  /** Settles when the work that is to end next has ended, well or not; `undefined` when there is none. */
+  next(): Promise<void> | undefined;
 }
 
 export function createTimeSlices({ sliceMs }: { readonly sliceMs: number }): TimeSlices {
   let sliceEndMs = 0;
-  let last: Promise<unknown> = Promise.resolve();
+  let last: Promise<void> = Promise.resolve();
+  const underWay: Promise<void>[] = [];
 
   async function sliced<T>(work: Iterator<unknown, T, undefined>): Promise<T> {
     for (;;) {
@@ -30,8 +33,11 @@ export function createTimeSlices({ sliceMs }: { readonly sliceMs: number }): Tim
   return {
     run(work) {
       const done = last.then(() => sliced(work));
-      last = done.catch(() => undefined);
+      const ended = () => void underWay.shift();
+      last = done.then(ended, ended);
+      underWay.push(last);
       return done;
     },
+    next: () => underWay[0],
   };
 }

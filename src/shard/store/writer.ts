@@ -11,11 +11,10 @@ import {
   type Store,
 } from './commit.ts';
 import type { Database } from './database.ts';
+import { gather, takeGroup } from './group.ts';
 import { firstLine } from './instance.ts';
-import { PackedList } from './packed/list.ts';
 import type { RecordBatch } from './record-batch.ts';
 import { isOutOfMemory } from './shortage.ts';
-import { rowCount } from './tables.ts';
 
 export type WriteOutcome =
   /** The rows are durable in this commit. Without a number the batch was known, or empty, and changed nothing. */
@@ -69,15 +68,9 @@ export interface WriterOptions {
   readonly batchMemoryMs: number;
   /** Asked when memory ran out in a commit, which is tried again when there was some to free. */
   readonly freeMemory?: () => Promise<boolean>;
+  /** Settles when what is decoded now is, upon which it may be written; `undefined` when nothing is. */
+  readonly coming?: () => Promise<void> | undefined;
 }
-
-/** Rows after which a transaction takes no further batch, so that one commit cannot hold up the rest for seconds. */
-const MAX_GROUP_ROWS = 50_000;
-/**
- * The same for texts. Those of a commit's records of a kind are copied to DuckDB at once (see `native-texts.ts`), and
- * DuckDB does not count them against its memory limit: it is this much beyond it, or one batch if that is more.
- */
-const MAX_GROUP_TEXT_BYTES = 32 * 1024 * 1024;
 
 interface Waiting {
   readonly batch: RecordBatch;
@@ -104,6 +97,7 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
     repeatWindowMs,
     batchMemoryMs,
     refusal = () => Promise.resolve(undefined),
+    coming = () => undefined,
   } = options;
   let store = await connectStore(database);
   const listeners: ((commit: Commit) => void)[] = [];
@@ -115,7 +109,10 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
 
   async function run(): Promise<void> {
     while (waiting.length > 0 || tasks.length > 0) {
-      if (waiting.length > 0) await storeGroup(takeGroup(waiting));
+      if (waiting.length > 0) {
+        if (coming() !== undefined) await gather(waiting, coming);
+        await storeGroup(takeGroup(waiting));
+      }
       await tasks.shift()?.();
     }
     running = undefined;
@@ -261,20 +258,4 @@ function outcomeOf(attempt: Attempt, batch: RecordBatch): WriteOutcome {
     return { kind: 'partly stored', reason: 'some of its records are stored already: send it in parts' };
   }
   return { kind: 'stored', commitNo: attempt.freshBatches.has(batch) ? attempt.commit?.commitNo : undefined };
-}
-
-function takeGroup(waiting: Waiting[]): Waiting[] {
-  let rows = 0;
-  let textBytes = 0;
-  const end = waiting.findIndex(({ batch }) => {
-    for (const { records } of batch.slices) {
-      rows += rowCount(records);
-      for (const rows of [records.spans, records.logs, records.metrics]) {
-        // Those that come over OTLP are packed; what users write is small.
-        if (rows instanceof PackedList) textBytes += rows.texts.sizeBytes;
-      }
-    }
-    return rows > MAX_GROUP_ROWS || textBytes > MAX_GROUP_TEXT_BYTES;
-  });
-  return waiting.splice(0, end === -1 ? waiting.length : Math.max(1, end));
 }

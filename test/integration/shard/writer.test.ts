@@ -10,7 +10,7 @@ import { PackedList } from '../../../src/shard/store/packed/list.ts';
 import { SPANS } from '../../../src/shard/store/packed/tables.ts';
 import type { RecordBatch } from '../../../src/shard/store/record-batch.ts';
 import { emptyRecords, type SpanRecord } from '../../../src/shard/store/tables.ts';
-import { createWriter, type Writer } from '../../../src/shard/store/writer.ts';
+import { createWriter, type Writer, type WriterOptions } from '../../../src/shard/store/writer.ts';
 import { commentRecord } from '../../support/shard-store.ts';
 
 let dataDir: string;
@@ -37,10 +37,13 @@ async function open(): Promise<void> {
   await openWriter(database);
 }
 
-async function openWriter(over: Database, refusal?: () => Promise<string | undefined>): Promise<void> {
+async function openWriter(
+  over: Database,
+  options: Pick<WriterOptions, 'refusal' | 'coming'> = {},
+): Promise<void> {
   writer = await createWriter({
     database: over,
-    ...(refusal !== undefined && { refusal }),
+    ...options,
     clock: { now: () => 1_700_000_000_000 },
     logger: pino({ level: 'silent' }),
     repeatWindowMs: 60_000,
@@ -264,6 +267,18 @@ describe('the writer', () => {
     expect(await count('(SELECT DISTINCT commit_no FROM store.spans)')).toBe(2);
   });
 
+  it('waits for what is being decoded, which shares the transaction', async () => {
+    const decoded = Promise.withResolvers<void>();
+    let isDecoding = true;
+    await writer.stop();
+    await openWriter(database, { coming: () => (isDecoding ? decoded.promise : undefined) });
+    const first = writer.write(batchOf('first', [SPAN]));
+    isDecoding = false;
+    const second = writer.write(batchOf('second', [SPAN]));
+    decoded.resolve();
+    expect(await Promise.all([first, second])).toEqual(Array(2).fill({ kind: 'stored', commitNo: 1n }));
+  });
+
   it('shares no transaction between batches whose texts are large, which DuckDB does not count as memory', async () => {
     const spans = PackedList.of(SPANS, [{ ...SPAN, attributes: `"${'x'.repeat(20 * 1024 * 1024)}"` }]);
     const large = (id: string): RecordBatch => ({
@@ -294,7 +309,7 @@ describe('the writer', () => {
   it('stores nothing while there is a reason not to, and tells it to everyone who waits', async () => {
     let reason: string | undefined = 'no room';
     await writer.stop();
-    await openWriter(database, () => Promise.resolve(reason));
+    await openWriter(database, { refusal: () => Promise.resolve(reason) });
     const refused = await Promise.all([
       writer.write(batchOf('b1', [SPAN])),
       writer.write(batchOf('b2', [SPAN])),
@@ -310,9 +325,10 @@ describe('the writer', () => {
   it('answers that nothing was stored when it cannot even find out whether there is a reason, and goes on', async () => {
     let isBroken = true;
     await writer.stop();
-    await openWriter(database, () =>
-      isBroken ? Promise.reject(new Error('the disk does not answer')) : Promise.resolve(undefined),
-    );
+    await openWriter(database, {
+      refusal: () =>
+        isBroken ? Promise.reject(new Error('the disk does not answer')) : Promise.resolve(undefined),
+    });
     expect(await writer.write(batchOf('b1', [SPAN]))).toEqual({
       kind: 'failed',
       reason: 'the disk does not answer',

@@ -58,4 +58,22 @@ describe('work in slices of time', () => {
     await expect(failing).rejects.toThrow('broken');
     expect(await next).toBe('a is done');
   });
+
+  it('tells when the work that is next to end has ended, well or not', async () => {
+    const slices = createTimeSlices({ sliceMs: 0 });
+    const ended: string[] = [];
+    const note = (name: string) => () => void ended.push(name);
+    function* broken() {
+      yield;
+      throw new Error('broken');
+    }
+    expect(slices.next()).toBeUndefined();
+    slices.run(broken()).then(note('a'), note('a'));
+    slices.run(steps('b', 3, [])).then(note('b'), note('b'));
+    await slices.next();
+    expect(ended).toEqual(['a']);
+    await slices.next();
+    expect(ended).toEqual(['a', 'b']);
+    expect(slices.next()).toBeUndefined();
+  });
 });
