@@ -36,6 +36,14 @@ function wireDecoded(signal: Signal, request: Buffer): unknown {
   return found;
 }
 
+/** Ten bytes are the most that a varint has; protobufjs skips unknown ones of any length. */
+function hasOverlongVarint(signal: Signal, body: Buffer): boolean {
+  const decoded = decode(signal, body);
+  if (decoded.kind === 'malformed') return decoded.reason.startsWith('varint longer than 10 bytes');
+  decoded.release();
+  return false;
+}
+
 function messageDecoded(signal: Signal, body: Buffer): unknown {
   try {
     const sink = decodeByMessages({ types, hash }, signal, body);
@@ -148,6 +156,7 @@ describe.each(['traces', 'logs', 'metrics'] as const)('a request of %s, read off
       fc.property(requests[signal], fc.nat(), fc.integer({ min: 0, max: 255 }), (json, position, byte) => {
         const body = otlpBytes(signal, json);
         if (body.length > 0) body[position % body.length] = byte;
+        fc.pre(!hasOverlongVarint(signal, body));
         expect(wireDecoded(signal, body)).toEqual(messageDecoded(signal, body));
       }),
       { numRuns: 500 },
