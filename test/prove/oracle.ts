@@ -23,6 +23,16 @@ export interface Counts {
   readonly lost: number;
 }
 
+export const NO_COUNTS: Counts = {
+  acknowledged: 0,
+  repeated: 0,
+  refused: 0,
+  delivered: 0,
+  duplicates: 0,
+  deadLettered: 0,
+  lost: 0,
+};
+
 export interface Verdict {
   readonly counts: Counts;
   /** What is wrong, in words. */
@@ -83,15 +93,7 @@ export function compare(
   dead: ReadonlySet<string>,
 ): Verdict {
   const found = Map.groupBy(read, ({ id, text }) => id ?? text);
-  const tally = {
-    acknowledged: 0,
-    repeated: 0,
-    refused: 0,
-    delivered: 0,
-    duplicates: 0,
-    deadLettered: 0,
-    lost: 0,
-  };
+  const tally = { ...NO_COUNTS };
   const problems = createProblems();
   for (const entry of ledger.all()) {
     const { fate, records, signal, attempts } = entry;

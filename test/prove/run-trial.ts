@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { BatchQueue } from '../../src/ingest/queue/batch-queue.ts';
 import { createDice } from '../equivalence/dice.ts';
 import { createLedger } from './ledger.ts';
-import { type Counts, judge } from './oracle.ts';
+import { type Counts, judge, NO_COUNTS } from './oracle.ts';
 import { createRecordSource } from './records.ts';
 import type { Scenario, Trial } from './scenario.ts';
 import type { Site } from './site.ts';
@@ -32,15 +32,6 @@ export interface TrialResult {
 const FLOW_RECORDS = 60;
 /** A busy machine does not reach them. */
 const LIMITS_MS = { flow: 120_000, until: 120_000, scenario: 900_000, stall: 90_000, poll: 30 };
-const NO_COUNTS: Counts = {
-  acknowledged: 0,
-  repeated: 0,
-  refused: 0,
-  delivered: 0,
-  duplicates: 0,
-  deadLettered: 0,
-  lost: 0,
-};
 
 /** Sends, makes trouble, heals, waits until everything is delivered, and judges. */
 export async function runTrial(options: TrialOptions): Promise<TrialResult> {
