@@ -4,6 +4,7 @@ import type { Signal } from '../../src/shared/otlp/signal.ts';
 import { createHash } from '../../src/shared/topology/hash.ts';
 import {
   createTopology,
+  type EarlierVersion,
   ownerOf,
   type ShardSpec,
   type Topology,
@@ -34,14 +35,8 @@ const TIMEOUT_MS = 60_000;
 
 export async function startCluster(shardCount: number): Promise<Cluster> {
   const shards: TestShard[] = [];
-  let topology: Topology;
-
-  async function addShards(count: number): Promise<void> {
-    for (let added = 0; added < count; added++) shards.push(await startTestShard());
-    topology = createTopology({ version: shards.length, shards: shards.map(specOf) }, hash);
-  }
-
-  await addShards(shardCount);
+  for (let added = 0; added < shardCount; added++) shards.push(await startTestShard());
+  let topology = topologyOf(shards);
   const query = await startQuery([], {
     topology: { current: () => topology, onChange: () => {} },
     timeoutMs: TIMEOUT_MS,
@@ -66,20 +61,38 @@ export async function startCluster(shardCount: number): Promise<Cluster> {
     if (status !== 200) throw new Error(`comment: ${status} ${JSON.stringify(body)}`);
   }
 
+  async function runnerSpan(span: Json): Promise<void> {
+    const { status, text } = await query.get('/api/v1/evals/runner-spans', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(span),
+    });
+    if (status !== 201) throw new Error(`runner span: ${status} ${text}`);
+  }
+
   return {
     shardCount,
     send,
-    async load({ exports, comments }) {
+    async load({ exports, comments, runnerSpans }) {
       for (const { signal, json } of exports) await send(signal, json);
       for (const each of comments) await comment(each);
+      for (const each of runnerSpans) await runnerSpan(each);
     },
     get: query.get,
-    grow: () => addShards(1),
+    async grow() {
+      const earlier = { version: topology.version, shards: topology.all.map(({ id }) => id) };
+      shards.push(await startTestShard());
+      topology = topologyOf(shards, [earlier]);
+    },
     async stop() {
       await query.stop();
       for (const shard of shards) await shard.remove();
     },
   };
+}
+
+function topologyOf(shards: readonly TestShard[], previous: readonly EarlierVersion[] = []): Topology {
+  return createTopology({ version: shards.length, shards: shards.map(specOf), previous }, hash);
 }
 
 function specOf(shard: TestShard, index: number): ShardSpec {

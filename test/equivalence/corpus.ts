@@ -1,4 +1,5 @@
 import type { Signal } from '../../src/shared/otlp/signal.ts';
+import { formatNanosWithOffset } from '../../src/shared/time.ts';
 import type { Json } from '../support/otlp-arbitraries.ts';
 import { createDice, type Dice } from './dice.ts';
 import {
@@ -18,6 +19,8 @@ import {
 export interface Corpus {
   readonly exports: readonly { readonly signal: Signal; readonly json: Json }[];
   readonly comments: readonly Comment[];
+  /** Bodies for `POST /api/v1/evals/runner-spans`. */
+  readonly runnerSpans: readonly Json[];
   readonly traceIds: readonly string[];
 }
 
@@ -62,7 +65,30 @@ export function createCorpus({ seed, exports, repeats }: CorpusOptions): Corpus 
       body: someWords(dice, 5),
       createdNs: someTimeNs(dice).toString(),
     })),
+    runnerSpans: postedAgain(Array.from({ length: exports }, () => runnerSpan(dice, traceIds))),
   };
+}
+
+function runnerSpan(dice: Dice, traceIds: readonly string[]): Json {
+  return {
+    suite_id: 'suite',
+    run_id: dice.pick(RUNS),
+    case_id: dice.pick(CASES),
+    trace_id: dice.pick(traceIds),
+    span_id: dice.hex(16),
+    start_time: formatNanosWithOffset(someTimeNs(dice)),
+    duration_ms: dice.below(5000),
+  };
+}
+
+/** All of them, and some once more at their end, as a runner does when a case has ended. */
+function postedAgain(spans: readonly Json[]): Json[] {
+  return [...spans, ...spans.filter((_, index) => index % 2 === 0).map(span => ended(span, 'ok'))];
+}
+
+/** What replaces a runner span that was posted before. */
+export function ended(span: Json, status: 'ok' | 'error'): Json {
+  return { ...span, status, duration_ms: Number(span.duration_ms) + 1.5 };
 }
 
 interface Sent {

@@ -1,6 +1,6 @@
 import { type Cluster, startCluster } from './cluster.ts';
 import { compare, type Difference } from './compare.ts';
-import { type Corpus, createCorpus } from './corpus.ts';
+import { type Corpus, createCorpus, ended } from './corpus.ts';
 import { createDice } from './dice.ts';
 import { QUESTIONS } from './questions.ts';
 
@@ -51,11 +51,13 @@ export async function runGrowingSuite(options: SuiteOptions): Promise<SuiteResul
   });
 }
 
-/** The second corpus with the trace ids of the first. */
+/** The second corpus with the trace ids of the first, and runner spans of the first posted again. */
 function sharingTraces(before: Corpus, after: Corpus): Corpus {
   const renamed = new Map(after.traceIds.map((id, index) => [id, before.traceIds[index] as string]));
   const text = JSON.stringify(after).replace(/[0-9a-f]{32}/g, id => renamed.get(id) ?? id);
-  return JSON.parse(text) as Corpus;
+  const corpus = JSON.parse(text) as Corpus;
+  const again = before.runnerSpans.map(span => ended(span, 'error'));
+  return { ...corpus, runnerSpans: [...corpus.runnerSpans, ...again] };
 }
 
 async function withClusters(

@@ -41,10 +41,10 @@ export async function loadTable<N extends ListedRead, R extends { readonly timeN
   return tableOf(outcome, { shardId: call.shard.id, what: signal.what, isNewestFirst });
 }
 
-/** The spans of one trace in the order of `GET /api/v1/traces/{trace_id}`, each once. */
+/** The spans of one trace in the order of `GET /api/v1/traces/{trace_id}`, each once; or the one that is named. */
 export async function loadTrace(
   call: TaelCall,
-  { traceId }: Pick<ShardReadRequest<'trace'>, 'traceId'>,
+  { traceId, spanId }: Pick<ShardReadRequest<'trace'>, 'traceId' | 'spanId'>,
 ): Promise<WholeOutcome<Table<KeyedLine>>> {
   const seen = new Set<string>();
   const outcome = await fetchRows<KeyedLine>(call, {
@@ -54,7 +54,7 @@ export async function loadTrace(
     take(value) {
       const span = SPANS.decode(value);
       if (span === undefined) return 'unreadable';
-      if (seen.has(span.row.span_id)) return undefined;
+      if (seen.has(span.row.span_id) || (spanId ?? span.row.span_id) !== span.row.span_id) return undefined;
       seen.add(span.row.span_id);
       return spanOfTrace(span);
     },

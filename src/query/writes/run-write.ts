@@ -4,15 +4,18 @@ import { ownerOf, type ShardSpec, type Topology } from '../../shared/topology/to
 import { waitingTimeMs } from '../deadline.ts';
 import { fanOut, type Slot } from '../fan-out.ts';
 import { type Gate, RETRY_LATER } from '../gate.ts';
+import type { HoldingShards } from '../holdings.ts';
 import type { CallOutcome } from '../shard-call.ts';
 import type { ShardClient } from '../shard-client.ts';
+import { type Holder, holderOf } from './holder-of-span.ts';
 import { identityOf, parseIdempotencyKey } from './idempotency-key.ts';
 import type { ShardReply, ShardWriteRequest } from './shard-write.ts';
-import type { Write, WriteRequest } from './write.ts';
+import type { Write, WritePlan, WriteRequest } from './write.ts';
 
 export interface WriteDeps {
   readonly client: ShardClient;
   readonly topology: () => Topology;
+  readonly holding: HoldingShards;
   readonly hash: Pick<Hash, 'slot'>;
   readonly clock: Clock;
   readonly newId: () => string;
@@ -37,9 +40,9 @@ interface WriteCall extends WriteRequest {
 }
 
 /**
- * Sends a write to the one shard that owns it and answers when it is durable there. Never to another shard, where a
- * repeat would not be recognised. A shard's no is passed on; without an answer it is a 503 that names the shard, and
- * whether the write is stored is not known.
+ * Sends a write to the one shard that owns it, or has what it replaces, and answers when it is durable there. Never to
+ * another shard, where a repeat would not be recognised. A shard's no is passed on; without an answer it is a 503 that
+ * names the shard, and whether the write is stored is not known.
  */
 export async function runWrite(
   write: Write,
@@ -47,7 +50,7 @@ export async function runWrite(
   { gone, ...request }: WriteCall,
 ): Promise<WriteAnswer> {
   const startMs = performance.now();
-  const { topology, hash, clock, newId, timeoutMs, client, writeGate } = deps;
+  const { clock, newId, timeoutMs, writeGate } = deps;
   const parsed = parseIdempotencyKey(request.idempotencyKey);
   if (parsed.kind === 'bad') return refusal(400, parsed.error);
   const { key } = parsed;
@@ -57,17 +60,35 @@ export async function runWrite(
   if (plan.kind === 'refused') return refusal(plan.status, plan.error);
   const turn = await takeTurn(writeGate, { gone, waitMs: waitingTimeMs(timeoutMs) });
   if (turn.kind === 'refused') return refusal(503, turn.reason);
-  const owner = ownerOf(topology(), hash.slot(plan.key));
+  return send(write, plan, { ...deps, startMs }).finally(turn.end);
+}
+
+async function send(
+  write: Write,
+  plan: WritePlan,
+  deps: WriteDeps & { readonly startMs: number },
+): Promise<WriteAnswer> {
+  const { client, hash } = deps;
+  const topology = deps.topology();
+  const owner = ownerOf(topology, hash.slot(plan.key));
+  const target: Holder =
+    plan.replaces === undefined
+      ? { kind: 'known', shard: owner }
+      : await holderOf(plan.replaces, { ...deps, topology, owner });
+  if (target.kind === 'unknown') {
+    const { shardId, reason } = target;
+    return refusal(503, `${write.name} not stored, as shard ${shardId} may have what it replaces: ${reason}`);
+  }
+  const { shard } = target;
   const [slot] = await fanOut({
-    shards: [owner],
-    call: (shard, signal) => callOwner(client, { shard, request: plan[shard.kind], signal }),
-    timeoutMs,
-    startMs,
+    ...deps,
+    shards: [shard],
+    call: (_shard, signal) => callShard(client, { shard, request: plan[shard.kind], signal }),
     // Not ended when the client leaves: what is on its way may be stored, and then is.
     signal: new AbortController().signal,
     failFast: false,
-  }).finally(turn.end);
-  return answerOf(slot as Slot<ShardReply>, { write, answer: plan.answer, owner });
+  });
+  return answerOf(slot as Slot<ShardReply>, { write, answer: plan.answer, shard });
 }
 
 type Turn =
@@ -89,7 +110,7 @@ async function takeTurn(
 }
 
 /** A tael-server does not recognise a repeat: there a write whose answer was lost must not be sent once more. */
-async function callOwner(
+async function callShard(
   client: WriteDeps['client'],
   {
     shard,
@@ -105,10 +126,10 @@ async function callOwner(
 interface Asked {
   readonly write: Write;
   readonly answer: (shardJson: string) => string;
-  readonly owner: ShardSpec;
+  readonly shard: ShardSpec;
 }
 
-function answerOf(slot: Slot<ShardReply>, { write, answer, owner }: Asked): WriteAnswer {
+function answerOf(slot: Slot<ShardReply>, { write, answer, shard }: Asked): WriteAnswer {
   if (slot.kind !== 'answered') {
     const error = `${write.name} not confirmed by its shard ${slot.shardId}: ${slot.reason}`;
     return refusal(503, error);
@@ -117,7 +138,7 @@ function answerOf(slot: Slot<ShardReply>, { write, answer, owner }: Asked): Writ
   if (reply.kind === 'conflict')
     return refusal(422, `another ${write.name} was written with this Idempotency-Key`);
   if (reply.kind === 'refused') return refusal(reply.status, reply.error);
-  const body = owner.kind === 'embedded' ? answer(reply.json) : reply.json;
+  const body = shard.kind === 'embedded' ? answer(reply.json) : reply.json;
   return { status: 201, headers: {}, body };
 }
 

@@ -52,6 +52,7 @@ export const runnerSpanWrite: Write = {
     return {
       kind: 'write',
       key: traceKey(span.trace_id),
+      replaces: { traceId: span.trace_id, spanId: span.span_id },
       embedded: postJson(writePath('runnerSpan'), {
         ...identity,
         traceId: span.trace_id,

@@ -1,3 +1,4 @@
+import type { SpanIds } from './holder-of-span.ts';
 import type { WriteIdentity } from './idempotency-key.ts';
 import type { ShardWriteRequest } from './shard-write.ts';
 
@@ -30,10 +31,12 @@ interface WriteContext {
   readonly identity: WriteIdentity;
 }
 
-interface WritePlan {
+export interface WritePlan {
   readonly kind: 'write';
   /** The owner of its slot gets the write. */
   readonly key: Uint8Array;
+  /** The span that the write replaces: whichever shard has it gets the write instead. */
+  readonly replaces?: SpanIds;
   /** For a shard of ours. Sent again it changes nothing. */
   readonly embedded: ShardWriteRequest;
   /** For a tael-server, which answers as the public API does (read API contract §7.1). */

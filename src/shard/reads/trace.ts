@@ -10,7 +10,7 @@ import { columnNames, type RowOrder } from './row-order.ts';
 import { traceIdOf } from './where.ts';
 import { answerRows, isComplete, MOST_ROWS_AT_ONCE, smallColumns, textBytes } from './wide-rows.ts';
 
-/** Every span of a trace, oldest first, each in its last commit. */
+/** Every span of a trace, oldest first, each in its last commit; or the one that is named. */
 export async function readTrace(
   context: ReadContext,
   request: ParsedShardRead<'trace'>,
@@ -20,7 +20,9 @@ export async function readTrace(
   const commitNos = await commitsOf(context, request.traceId);
   if (commitNos.length === 0) return [];
   // Numbers as literals: DuckDB plans them faster than parameters, and skips what other commits stored.
-  const spans = `store.spans WHERE commit_no IN (${commitNos.join(', ')}) AND trace_id = ${traceId}::UHUGEINT`;
+  const ofTrace = `commit_no IN (${commitNos.join(', ')}) AND trace_id = ${traceId}::UHUGEINT`;
+  const only = request.spanId === undefined ? '' : ` AND span_id = ${BigInt(`0x${request.spanId}`)}::UBIGINT`;
+  const spans = `store.spans WHERE ${ofTrace}${only}`;
   const rows = (await fewSpans(context, spans)) ?? (await manySpans(context, spans));
   const sources = await sourcesOf(context, SPAN_ROWS, rows);
   return linesOf(rows, row => {

@@ -78,7 +78,7 @@ export const configSchema = z.strictObject({
         .default([])
         .meta({ forms: 'a list' })
         .describe(
-          'Earlier versions whose shards still hold data; every shard they name must be listed above, and is read until it says that it holds nothing.',
+          'Earlier versions whose shards still hold data; every shard they name must be listed above, and is read until it says that it holds nothing. Name each version whose data is kept, also when shards were only added: what replaces a span is taken to the shard that has it.',
         ),
     })
     .optional()

@@ -165,8 +165,8 @@ export const SHARD_READS = {
     bare,
     ...page(nanosKey, hexKey(32), hexKey(16)),
   }),
-  /** Every span of one trace, oldest first, each once. */
-  trace: z.strictObject({ ...snapshot, traceId }),
+  /** Every span of one trace, oldest first, each once; only one of them when it is named. */
+  trace: z.strictObject({ ...snapshot, traceId, spanId: hexKey(16).optional() }),
   /** Newest first. */
   logs: z.strictObject({
     ...window,

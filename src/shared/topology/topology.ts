@@ -68,6 +68,11 @@ export function isReadFrom({ id, state }: ShardSpec, previous: readonly EarlierV
   return state !== 'removed' || previous.some(({ shards }) => shards.includes(id));
 }
 
+/** Whether shards may hold what now belongs to another one. */
+export function mayHaveMoved({ previous, shards }: Topology): boolean {
+  return previous.length > 0 || shards.some(({ state }) => state !== 'active');
+}
+
 /** The shard that owns a slot. */
 export function ownerOf(topology: Topology, slot: number): ShardSpec {
   return topology.active[topology.owners[slot] as number] as ShardSpec;

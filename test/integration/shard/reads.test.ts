@@ -198,6 +198,13 @@ describe('a trace', () => {
     expect(keys[0]).toEqual([nanosKey(100n), spanId(1)]);
   });
 
+  it('gives the one span that is named', async () => {
+    const of = async (spanId: string) =>
+      (await shard.read('trace', { traceId: traceId('a'), spanId })).rows.map(row => row.span_id);
+    expect(await of(spanId(2))).toEqual([spanId(2)]);
+    expect(await of(spanId(3))).toEqual([]);
+  });
+
   it('that is not there has no rows', async () => {
     expect((await shard.read('trace', { traceId: 'ff' })).rows).toEqual([]);
   });
