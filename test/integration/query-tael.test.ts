@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { ShardSpec } from '../../src/shared/topology/topology.ts';
 import { attribute, metricsOf, traceId, tracesOf } from '../support/otlp-samples.ts';
 import { type HarnessOptions, type QueryHarness, startQuery } from '../support/query-harness.ts';
 import { gauge, load, NOW_NS, send, shopData } from '../support/shop-data.ts';
@@ -272,6 +273,22 @@ describe('a tael-server', () => {
     const reason = 't, a tael-server, sent 1 spans without an id or a time, which are left out';
     expect(all.body.inexact).toContainEqual({ field: 'traces.span_count', reason });
     tael.traces.splice(-3);
+  });
+
+  it('is not taken for a shard of ours that has come in its place since the last page', async () => {
+    const { body } = await mixed.get('/api/v1/traces?limit=5');
+    const [first] = shards as [TestShard];
+    const asked = async (...specs: ShardSpec[]) => {
+      const query = await startQuery(specs, OPTIONS);
+      opened.push(query);
+      const answer = await query.get(`/api/v1/traces?limit=5&cursor=${body.next_cursor}`);
+      return [answer.status, answer.body.error];
+    };
+    const [s1, s2, t] = specs() as [ShardSpec, ShardSpec, ShardSpec];
+    const ours = await asked(s1, s2, { ...specOf(first, 0), id: t.id });
+    expect(ours).toEqual([410, expect.stringMatching(/it has no commit/)]);
+    const theirs = await asked(s1, { ...t, id: s2.id }, t);
+    expect(theirs).toEqual([410, expect.stringMatching(/a tael-server has no commits/)]);
   });
 
   it('gives the right ones of rows of one time, though it gives any of them first', async () => {

@@ -22,8 +22,11 @@ export interface TaelReaderOptions {
   readonly hash: Pick<Hash, 'slot'>;
 }
 
-/** A tael-server has no commits that it could be read at. */
-const AS_OF = '0';
+/**
+ * A tael-server has no commits that it could be read at. This is one that no shard of ours comes to: should one take its
+ * place, it does not take it for a commit of its own.
+ */
+const AS_OF = '18446744073709551615';
 const NANOS_PER_MS = 1_000_000n;
 const CHUNK_CHARS = 64 * 1024;
 
@@ -52,7 +55,8 @@ export function createTaelReader(options: TaelReaderOptions): ShardReader {
   });
 
   return {
-    async snapshot(shard, { reads }, signal, newMeter) {
+    async snapshot(shard, { asOf, reads }, signal, newMeter) {
+      if (!isAsOfHere(asOf)) return gone(asOf);
       const outcome = await sessionOf(shard).answer(callOf(shard, signal, newMeter), reads);
       if (outcome.kind !== 'answered') return outcome;
       const parts = outcome.value;
@@ -69,6 +73,7 @@ export function createTaelReader(options: TaelReaderOptions): ShardReader {
       return { kind: 'answered', value };
     },
     async rows(shard, query, signal, newMeter) {
+      if (!isAsOfHere(query.asOf)) return gone(query.asOf);
       const call = callOf(shard, signal, newMeter);
       const outcome = isNewestQuery(query)
         ? await findNewest(call, query, { rowCap })
@@ -80,6 +85,15 @@ export function createTaelReader(options: TaelReaderOptions): ShardReader {
       return { kind: 'answered', value: { asOf: AS_OF, body, inexact } };
     },
   };
+}
+
+/** Another is of a shard of ours whose place the tael-server has taken. */
+function isAsOfHere(asOf: string | undefined): asOf is typeof AS_OF | undefined {
+  return asOf === undefined || asOf === AS_OF;
+}
+
+function gone(asOf: string) {
+  return { kind: 'gone', reason: `a tael-server has no commits, and so no commit ${asOf}` } as const;
 }
 
 function* chunksOf(lines: readonly KeyedLine[]): Generator<Buffer> {
