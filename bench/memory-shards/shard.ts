@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   AS_OF_HEADER,
+  READABLE_PATH,
   readPath,
   SHARD_READS,
   type ShardReadName,
@@ -77,7 +78,7 @@ function answer(path: string, body: string, response: ServerResponse): void {
   else if (path.startsWith(readPath('' as ShardReadName))) {
     const { asOf: _asOf, ...request } = JSON.parse(body) as Record<string, unknown>;
     response.writeHead(200, HEADERS).end(stateLines(path.split('/').at(-1) as ShardReadName, request));
-  } else response.writeHead(path === '/readyz' ? 200 : 404).end();
+  } else response.writeHead(path === READABLE_PATH ? 200 : 404).end();
 }
 
 const server = createServer({ keepAliveTimeout: 60_000 }, async ({ url = '' }, response) => {

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { AS_OF_HEADER, readPath } from '../../src/shared/read/contract.ts';
+import { AS_OF_HEADER, READABLE_PATH, readPath } from '../../src/shared/read/contract.ts';
 import { nanosKey, rowLine, trailerLine } from '../../src/shared/read/ndjson.ts';
 import { obeyOrders } from '../load/child.ts';
 import type { ShardHostOrder, ShardHostState } from './shard-host-client.ts';
@@ -72,7 +72,7 @@ async function open(held: Held): Promise<number> {
   const server = createServer({ keepAliveTimeout: 60_000 }, async (request, response) => {
     const body = await text(request);
     if (request.url === readPath('spans')) answerSpans(held, body, response);
-    else response.writeHead(request.url === '/readyz' ? 200 : 404).end();
+    else response.writeHead(request.url === READABLE_PATH ? 200 : 404).end();
   });
   servers.push(server);
   server.listen(0, '127.0.0.1');

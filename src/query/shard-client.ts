@@ -1,3 +1,4 @@
+import { READABLE_PATH } from '../shared/read/contract.ts';
 import { SQL_PATH, type SqlAnswer } from '../shared/read/sql.ts';
 import { BLOB_NOT_FOUND, blobPath } from '../shared/read/writes.ts';
 import type { ShardSpec } from '../shared/topology/topology.ts';
@@ -34,7 +35,7 @@ export interface ShardClient extends Pick<ShardCalls, 'keepOnly' | 'breakerState
    * than JavaScript's.
    */
   sql(shard: ShardSpec, query: string, signal: AbortSignal, meter?: CallMeter): Promise<CallOutcome<string>>;
-  /** Answered when the shard says that it is ready for reads. */
+  /** Answered when the shard says that it can be read. */
   ready(shard: ShardSpec, signal: AbortSignal): Promise<CallOutcome<'ready'>>;
 }
 
@@ -94,7 +95,8 @@ export function createShardClient(options: ShardClientOptions): ShardClient {
       });
     },
     ready(shard, signal) {
-      const get = { path: '/readyz', method: 'GET', signal, mayBeSlow: true } as const;
+      const path = { embedded: READABLE_PATH, tael: '/readyz' }[shard.kind];
+      const get = { path, method: 'GET', signal, mayBeSlow: true } as const;
       return calls.ask<CallOutcome<'ready'>>(shard, get, async ({ body }) => {
         await readStart(each(body));
         return { kind: 'answered', value: 'ready' };

@@ -158,6 +158,7 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
           ]),
         ],
         notReadyReason: refusal,
+        notReadableReason: database.downReason,
         metrics: createShardTelemetry({ ...options, database, reserve, maintenance, refusal }),
         logger,
       }),

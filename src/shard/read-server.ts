@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { Logger } from 'pino';
 import { type HttpListener, listen } from '../shared/http-listener.ts';
 import { once } from '../shared/lifecycle.ts';
-import { READ_API_VERSION } from '../shared/read/contract.ts';
+import { READ_API_VERSION, READABLE_PATH } from '../shared/read/contract.ts';
 import { sendError } from './api/bodies.ts';
 import type { Route } from './api/route.ts';
 import { DatabaseDownError } from './store/database.ts';
@@ -15,6 +15,8 @@ export interface ReadServerOptions {
   readonly routes: readonly Route[];
   /** `undefined` when the shard can take and answer, else why not. */
   readonly notReadyReason: () => string | undefined;
+  /** `undefined` when it can answer, else why not. */
+  readonly notReadableReason: () => string | undefined;
   readonly metrics: () => Promise<Scrape>;
   readonly logger: Logger;
 }
@@ -55,16 +57,14 @@ export async function createReadServer(options: ReadServerOptions): Promise<Http
 }
 
 async function answer(
-  { routes, notReadyReason, metrics }: ReadServerOptions,
+  { routes, notReadyReason, notReadableReason, metrics }: ReadServerOptions,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   const path = (request.url ?? '').split('?', 1)[0] ?? '';
   if (path === '/healthz') return sendText(response, 200, 'ok');
-  if (path === '/readyz') {
-    const reason = notReadyReason();
-    return reason === undefined ? sendText(response, 200, 'ready') : sendText(response, 503, reason);
-  }
+  if (path === '/readyz') return sendReadiness(response, notReadyReason());
+  if (path === READABLE_PATH) return sendReadiness(response, notReadableReason());
   if (path === '/metrics') {
     const { contentType, text } = await metrics();
     return sendText(response, 200, text, contentType);
@@ -88,6 +88,11 @@ async function answer(
     });
   }
   await route.handle({ request, response, name: route.path.exec(call)?.[1] ?? '' });
+}
+
+function sendReadiness(response: ServerResponse, notReadyReason: string | undefined): void {
+  if (notReadyReason === undefined) sendText(response, 200, 'ready');
+  else sendText(response, 503, notReadyReason);
 }
 
 function sendText(

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { AS_OF_HEADER } from '../../src/shared/read/contract.ts';
+import { AS_OF_HEADER, READABLE_PATH } from '../../src/shared/read/contract.ts';
 import { rowLine, trailerLine } from '../../src/shared/read/ndjson.ts';
 import type { ShardSpec, Topology } from '../../src/shared/topology/topology.ts';
 
@@ -32,7 +32,7 @@ export async function startStubShard(id: string, behave: Behaviour, ready = true
   const reads: StubRead[] = [];
   const cancelled = Promise.withResolvers<void>();
   const server = createServer(async (request, response) => {
-    if (request.url === '/readyz') {
+    if (request.url === READABLE_PATH) {
       response.writeHead(ready ? 200 : 503).end();
       return;
     }

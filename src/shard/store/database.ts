@@ -42,6 +42,8 @@ export interface Database extends Component {
   /** Both: see {@link OpenConnections}. */
   readonly betweenReads: OpenConnections['betweenReads'];
   readonly longestReadMs: OpenConnections['longestReadMs'];
+  /** Why nothing can be read now; `undefined` when it can. */
+  downReason(): string | undefined;
   /** Whether a query succeeds. */
   answers(): Promise<boolean>;
   /** Bytes of the file's blocks that are free for reuse. */
@@ -93,6 +95,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
       connectAtOnce: atOnce.connect,
       betweenReads: connections.betweenReads,
       longestReadMs: connections.longestReadMs,
+      downReason: () => (instance === undefined ? downReason : undefined),
       answers: () => answers(atOnce),
       async reusableBytes() {
         if (instance === undefined) return 0;

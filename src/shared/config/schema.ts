@@ -228,7 +228,7 @@ export const configSchema = z.strictObject({
         })
         .prefault({}),
       readyQuorum: wholeNumber({ min: 1, max: 10_000, fallback: 1 }).describe(
-        'Shards that must be ready for `/readyz` to be 200. A removed one counts while it says that it holds something.',
+        'Shards that must be readable for `/readyz` to be 200. A removed one counts while it says that it holds something.',
       ),
     })
     .prefault({}),

@@ -64,6 +64,12 @@ export const AS_OF_HEADER = 'otelfan-as-of';
 /** Header of a request: most bytes that the rows of the answer may have, in decimal digits. */
 export const MAX_BYTES_HEADER = 'otelfan-max-bytes';
 
+/**
+ * 200 while the shard can be read, else 503 with the reason as text. `/readyz` is of writes as well, which a shard refuses
+ * earlier: for want of room on its disk, say.
+ */
+export const READABLE_PATH = '/readyz/reads';
+
 export const SNAPSHOT_PATH = `/internal/${READ_API_VERSION}/snapshot`;
 
 const nanos = z.string().regex(/^\d{1,20}$/, 'expected nanoseconds as a decimal string');

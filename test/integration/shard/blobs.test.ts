@@ -110,6 +110,7 @@ describe('blobs', () => {
       port: 0,
       routes: [createBlobRoute(store.database)],
       notReadyReason: () => undefined,
+      notReadableReason: () => undefined,
       metrics: () => Promise.resolve({ contentType: 'text/plain', text: '' }),
       logger: pino({ level: 'silent' }),
     });

@@ -146,6 +146,7 @@ describe('the read server', () => {
     for (const [path, text] of [
       ['/healthz', 'ok'],
       ['/readyz', 'ready'],
+      ['/readyz/reads', 'ready'],
     ]) {
       const response = await fetch(`${shard.readUrl}${path}`);
       expect([response.status, await response.text()]).toEqual([200, text]);

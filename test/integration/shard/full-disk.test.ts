@@ -38,8 +38,8 @@ function batch(id: string) {
   } as const;
 }
 
-async function readiness(readPort: number): Promise<[number, string]> {
-  const response = await fetch(`http://127.0.0.1:${readPort}/readyz`);
+async function readiness(readPort: number, path = '/readyz'): Promise<[number, string]> {
+  const response = await fetch(`http://127.0.0.1:${readPort}${path}`);
   return [response.status, await response.text()];
 }
 
@@ -67,6 +67,7 @@ describe('a shard whose disk runs full', () => {
     await expect
       .poll(() => readiness(shard?.readPort ?? 0))
       .toEqual([503, expect.stringContaining('shard.minFreeBytes')]);
+    expect(await readiness(shard.readPort, '/readyz/reads')).toEqual([200, 'ready']);
     const { bavail, bsize } = await statfs(disk.path);
     expect(bavail * bsize).toBeGreaterThan(10 * MIB);
 

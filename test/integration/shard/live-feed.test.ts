@@ -31,6 +31,7 @@ async function startFeed(options: Partial<LiveFeedOptions> = {}) {
     port: 0,
     routes: [createLiveRoute(feed)],
     notReadyReason: () => undefined,
+    notReadableReason: () => undefined,
     metrics: () => Promise.resolve({ contentType: 'text/plain', text: '' }),
     logger: pino({ level: 'silent' }),
   });

@@ -149,6 +149,7 @@ describe('reads in turn', () => {
       port: 0,
       routes: createReadRoutes({ reader: shard.reader, turns, stallMs: 1000 }),
       notReadyReason: () => undefined,
+      notReadableReason: () => undefined,
       metrics: () => Promise.resolve({ contentType: 'text/plain', text: '' }),
       logger: pino({ level: 'silent' }),
     });

@@ -53,6 +53,7 @@ function serve(route: Route) {
     port: 0,
     routes: [route],
     notReadyReason: () => undefined,
+    notReadableReason: () => undefined,
     metrics: () => Promise.reject(new Error('nothing is to be measured')),
     logger: pino({ level: 'silent' }),
   });
