@@ -100,6 +100,12 @@ describe('a Redis that may lose batches', () => {
     expect(warnings).toEqual([expect.stringContaining('queue.maxBytes')]);
   });
 
+  it('is warned of when the queue may be larger than what it stores of its maxmemory', async () => {
+    await start([...DURABLE, '--maxmemory', '1gb']);
+    await open({ maxQueueBytes: 0.9 * 1024 ** 3 });
+    expect(warnings).toEqual([expect.stringMatching(/queue\.maxBytes \(966367642\).*80 % of its maxmemory/)]);
+  });
+
   it('ends the start where durability is required', async () => {
     await start(NOT_DURABLE);
     const opening = open({ requireDurable: true });

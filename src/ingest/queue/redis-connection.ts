@@ -98,7 +98,9 @@ export function connectRedis(options: RedisConnectionOptions): RedisConnection {
     if (!appendFsyncs.has(node)) appendFsyncs.set(node, await appendFsyncOf(node));
     const info = await Promise.all([infoOf(node, 'memory'), infoOf(node, 'persistence')]);
     const appendFsync = appendFsyncs.get(node);
-    return judgeRedis({ info: info.join('\n'), appendFsync, maxQueueBytes: options.maxQueueBytes });
+    // The nodes of a cluster have about as many lanes each.
+    const maxQueueBytes = Math.round(options.maxQueueBytes / Math.max(1, nodes().length));
+    return judgeRedis({ info: info.join('\n'), appendFsync, maxQueueBytes });
   }
 
   let probing: Promise<string | undefined> | undefined;

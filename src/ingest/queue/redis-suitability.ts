@@ -21,7 +21,7 @@ export interface SuitabilityQuestion {
   readonly info: string;
   /** Reply to `CONFIG GET appendfsync`; `undefined` where the server may not be asked. */
   readonly appendFsync: string | undefined;
-  /** Payload bytes that the queue may hold. */
+  /** Payload bytes that the queue may hold on this server. */
   readonly maxQueueBytes: number;
 }
 
@@ -48,6 +48,11 @@ export function judgeRedis({ info, appendFsync, maxQueueBytes }: SuitabilityQues
     );
   } else if (appendFsync === 'no') {
     risks.push('it leaves syncing to the operating system (appendfsync no); use everysec or always');
+  }
+  if (maxBytes > 0 && maxQueueBytes > MAX_MEMORY_SHARE * maxBytes) {
+    advice.push(
+      `its part of queue.maxBytes (${maxQueueBytes}) is more than ${MAX_MEMORY_SHARE * 100} % of its maxmemory (${maxBytes}), from where on nothing is stored for any shard: raise maxmemory, or lower queue.maxBytes to half of it`,
+    );
   }
   if (maxBytes === 0 && machineBytes > 0 && maxQueueBytes > MAX_MACHINE_SHARE * machineBytes) {
     advice.push(

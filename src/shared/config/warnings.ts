@@ -62,9 +62,9 @@ function sizeWarnings({ ingest, queue, query, shard }: Config): string[] {
       'queue.maxShardBytes is below ingest.maxRequestBytes: one large request for one shard fills its queue',
     );
   }
-  if (queue.maxBytes < queue.maxShardBytes) {
+  if (queue.maxBytes <= queue.maxShardBytes) {
     warnings.push(
-      'queue.maxBytes is below queue.maxShardBytes: one shard that is down stops ingest for all of them',
+      'queue.maxBytes is not above queue.maxShardBytes: one shard that is down stops ingest for all of them',
     );
   }
   if (queue.batchBytes > ingest.maxRequestBytes) {

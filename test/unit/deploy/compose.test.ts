@@ -61,6 +61,18 @@ describe('docker-compose.yml', () => {
     expect(command).toMatch(/--maxmemory \d+/);
   });
 
+  it('keeps the queue below half of what Redis may hold, and one shard below half of the queue', () => {
+    const [, maxMemory = ''] =
+      /--maxmemory (\d+)gb/.exec(composeServices().redis?.command?.join(' ') ?? '') ?? [];
+    for (const [, { environment }] of otelfanServices('ingest')) {
+      const loaded = loadConfig({ env: environment });
+      if (!loaded.ok) throw new Error(loaded.errors.join('; '));
+      const { maxBytes, maxShardBytes } = loaded.config.queue;
+      expect(0.5 * Number(maxMemory) * 1024 ** 3).toBeGreaterThan(maxBytes);
+      expect(0.5 * maxBytes).toBeGreaterThan(maxShardBytes);
+    }
+  });
+
   it('balances over exactly the replicas it starts', () => {
     const config = readFileSync(join(dirname(COMPOSE_FILE), 'deploy', 'haproxy.cfg'), 'utf8');
     const servers = [...config.matchAll(/^\s*server (\S+) (\S+):\d+/gm)].map(([, name, host]) => [
