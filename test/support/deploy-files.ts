@@ -51,6 +51,7 @@ interface Container {
   readonly readinessProbe: Probe;
   readonly lifecycle?: { readonly preStop: { readonly sleep: { readonly seconds: number } } };
   readonly resources: { readonly limits: { readonly memory: string } };
+  readonly securityContext: object;
   readonly volumeMounts: readonly {
     readonly name: string;
     readonly mountPath: string;
@@ -59,6 +60,7 @@ interface Container {
 }
 
 interface PodSpec {
+  readonly securityContext: object;
   readonly containers: readonly [Container];
   readonly terminationGracePeriodSeconds: number;
   readonly topologySpreadConstraints: readonly { readonly labelSelector: { readonly matchLabels: Labels } }[];

@@ -8,9 +8,12 @@ import { queryCommand } from '../../../src/cli/query.ts';
 import { shardCommand } from '../../../src/cli/shard.ts';
 import { loadConfig } from '../../../src/shared/config/load.ts';
 import { parseSizeBytes } from '../../../src/shared/config/units.ts';
+import { createHash } from '../../../src/shared/topology/hash.ts';
+import { createTopology, type Topology, type TopologySpec } from '../../../src/shared/topology/topology.ts';
 import { type Manifest, manifests, podsOf, repositoryFile } from '../../support/deploy-files.ts';
 
-const NOT_APPLIED = ['kustomization.yaml', 'prometheus-adapter.yaml'];
+const hash = await createHash();
+const NOT_APPLIED = ['kustomization.yaml', 'prometheus-adapter.yaml', 'shard-task.yaml'];
 const files = readdirSync(join('deploy', 'k8s')).filter(
   file => file.endsWith('.yaml') && !NOT_APPLIED.includes(file),
 );
@@ -127,10 +130,44 @@ describe('deploy/k8s', () => {
     expect(limit('shard')).toBeGreaterThan(ofShard.memoryLimit + 512 * 1024 ** 2);
   });
 
-  it('needs a Redis in which the whole queue has room', () => {
+  it('needs a Redis of twice the size of the queue: from 80 % of its memory on it takes nothing', () => {
     const [, maxMemory = ''] =
       /^maxmemory (\d+)gb$/m.exec(repositoryFile('deploy', 'k8s', 'redis.conf')) ?? [];
-    expect(0.8 * Number(maxMemory) * 1024 ** 3).toBeGreaterThan(configOf().queue.maxBytes);
+    const { maxBytes, maxShardBytes } = configOf().queue;
+    expect(0.5 * Number(maxMemory) * 1024 ** 3).toBeGreaterThan(maxBytes);
+    expect(0.5 * maxBytes).toBeGreaterThan(maxShardBytes);
+  });
+
+  it('lets a pod start whose shard is in the topology as removed, and is then not read or sent to', () => {
+    const topology = configOf().topology as NonNullable<ReturnType<typeof configOf>['topology']>;
+    const added = { id: 'shard-3', otlp: 'http://shard-3.shard:4318', read: 'http://shard-3.shard:7800' };
+    const shards = [...topology.shards, { ...added, state: 'removed' }];
+    const text = JSON.stringify({ ...topology, version: 2, shards });
+    const loaded = loadConfig({ env: { OTELFAN_TOPOLOGY: text } });
+    expect(loaded).toMatchObject({ ok: true });
+    const [kept, next] = [topology, loaded.ok ? loaded.config.topology : undefined].map(spec =>
+      createTopology(spec as TopologySpec, hash),
+    ) as [Topology, Topology];
+    expect(next.shards.map(({ id }) => id)).toEqual(kept.shards.map(({ id }) => id));
+    expect(next.owners).toEqual(kept.owners);
+  });
+
+  it('has a job for the data of a stopped shard that may do what its pod may', async () => {
+    const [job] = manifests<Manifest>('shard-task.yaml') as [Manifest];
+    const { securityContext, containers, volumes } = job.spec.template.spec;
+    const shardPod = pod('shard');
+    expect(securityContext).toEqual(shardPod.securityContext);
+    const [task] = containers;
+    expect(task.securityContext).toEqual(container('shard').securityContext);
+    expect(task.resources).toEqual(container('shard').resources);
+    const [, id = ''] = /--id (\S+)/.exec(task.args.join(' ')) ?? [];
+    expect(configOf().topology?.shards.map(shard => shard.id)).toContain(id);
+    expect(JSON.stringify(volumes)).toContain(`"claimName":"data-${id}"`);
+    let help = '';
+    const io = { write: (text: string) => (help += text) };
+    const argv = [...task.args.slice(1), '--help'];
+    const code = await shardCommand(argv, { stdout: io, stderr: io, isTty: false, env: {} });
+    expect([code, help]).toEqual([0, expect.stringContaining('otelfan shard verify')]);
   });
 
   it.each(PARTS)('runs %s with arguments that it takes', async part => {

@@ -118,6 +118,8 @@ describe('docs/RUNBOOK.md', () => {
     for (const line of lines) {
       expect(line).toMatch(/^kubectl -n otelfan /);
       for (const [named] of line.matchAll(/(?:deployment|statefulset)\/\w+/g)) expect(names).toContain(named);
+      const [, component] = /component=(\S+)/.exec(line) ?? [];
+      if (component !== undefined) expect(['ingest', 'query', 'shard']).toContain(component);
       const [, pod] = /\bshard-(\d)/.exec(line) ?? [];
       if (pod !== undefined) expect(Number(pod)).toBeLessThan(podsOf('shard').spec.replicas ?? 0);
     }
