@@ -83,14 +83,15 @@ export interface Site {
 }
 
 /** Short times, so that a trial sees what follows; the lease of a claim is `delivery.timeout` plus five seconds. */
-const SETTINGS: Settings = {
+const SETTINGS = {
   delivery: { timeout: '1s', retryInitial: '50ms', retryMax: '500ms' },
   query: { timeout: '3s' },
   // A slow machine is no reason to refuse.
   ingest: { maxEventLoopDelay: '10s' },
-  queue: { minFreeBytes: '32MiB' },
+  queue: { minFreeBytes: '32MiB', redis: { silenceTimeout: '2s' } },
   shard: { memoryLimit: '256MiB', threads: 1, minFreeBytes: '32MiB' },
-};
+} satisfies Settings;
+const SECTIONS = Object.keys(SETTINGS) as (keyof typeof SETTINGS)[];
 
 const SHARDS = ['s0', 's1', 's2'];
 const FAULTY = 's1';
@@ -143,11 +144,11 @@ export async function startSite(options: SiteOptions): Promise<Site> {
     return proxy;
   }
 
-  const section = (name: string) => ({ ...SETTINGS[name], ...options.settings?.[name] });
+  const section = (name: keyof typeof SETTINGS) => ({ ...SETTINGS[name], ...options.settings?.[name] });
   const settings = (redisUrl: string | undefined) => ({
     dataDir,
-    ...Object.fromEntries(Object.keys(SETTINGS).map(name => [name, section(name)])),
-    queue: { ...section('queue'), ...(redisUrl && { redis: { url: redisUrl } }) },
+    ...Object.fromEntries(SECTIONS.map(name => [name, section(name)])),
+    queue: { ...section('queue'), redis: { ...SETTINGS.queue.redis, ...(redisUrl && { url: redisUrl }) } },
   });
 
   function write(content: object): void {

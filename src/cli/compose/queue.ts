@@ -46,6 +46,7 @@ export async function openQueue({ config, shards, claims = true, logger }: Queue
       maxDelayMs: Math.max(config.delivery.retryMax, MAX_ASKED_PAUSE_MS),
       backlogAgeMs: config.delivery.backlogAge,
       requireDurable: redis.requireDurable,
+      silenceTimeoutMs: redis.silenceTimeout,
       maxQueueBytes: maxBytes,
     });
   } catch (error) {

@@ -134,6 +134,9 @@ export const configSchema = z.strictObject({
           requireDurable: yesNo(false).describe(
             'Refuse to start on a Redis that may evict keys or keeps no append-only file, instead of warning.',
           ),
+          silenceTimeout: timer('500ms').describe(
+            'How long Redis may owe an answer before its connection is given up and senders get 503. Longer where its disk is slow to sync.',
+          ),
           bullBoard: yesNo(false).describe(
             'Show the queues with Bull Board, on the metrics port at `/queues`.',
           ),
