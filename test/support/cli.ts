@@ -15,8 +15,8 @@ export interface RunningCli {
   stop(signal?: 'SIGTERM' | 'SIGINT'): Promise<number | null>;
   /** `kill -9`. */
   kill(): Promise<void>;
-  /** Its exit code, once it has ended for whatever reason; `null` when a signal ended it. */
-  readonly ended: Promise<number | null>;
+  /** Its exit code, once it has ended for whatever reason, or the signal that ended it. */
+  readonly ended: Promise<number | NodeJS.Signals>;
   pause(): void;
   resume(): void;
 }
@@ -41,7 +41,7 @@ function spawnCli(args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess
 export async function startCli(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<RunningCli> {
   const child = spawnCli([...args, '--json'], env);
   const stderr = textOf(child.stderr);
-  const exited = once(child, 'exit') as Promise<[number | null]>;
+  const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
   const addresses = await new Promise<Record<string, string>>((resolve, reject) => {
     if (child.stdout === null) throw new Error('no stdout');
     createInterface({ input: child.stdout }).once('line', line =>
@@ -55,7 +55,7 @@ export async function startCli(args: readonly string[], env: NodeJS.ProcessEnv =
     addresses,
     pid: child.pid as number,
     stderr,
-    ended: exited.then(([code]) => code),
+    ended: exited.then(([code, signal]) => code ?? signal) as RunningCli['ended'],
     stop: async (signal = 'SIGTERM') => {
       child.kill(signal);
       return (await exited)[0];

@@ -36,9 +36,9 @@ export async function startRestartable(options: RestartableOptions): Promise<Res
     );
     isMeantToRun = true;
     isRunning = true;
-    void started.ended.then(exitCode => {
+    void started.ended.then(how => {
       isRunning = false;
-      if (isMeantToRun) onCrash(`${name} ended by itself with ${exitCode}: ${started.stderr().slice(-500)}`);
+      if (isMeantToRun) onCrash(`${name} ended by itself with ${how}: ${started.stderr().slice(-500)}`);
     });
     return started;
   }
