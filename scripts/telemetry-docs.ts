@@ -65,8 +65,7 @@ On \`ingest.health\` (port 13133). \`/healthz\` is 200 while the process answers
 taken, else 503 with the reason: the queue takes nothing, every worker refuses, or the process is starting or stopping.
 
 A query proxy has both on its read API (7701): \`/readyz\` is 200 while \`query.readyQuorum\` shards can be read. A shard has
-both on its read API (7800): \`/readyz\` is 200 while it takes writes, and
-\`/readyz/reads\` while it can be read.
+both on its read API (7800): \`/readyz\` is 200 while it takes writes, and \`/readyz/reads\` while it can be read.
 
 ## Bull Board
 

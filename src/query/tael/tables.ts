@@ -54,8 +54,9 @@ export async function loadTrace(
     take(value) {
       const span = SPANS.decode(value);
       if (span === undefined) return 'unreadable';
-      if (seen.has(span.row.span_id) || (spanId ?? span.row.span_id) !== span.row.span_id) return undefined;
-      seen.add(span.row.span_id);
+      const { span_id: id } = span.row;
+      if (seen.has(id) || (spanId !== undefined && id !== spanId)) return undefined;
+      seen.add(id);
       return spanOfTrace(span);
     },
   });
