@@ -2,6 +2,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** A process that this one started may keep its stderr open. */
+const LAST_WORDS_MS = 1000;
 
 export const BIN = join(import.meta.dirname, '..', '..', 'bin', 'otelfan.mjs');
 
@@ -15,8 +19,9 @@ export interface RunningCli {
   stop(signal?: 'SIGTERM' | 'SIGINT'): Promise<number | null>;
   /** `kill -9`. */
   kill(): Promise<void>;
-  /** Its exit code, once it has ended for whatever reason, or the signal that ended it. */
+  /** Its exit code or the signal that ended it, once it has ended for whatever reason and its stderr was read. */
   readonly ended: Promise<number | NodeJS.Signals>;
+  isRunning(): boolean;
   pause(): void;
   resume(): void;
 }
@@ -41,6 +46,7 @@ function spawnCli(args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess
 export async function startCli(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<RunningCli> {
   const child = spawnCli([...args, '--json'], env);
   const stderr = textOf(child.stderr);
+  const closed = once(child, 'close');
   const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
   const addresses = await new Promise<Record<string, string>>((resolve, reject) => {
     if (child.stdout === null) throw new Error('no stdout');
@@ -55,7 +61,10 @@ export async function startCli(args: readonly string[], env: NodeJS.ProcessEnv =
     addresses,
     pid: child.pid as number,
     stderr,
-    ended: exited.then(([code, signal]) => code ?? signal) as RunningCli['ended'],
+    ended: exited.then(async ([code, signal]) => {
+      await Promise.race([closed, sleep(LAST_WORDS_MS)]);
+      return code ?? (signal as NodeJS.Signals);
+    }),
     stop: async (signal = 'SIGTERM') => {
       child.kill(signal);
       return (await exited)[0];
@@ -64,6 +73,7 @@ export async function startCli(args: readonly string[], env: NodeJS.ProcessEnv =
       child.kill('SIGKILL');
       await exited;
     },
+    isRunning: () => child.exitCode === null && child.signalCode === null,
     pause: () => void child.kill('SIGSTOP'),
     resume: () => void child.kill('SIGCONT'),
   };

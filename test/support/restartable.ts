@@ -3,10 +3,12 @@ import { type RunningCli, startCli } from './cli.ts';
 
 /** A serving command that can be ended and started again: at its old addresses, with what it left behind. */
 export interface Restartable
-  extends Pick<RunningCli, 'addresses' | 'pid' | 'stderr' | 'stop' | 'kill' | 'pause' | 'resume'> {
+  extends Pick<
+    RunningCli,
+    'addresses' | 'pid' | 'stderr' | 'isRunning' | 'stop' | 'kill' | 'pause' | 'resume'
+  > {
   /** The command, and what else tells it from others. */
   readonly name: string;
-  isRunning(): boolean;
   /** Without effect while it runs. */
   start(): Promise<void>;
 }
@@ -23,22 +25,21 @@ interface RestartableOptions {
 
 const START_TRIES = 20;
 const START_AGAIN_MS = 500;
+/** Characters; the stack of a native crash fits. */
+const LAST_WORDS = 3000;
 
 export async function startRestartable(options: RestartableOptions): Promise<Restartable> {
   const { name, args, ports, env, onCrash = () => {} } = options;
-  let isMeantToRun = false;
-  let isRunning = false;
+  const meantToEnd = new WeakSet<RunningCli>();
 
   async function launch(portOf: (port: string) => string): Promise<RunningCli> {
     const started = await startCli(
       [...args, ...ports.flatMap(port => [`--${port}-port`, portOf(port)])],
       env,
     );
-    isMeantToRun = true;
-    isRunning = true;
     void started.ended.then(how => {
-      isRunning = false;
-      if (isMeantToRun) onCrash(`${name} ended by itself with ${how}: ${started.stderr().slice(-500)}`);
+      if (!meantToEnd.has(started))
+        onCrash(`${name} ended by itself with ${how}: ${started.stderr().slice(-LAST_WORDS)}`);
     });
     return started;
   }
@@ -66,24 +67,21 @@ export async function startRestartable(options: RestartableOptions): Promise<Res
       return current.pid;
     },
     stderr: () => current.stderr(),
-    isRunning: () => isRunning,
+    isRunning: () => current.isRunning(),
     async stop(signal) {
       await starting.catch(() => undefined);
-      isMeantToRun = false;
-      const exitCode = await current.stop(signal);
-      isRunning = false;
-      return exitCode;
+      if (current.isRunning()) meantToEnd.add(current);
+      return current.stop(signal);
     },
     async kill() {
       await starting.catch(() => undefined);
-      isMeantToRun = false;
+      if (current.isRunning()) meantToEnd.add(current);
       await current.kill();
-      isRunning = false;
     },
     pause: () => current.pause(),
     resume: () => current.resume(),
     async start() {
-      if (isRunning) return;
+      if (current.isRunning()) return;
       starting = relaunch().then(started => {
         current = started;
       });

@@ -31,6 +31,7 @@ interface StoreOptions {
   readonly checkpointBytes?: number;
   readonly holdReadsMs?: number;
   readonly repeatWindowMs?: number;
+  readonly batchMemoryMs?: number;
 }
 
 /** What a shard has behind its doors, on a temporary folder, with a clock that stands still until it is moved. */
@@ -58,6 +59,7 @@ export async function openTestStore(options: StoreOptions = {}): Promise<TestSto
     checkpointBytes,
     holdReadsMs,
     repeatWindowMs = 60_000,
+    batchMemoryMs = 60_000,
     ...limits
   } = options;
   const threshold = checkpointBytes === undefined ? {} : { checkpointBytes };
@@ -115,7 +117,7 @@ export async function openTestStore(options: StoreOptions = {}): Promise<TestSto
         openTimeoutMs: 1000,
         ...threshold,
       });
-      const times = { repeatWindowMs, batchMemoryMs: 60_000 };
+      const times = { repeatWindowMs, batchMemoryMs };
       const reserve = createDiskReserve({ database, minFreeBytes: 1024 * 1024, clock });
       writer = await createWriter({ database, clock, logger, refusal: reserve.refusal, ...times });
       maintenance = await createMaintenance({
