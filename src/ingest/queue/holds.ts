@@ -1,9 +1,9 @@
 import { appendFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Database, open } from 'lmdb';
+import type { Database } from 'lmdb';
 import type { Clock } from '../../shared/time.ts';
 import type { BatchKey } from './batch.ts';
-import { COMMIT_ATTEMPTS, isGivenUpByMistake } from './lmdb-mistake.ts';
+import { openLmdbFile } from './lmdb-file.ts';
 import type { Member } from './queue-folder.ts';
 
 /** Names one claim; a later claim of the same batch has another. */
@@ -18,11 +18,11 @@ export interface HoldToken {
  */
 export interface Holds {
   /** Holds a batch for the lease; `undefined` when somebody holds it already. */
-  lease(key: BatchKey): HoldToken | undefined;
+  lease(key: BatchKey): Promise<HoldToken | undefined>;
   /** Ends a claim; the batch is free after the delay. Without effect when the claim has passed to somebody else. */
-  delay(key: BatchKey, token: HoldToken, delayMs: number): void;
+  delay(key: BatchKey, token: HoldToken, delayMs: number): Promise<void>;
   /** The batch is free, or gone. */
-  forget(key: BatchKey): void;
+  forget(key: BatchKey): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -54,22 +54,28 @@ const RESERVED_BYTES = 1024 ** 2;
 export async function resetHolds(dir: string): Promise<void> {
   const path = join(dir, HOLDS_FOLDER);
   await rm(path, { recursive: true, force: true });
-  await openFile(dir).close();
+  const { file: empty } = await openFile(dir);
+  await empty.close();
   const file = join(path, 'data.mdb');
   const { size } = await stat(file);
   await appendFile(file, Buffer.alloc(Math.max(0, RESERVED_BYTES - size)));
 }
 
-const openFile = (dir: string) =>
-  open({ path: join(dir, HOLDS_FOLDER), noSubdir: false, maxDbs: 2, noSync: true });
+async function openFile(dir: string) {
+  const file = await openLmdbFile({ path: join(dir, HOLDS_FOLDER), maxDbs: 2, noSync: true });
+  const holds: Database<Hold, [shard: string, id: string]> = file.root.openDB({
+    name: 'holds',
+    encoding: 'json',
+  });
+  return { file, holds };
+}
 
 /**
  * A claim is not synced to the disk, so it costs microseconds instead of a commit: it must outlive the process that
  * made it, for the others to see, but not a power cut. That is why holds have an LMDB file of their own.
  */
-export function openHolds({ dir, self, leaseMs, clock }: HoldsOptions): Holds {
-  const root = openFile(dir);
-  const holds: Database<Hold, [shard: string, id: string]> = root.openDB({ name: 'holds', encoding: 'json' });
+export async function openHolds({ dir, self, leaseMs, clock }: HoldsOptions): Promise<Holds> {
+  const { file, holds } = await openFile(dir);
   let claims = 0;
 
   function isFree(hold: Hold | undefined): boolean {
@@ -77,18 +83,11 @@ export function openHolds({ dir, self, leaseMs, clock }: HoldsOptions): Holds {
     return hold.token !== undefined && !self.isAlive(hold.token.owner);
   }
 
-  function change<T>(act: () => T, attempts = COMMIT_ATTEMPTS): T {
-    try {
-      return holds.transactionSync(act);
-    } catch (error) {
-      if (attempts > 1 && isGivenUpByMistake(error)) return change(act, attempts - 1);
-      throw error;
-    }
-  }
+  const change = <T>(act: () => T): Promise<T> => file.commit(checked => holds.transactionSync(checked), act);
 
   return {
-    lease({ shard, id }) {
-      root.resetReadTxn();
+    async lease({ shard, id }) {
+      file.root.resetReadTxn();
       if (!isFree(holds.get([shard, id]))) return undefined;
       return change(() => {
         if (!isFree(holds.get([shard, id]))) return undefined;
@@ -100,17 +99,17 @@ export function openHolds({ dir, self, leaseMs, clock }: HoldsOptions): Holds {
     },
 
     delay({ shard, id }, token, delayMs) {
-      change(() => {
+      return change(() => {
         const held = holds.get([shard, id])?.token;
         if (held?.owner !== token.owner || held.claim !== token.claim) return;
         holds.putSync([shard, id], { untilMs: clock.now() + delayMs });
       });
     },
 
-    forget({ shard, id }) {
-      change(() => holds.removeSync([shard, id]));
+    async forget({ shard, id }) {
+      await change(() => holds.removeSync([shard, id]));
     },
 
-    close: () => root.close(),
+    close: file.close,
   };
 }

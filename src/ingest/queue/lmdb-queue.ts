@@ -38,11 +38,11 @@ export async function createLmdbQueue(options: LmdbQueueOptions): Promise<BatchQ
   const { dir, leaseMs, clock, steady, logger, minFreeBytes = DEFAULT_MIN_FREE_BYTES } = options;
   const self = await joinFolder({ dir, clock: steady, whenFirst: () => prepare(dir) });
   await warnOfNetworkDisk(dir, logger);
-  const tables = openLmdbTables(dir);
+  const tables = await openLmdbTables(dir);
   const store = createLmdbStore(tables);
   const deadLetters = createLmdbDeadLetters(tables);
   const freeSpace = createFreeSpace({ dir, minFreeBytes, clock: steady });
-  const holds = openHolds({ dir, self, leaseMs, clock: steady });
+  const holds = await openHolds({ dir, self, leaseMs, clock: steady });
   const listeners = new Set<(shard: string) => void>();
   const turnLog = createTurnLog<unknown>({
     bad: error => logger.error({ err: error }, "the queue's disk does not store batches"),
@@ -87,16 +87,16 @@ export async function createLmdbQueue(options: LmdbQueueOptions): Promise<BatchQ
   async function settle(place: BatchPlace, as: Settlement): Promise<ReadonlySet<string>> {
     const shards = await store.settle(place, as);
     // Not before the batch left its lane: whoever gets the hold then sees that it is gone.
-    holds.forget(place);
+    await holds.forget(place);
     return shards;
   }
 
   async function claim(shard: string, order: ClaimOrder): Promise<Claim | undefined> {
     for (const place of store.waiting(shard, order)) {
-      const token = holds.lease(place);
+      const token = await holds.lease(place);
       if (token === undefined) continue;
       if (!store.isQueued(place)) {
-        holds.forget(place);
+        await holds.forget(place);
         continue;
       }
       const restored = restoreBatch(store.payload(place), place);
@@ -167,6 +167,7 @@ async function prepare(dir: string): Promise<void> {
       `queue file ${join(dir, 'data.mdb')} is damaged (${damage}). To set it aside and start with an empty queue: mv ${quote(dir)} ${quote(`${dir}.damaged`)}`,
     );
   }
+  await (await openLmdbTables(dir)).close();
   // Claims of processes that are gone; after a power cut the file may not even be sound.
   await resetHolds(dir);
 }

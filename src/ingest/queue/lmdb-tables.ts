@@ -1,6 +1,6 @@
-import { type Database, open, type RootDatabase, type Transaction } from 'lmdb';
+import type { Database, Transaction } from 'lmdb';
 import { EMPTY_LEDGER, type Ledger, type LedgerEntry, SETTLED_MEMORY_MS } from './ledger.ts';
-import { COMMIT_ATTEMPTS, isGivenUpByMistake } from './lmdb-mistake.ts';
+import { openLmdbFile } from './lmdb-file.ts';
 
 /** By acceptance time, so that the keys of a lane are in the order in which it hands out batches. */
 export type LaneKey = [shard: string, acceptedAtMs: number, id: string];
@@ -36,16 +36,10 @@ export interface LmdbTables {
 /** Forgotten per settled batch: more than one, so that a backlog of old ids shrinks. */
 const FORGET_PER_SETTLE = 4;
 
-export function openLmdbTables(dir: string): LmdbTables {
-  const root = open({
-    path: dir,
-    noSubdir: false,
-    maxDbs: 16,
-    // A commit then resolves after its fsync. Overlapped, it is visible before, and stays so when the fsync fails.
-    overlappingSync: false,
-    // Batching by event turn commits through an inner promise whose rejection on a full disk nobody can catch.
-    eventTurnBatching: false,
-  });
+/** A file without tables gets them here, which only the first process that has it open may do. */
+export async function openLmdbTables(dir: string): Promise<LmdbTables> {
+  const file = await openLmdbFile({ path: dir, maxDbs: 16 });
+  const { root } = file;
   const exit = guardExit();
   const ledgers: LmdbTables['ledgers'] = root.openDB({ name: 'ledgers', encoding: 'json' });
   const settled: Database<number, string> = root.openDB({ name: 'settled', encoding: 'json' });
@@ -73,10 +67,11 @@ export function openLmdbTables(dir: string): LmdbTables {
       }
     },
 
-    change: change => exit.guard(durably(root, change)),
+    // As a child transaction a change is undone as a whole when it throws, whatever else shares the commit.
+    change: change => exit.guard(file.commit(act => root.childTransaction(act), change)),
     refresh: () => root.resetReadTxn(),
     snapshot: () => root.useReadTransaction(),
-    close: () => root.close().finally(exit.unguard),
+    close: () => file.close().finally(exit.unguard),
   };
 }
 
@@ -100,24 +95,4 @@ function guardExit() {
     },
     unguard: () => void process.off('exit', end),
   };
-}
-
-/** As a child transaction a change is undone as a whole when it throws, whatever else shares the commit. */
-async function durably<T>(root: RootDatabase, change: () => T, attempts = COMMIT_ATTEMPTS): Promise<T> {
-  try {
-    return await root.childTransaction(change);
-  } catch (error) {
-    const cause = await causeOf(error);
-    if (attempts > 1 && isGivenUpByMistake(cause)) return durably(root, change, attempts - 1);
-    throw cause;
-  }
-}
-
-/** lmdb rejects with a summary whose `commitError` is a promise that rejects with what the disk said. */
-async function causeOf(error: unknown): Promise<unknown> {
-  if (!(error instanceof Error) || !('commitError' in error)) return error;
-  return Promise.resolve(error.commitError).then(
-    () => error,
-    (cause: unknown) => cause,
-  );
 }

@@ -28,8 +28,8 @@ describe('holds', () => {
     dir = await mkdtemp(join(tmpdir(), 'otelfan-holds-'));
     nowMs = 1_000_000;
     dead = new Set();
-    mine = openFor('me');
-    theirs = openFor('them');
+    mine = await openFor('me');
+    theirs = await openFor('them');
   });
 
   afterEach(async () => {
@@ -38,44 +38,44 @@ describe('holds', () => {
     await rm(dir, { recursive: true });
   });
 
-  it('a lease holds for its time, for its owner and for others', () => {
-    expect(mine.lease(a)).toBeDefined();
+  it('a lease holds for its time, for its owner and for others', async () => {
+    expect(await mine.lease(a)).toBeDefined();
     nowMs += LEASE_MS - 1;
-    expect(mine.lease(a)).toBeUndefined();
-    expect(theirs.lease(a)).toBeUndefined();
+    expect(await mine.lease(a)).toBeUndefined();
+    expect(await theirs.lease(a)).toBeUndefined();
     nowMs += 1;
-    expect(theirs.lease(a)).toBeDefined();
-    expect(mine.lease(a)).toBeUndefined();
+    expect(await theirs.lease(a)).toBeDefined();
+    expect(await mine.lease(a)).toBeUndefined();
   });
 
-  it('a lease ends with its owner', () => {
-    mine.lease(a);
+  it('a lease ends with its owner', async () => {
+    await mine.lease(a);
     dead.add('me');
-    expect(theirs.lease(a)).toBeDefined();
+    expect(await theirs.lease(a)).toBeDefined();
   });
 
-  it('a delay holds for its time, also when who asked for it is gone', () => {
-    mine.delay(a, mine.lease(a) as never, 50);
+  it('a delay holds for its time, also when who asked for it is gone', async () => {
+    await mine.delay(a, (await mine.lease(a)) as never, 50);
     dead.add('me');
-    expect(theirs.lease(a)).toBeUndefined();
+    expect(await theirs.lease(a)).toBeUndefined();
     nowMs += 50;
-    expect(theirs.lease(a)).toBeDefined();
+    expect(await theirs.lease(a)).toBeDefined();
   });
 
-  it('a delay of a claim that passed to somebody else changes nothing', () => {
-    const lost = mine.lease(a);
+  it('a delay of a claim that passed to somebody else changes nothing', async () => {
+    const lost = await mine.lease(a);
     nowMs += LEASE_MS;
-    theirs.lease(a);
-    mine.delay(a, lost as never, 0);
-    expect(mine.lease(a)).toBeUndefined();
+    await theirs.lease(a);
+    await mine.delay(a, lost as never, 0);
+    expect(await mine.lease(a)).toBeUndefined();
   });
 
-  it('what is forgotten is free, what is not is not', () => {
-    mine.lease(a);
+  it('what is forgotten is free, what is not is not', async () => {
+    await mine.lease(a);
     const b = { shard: 's0', id: 'b' };
-    mine.lease(b);
-    theirs.forget(a);
-    expect(theirs.lease(a)).toBeDefined();
-    expect(theirs.lease(b)).toBeUndefined();
+    await mine.lease(b);
+    await theirs.forget(a);
+    expect(await theirs.lease(a)).toBeDefined();
+    expect(await theirs.lease(b)).toBeUndefined();
   });
 });
