@@ -77,6 +77,7 @@ export function forkWorker(events: WorkerEvents): WorkerProcess {
   // Unlike `exit`, this also comes when there was no process to begin with.
   worker.process.once('close', (code: number | null, signal: NodeJS.Signals | null) => {
     isListening = false;
+    leaveCluster(worker);
     for (const { reject } of asked.values()) reject(new Error('the worker ended'));
     asked.clear();
     ended.resolve();
@@ -99,4 +100,13 @@ export function forkWorker(events: WorkerEvents): WorkerProcess {
     kill: () => void worker.process.kill('SIGKILL'),
     ended: ended.promise,
   };
+}
+
+/**
+ * Of a worker that dies with a connection on its way to it, Node 24 waits for the receipt before it tells the end of the
+ * channel, and so for ever. As long as the cluster believes it is there the ports stay open, which keeps the process from
+ * ending.
+ */
+function leaveCluster(worker: Worker): void {
+  if (cluster.workers?.[worker.id] !== undefined) worker.process.emit('disconnect');
 }
