@@ -26,17 +26,20 @@ const LAST_COMMIT_AT = 8;
  * What opening an LMDB file does when somebody commits meanwhile: the number of the last commit is set to what it was
  * before. By another process, as whoever closes the lock file loses its locks on it.
  */
-async function setLastCommitBack(...path: string[]): Promise<void> {
+async function setLastCommitBack({ by = 1, file = '' } = {}): Promise<void> {
   const script = `
     import { openSync, readSync, writeSync } from 'node:fs';
     const file = openSync(process.argv[1], 'r+');
     const number = new BigUint64Array(1);
     readSync(file, number, 0, 8, ${LAST_COMMIT_AT});
-    number[0] -= 1n;
+    number[0] -= BigInt(process.argv[2]);
     writeSync(file, number, 0, 8, ${LAST_COMMIT_AT});
   `;
-  const lockFile = join(folder.path, 'queue', ...path, 'lock.mdb');
-  await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script, lockFile]);
+  await run(script, join(folder.path, 'queue', file, 'lock.mdb'), String(by));
+}
+
+async function run(script: string, ...args: string[]): Promise<void> {
+  await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script, ...args]);
 }
 
 async function claimAll(): Promise<Claim[]> {
@@ -53,13 +56,26 @@ const idsOf = (claims: readonly Claim[]) => new Set(claims.map(({ batch }) => ba
 describe('while another process opens the embedded queue', () => {
   it('nothing that was stored is lost', async () => {
     const batches = Array.from({ length: 3 }, () => newBatch('s0'));
-    for (const batch of batches) {
-      await setLastCommitBack();
+    for (const [index, batch] of batches.entries()) {
+      await setLastCommitBack({ by: index });
       expect(await queue.enqueue([batch])).toEqual({ kind: 'stored' });
     }
     expect(idsOf(await claimAll())).toEqual(new Set(batches.map(batch => batch.id)));
     const { accepted } = await queue.audit('s0');
     expect(accepted.traces).toBe(3);
+  });
+
+  it('everything is seen as soon as it is open', async () => {
+    const batch = newBatch('s0');
+    await queue.enqueue([batch]);
+    await setLastCommitBack();
+    expect(await claimAll()).toEqual([]);
+    const open = `
+      import { openDataFolderQueue } from '${join(import.meta.dirname, '..', 'support', 'queue-samples.ts')}';
+      await (await openDataFolderQueue(process.argv[1])).stop();
+    `;
+    await run(open, folder.path);
+    expect(idsOf(await claimAll())).toEqual(new Set([batch.id]));
   });
 
   it('nothing that was settled comes back', async () => {
@@ -83,7 +99,7 @@ describe('while another process opens the embedded queue', () => {
       const claim = await queue.claim('s0', 'oldest');
       if (claim === undefined) throw new Error('nothing to claim');
       claimed.push(claim.batch.id);
-      await setLastCommitBack('holds');
+      await setLastCommitBack({ file: 'holds', by: count });
       if (count === 3) await queue.release(claim, 0);
     }
     expect(new Set(claimed).size).toBe(3);

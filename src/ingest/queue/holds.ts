@@ -26,7 +26,7 @@ export interface Holds {
   close(): Promise<void>;
 }
 
-interface HoldsOptions {
+export interface HoldsOptions {
   /** The queue's folder. */
   readonly dir: string;
   readonly self: Member;
@@ -43,6 +43,8 @@ interface Hold {
 
 /** Where holds live below the queue's folder. They need not outlive the last process that has the queue open. */
 const HOLDS_FOLDER = 'holds';
+
+const MAP_BYTES = 1024 ** 3;
 
 /** Room for some thousand claims. */
 const RESERVED_BYTES = 1024 ** 2;
@@ -62,7 +64,12 @@ export async function resetHolds(dir: string): Promise<void> {
 }
 
 async function openFile(dir: string) {
-  const file = await openLmdbFile({ path: join(dir, HOLDS_FOLDER), maxDbs: 2, noSync: true });
+  const file = await openLmdbFile({
+    path: join(dir, HOLDS_FOLDER),
+    maxDbs: 2,
+    mapBytes: MAP_BYTES,
+    noSync: true,
+  });
   const holds: Database<Hold, [shard: string, id: string]> = file.root.openDB({
     name: 'holds',
     encoding: 'json',

@@ -1,11 +1,10 @@
-import { closeSync, openSync, readSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { open, type RootDatabase } from 'lmdb';
-import { reopenLmdb } from './lmdb-reopen.ts';
+import { type CommitNumbers, openCommitNumbers } from './lmdb-commit-numbers.ts';
 
 /**
- * An LMDB file that several processes write. What lmdb 3.5.6 does wrong there is put right here (ADR 33), so all of a
- * file's changes go through {@link LmdbFile.commit}.
+ * An LMDB file that several processes write. What lmdb 3.5.6 does wrong there is put right here (ADR 33): all of a
+ * file's changes go through {@link LmdbFile.commit}, and no two processes open or close it at a time.
  */
 export interface LmdbFile {
   readonly root: RootDatabase;
@@ -20,115 +19,86 @@ export interface LmdbFile {
 export interface LmdbFileOptions {
   readonly path: string;
   readonly maxDbs: number;
+  /** A file should not outgrow it. */
+  readonly mapBytes: number;
   /** Commits are not synced to the disk. */
   readonly noSync?: boolean;
 }
 
-/**
- * Address space, which costs nothing. lmdb replaces the map of a file that outgrows it: by two threads at a time where
- * another process made it grow, and then one of them unmaps what is not its own.
- */
-const MAP_BYTES = 2 ** 40;
+/** Each process that reads takes one. */
+const MAX_READERS = 1024;
 
 /** One repeat is the rule. */
-const MOST_ATTEMPTS = 10;
+const MOST_ATTEMPTS = 5;
 
 /** @throws what lmdb throws for a folder or a file that cannot be used */
-export async function openLmdbFile({ path, ...options }: LmdbFileOptions): Promise<LmdbFile> {
+export async function openLmdbFile({ mapBytes, ...options }: LmdbFileOptions): Promise<LmdbFile> {
   const root = open({
     ...options,
-    path,
+    ...(!isAddressSpaceLimited() && { mapSize: mapBytes }),
+    maxReaders: MAX_READERS,
     noSubdir: false,
-    mapSize: MAP_BYTES,
     // A commit then resolves after its fsync. Overlapped, it is visible before, and stays so when the fsync fails.
     overlappingSync: false,
     // Batching by event turn commits through an inner promise whose rejection on a full disk nobody can catch.
     eventTurnBatching: false,
   });
-  const meta = openMeta(path, root);
+  let numbers: CommitNumbers | undefined;
+  const close = async () => {
+    await root.close();
+    // Whoever closes a lock file loses all its locks on it.
+    numbers?.close();
+  };
+  try {
+    numbers = openCommitNumbers(options.path, root);
+    const commit = commitsAfterTheLast(root, numbers);
+    // What opening it here may have set back: until somebody commits, no process would see the last commits.
+    await commit(
+      change => root.transactionSync(change),
+      () => numbers?.checkPlaces(),
+    );
+    return { root, commit, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
 
-  /**
-   * Whoever opens a file sets the number of its last commit, for all processes and without the lock that commits take:
-   * to an earlier one when somebody commits meanwhile. On that the next commit would be built, and what came after it
-   * would be lost. Only asked where a transaction has the lock.
-   */
-  function checkLatest(): void {
-    if (root.getWriteTxnId() !== meta.lastCommit() + 1) throw new OutdatedError('a commit was left out');
+/**
+ * Whoever opens a file sets the number of its last commit, for all processes and without the lock that commits take: to
+ * an earlier one when somebody commits meanwhile. On that the next commit would be built, and what came after it would be
+ * lost. So each one looks, under that lock, and sets the number right.
+ */
+function commitsAfterTheLast(root: RootDatabase, numbers: CommitNumbers): LmdbFile['commit'] {
+  function checkIsNext(): void {
+    const number = root.getWriteTxnId();
+    if (number === 0)
+      throw new Error('lmdb begins no transaction any more; the process has to be started again');
+    const last = numbers.last();
+    if (number === last + 1) return;
+    numbers.setLast(last);
+    throw new OutdatedError(`commit ${number} would come after ${last}`);
   }
 
-  let reopening: Promise<void> | undefined;
-  /** Opening the file once more sets the number right, as nobody commits before it is. */
-  function setLatest(): Promise<void> {
-    reopening ??= reopenLmdb(path).finally(() => {
-      reopening = undefined;
-    });
-    return reopening;
-  }
-
-  const commit: LmdbFile['commit'] = async (transact, change) => {
+  return async (transact, change) => {
     for (let attempt = 1; ; attempt += 1) {
       try {
         return await transact(() => {
-          checkLatest();
+          checkIsNext();
           return change();
         });
       } catch (error) {
         const cause = await causeOf(error);
-        if (attempt === MOST_ATTEMPTS) throw cause;
-        if (cause instanceof OutdatedError) await setLatest();
-        else if (!isGivenUpByMistake(cause)) throw cause;
+        const mayRepeat = cause instanceof OutdatedError || isGivenUpByMistake(cause);
+        if (attempt === MOST_ATTEMPTS || !mayRepeat) throw cause;
       }
     }
-  };
-
-  // What opening it here may have set: until a commit notices, no process would see the last ones.
-  await commit(
-    change => root.transactionSync(change),
-    () => meta.check(),
-  );
-  return {
-    root,
-    commit,
-    async close() {
-      meta.close();
-      await root.close();
-    },
   };
 }
 
 /** A transaction that begins before the last commit. */
 class OutdatedError extends Error {
   override readonly name = 'OutdatedError';
-}
-
-/** Where a meta page has the number of the commit that wrote it: behind the header of a page, `mm_txnid`. */
-const COMMIT_AT = 24 + 128;
-
-/** The two pages of which each commit writes the older one. */
-function openMeta(path: string, root: RootDatabase) {
-  const file = openSync(join(path, 'data.mdb'), 'r');
-  const { pageSize } = root.getStats() as LmdbStats;
-  const numbers = new BigUint64Array(2);
-  const lastCommit = (): number => {
-    readSync(file, numbers, 0, 8, COMMIT_AT);
-    readSync(file, numbers, 8, 8, pageSize + COMMIT_AT);
-    return Math.max(Number(numbers[0]), Number(numbers[1]));
-  };
-  return {
-    lastCommit,
-    /** While nobody commits. @throws Error when another version of lmdb has the numbers somewhere else */
-    check(): void {
-      const { lastTxnId } = root.getStats() as LmdbStats;
-      if (lastTxnId !== lastCommit())
-        throw new Error(`lmdb counts ${lastTxnId} commits, its file ${lastCommit()}`);
-    },
-    close: () => closeSync(file),
-  };
-}
-
-interface LmdbStats {
-  readonly pageSize: number;
-  readonly lastTxnId: number;
 }
 
 /** LMDB's code for a transaction that must be given up. */
@@ -150,4 +120,10 @@ async function causeOf(error: unknown): Promise<unknown> {
     () => error,
     (cause: unknown) => cause,
   );
+}
+
+/** Then lmdb gets no map that is large from the start: where there is no room for it, it ends the process. */
+function isAddressSpaceLimited(): boolean {
+  if (process.platform !== 'linux') return false;
+  return !/^Max address space +unlimited/m.test(readFileSync('/proc/self/limits', 'utf8'));
 }

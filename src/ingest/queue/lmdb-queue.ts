@@ -7,7 +7,7 @@ import { createTurnLog } from '../../shared/turn-log.ts';
 import { type Batch, restoreBatch } from './batch.ts';
 import type { BatchQueue, Claim, ClaimOrder, EnqueueOutcome } from './batch-queue.ts';
 import { createFreeSpace } from './free-space.ts';
-import { type HoldToken, openHolds, resetHolds } from './holds.ts';
+import { type HoldsOptions, type HoldToken, openHolds, resetHolds } from './holds.ts';
 import { createLmdbDeadLetters } from './lmdb-dead-letters.ts';
 import { probeLmdb } from './lmdb-probe.ts';
 import { type BatchPlace, createLmdbStore, type Settlement } from './lmdb-store.ts';
@@ -38,11 +38,15 @@ export async function createLmdbQueue(options: LmdbQueueOptions): Promise<BatchQ
   const { dir, leaseMs, clock, steady, logger, minFreeBytes = DEFAULT_MIN_FREE_BYTES } = options;
   const self = await joinFolder({ dir, clock: steady, whenFirst: () => prepare(dir) });
   await warnOfNetworkDisk(dir, logger);
-  const tables = await openLmdbTables(dir);
+  const { tables, holds } = await self
+    .alone(() => openFiles({ dir, self, leaseMs, clock: steady }))
+    .catch(async (error: unknown) => {
+      await self.leave();
+      throw error;
+    });
   const store = createLmdbStore(tables);
   const deadLetters = createLmdbDeadLetters(tables);
   const freeSpace = createFreeSpace({ dir, minFreeBytes, clock: steady });
-  const holds = await openHolds({ dir, self, leaseMs, clock: steady });
   const listeners = new Set<(shard: string) => void>();
   const turnLog = createTurnLog<unknown>({
     bad: error => logger.error({ err: error }, "the queue's disk does not store batches"),
@@ -107,6 +111,11 @@ export async function createLmdbQueue(options: LmdbQueueOptions): Promise<BatchQ
     return undefined;
   }
 
+  const closeFiles = once(async () => {
+    await tables.close();
+    await holds.close();
+  });
+
   const settled = async ({ batch }: Claim, as: Settlement): Promise<void> => {
     await settle(batch, as);
   };
@@ -143,8 +152,8 @@ export async function createLmdbQueue(options: LmdbQueueOptions): Promise<BatchQ
     stop: once(async () => {
       stopped = true;
       await Promise.allSettled(calls);
-      await tables.close();
-      await holds.close();
+      // A full disk has no room for the lock.
+      await self.alone(closeFiles).catch(closeFiles);
       await self.leave();
     }),
   };
@@ -157,6 +166,16 @@ async function warnOfNetworkDisk(dir: string, logger: Logger): Promise<void> {
     { dir, fileSystem },
     'LMDB can lose data on a network file system: put the data folder on a local disk, or use Redis',
   );
+}
+
+async function openFiles(options: HoldsOptions) {
+  const tables = await openLmdbTables(options.dir);
+  try {
+    return { tables, holds: await openHolds(options) };
+  } catch (error) {
+    await tables.close();
+    throw error;
+  }
 }
 
 /** What only the first of the processes on the folder may do, and has to. */

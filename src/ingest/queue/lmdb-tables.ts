@@ -36,9 +36,12 @@ export interface LmdbTables {
 /** Forgotten per settled batch: more than one, so that a backlog of old ids shrinks. */
 const FORGET_PER_SETTLE = 4;
 
+/** Address space, which costs nothing. Some machines have no more than 512 GiB of it. */
+const MAP_BYTES = 64 * 1024 ** 3;
+
 /** A file without tables gets them here, which only the first process that has it open may do. */
 export async function openLmdbTables(dir: string): Promise<LmdbTables> {
-  const file = await openLmdbFile({ path: dir, maxDbs: 16 });
+  const file = await openLmdbFile({ path: dir, maxDbs: 16, mapBytes: MAP_BYTES });
   const { root } = file;
   const exit = guardExit();
   const ledgers: LmdbTables['ledgers'] = root.openDB({ name: 'ledgers', encoding: 'json' });

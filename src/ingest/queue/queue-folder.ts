@@ -16,6 +16,8 @@ export interface Member {
   readonly id: string;
   /** Whether another member is still there. One that went may be noticed a moment late. */
   isAlive(id: string): boolean;
+  /** Runs while no other process joins, or does something alone. */
+  alone<T>(act: () => Promise<T>): Promise<T>;
   leave(): Promise<void>;
 }
 
@@ -38,10 +40,16 @@ const ALIVE_FOR_MS = 500;
 export async function joinFolder({ dir, clock, whenFirst }: JoinOptions): Promise<Member> {
   const members = join(dir, 'members');
   await mkdir(members, { recursive: true }).catch(unusable(dir));
+  return inGate(dir, async () => {
+    if (await isEmptied(members)) await whenFirst().catch(unusable(dir));
+    return { ...become(members, clock), alone: act => inGate(dir, act) };
+  });
+}
+
+async function inGate<T>(dir: string, act: () => Promise<T>): Promise<T> {
   const gate = await enter(join(dir, 'gate'));
   try {
-    if (await isEmptied(members)) await whenFirst().catch(unusable(dir));
-    return become(members, clock);
+    return await act();
   } finally {
     gate.release();
   }
@@ -68,7 +76,7 @@ async function isEmptied(members: string): Promise<boolean> {
   return alive === 0;
 }
 
-function become(members: string, clock: Clock): Member {
+function become(members: string, clock: Clock): Omit<Member, 'alone'> {
   const id = randomUUID();
   const lock = lockFolder(join(members, id));
   if (lock.kind !== 'locked') throw new Error(`the folder of a new member is ${lock.kind}`);

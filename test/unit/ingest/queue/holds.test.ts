@@ -19,6 +19,7 @@ describe('holds', () => {
     const self: Member = {
       id,
       isAlive: other => !dead.has(other),
+      alone: act => act(),
       leave: () => Promise.resolve(),
     };
     return openHolds({ dir, self, leaseMs: LEASE_MS, clock: { now: () => nowMs } });

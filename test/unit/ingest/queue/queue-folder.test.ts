@@ -41,6 +41,20 @@ describe('the members of a queue folder', () => {
     await four.leave();
   });
 
+  it('nobody joins while a member does something alone', async () => {
+    const member = await enter();
+    let isOver = false;
+    const alone = member.alone(async () => {
+      await new Promise(resolve => setTimeout(resolve, 100));
+      isOver = true;
+    });
+    const other = await enter();
+    expect(isOver).toBe(true);
+    await alone;
+    await member.leave();
+    await other.leave();
+  });
+
   it('only one is the first of those who come at the same time, and the others wait until it is ready', async () => {
     let isReady = false;
     const slowly = async () => {
