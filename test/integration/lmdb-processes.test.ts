@@ -75,9 +75,13 @@ describe('the embedded queue in several processes', () => {
     await expect.poll(() => Math.min(...stored()), PATIENT).toBeGreaterThan(40);
     if (first !== undefined) await kill(first.child);
     const before = stored();
-    await expect
-      .poll(() => others.every(({ lines }, index) => lines.length > (before[index + 1] ?? 0) + 40), PATIENT)
-      .toBe(true);
+    const goOn = () =>
+      others.map(({ child, lines }, index) => ({
+        endedBy: child.signalCode ?? child.exitCode,
+        stores: lines.length > (before[index + 1] ?? 0) + 40,
+      }));
+    const goingOn = { endedBy: null, stores: true };
+    await expect.poll(goOn, PATIENT).toEqual([goingOn, goingOn]);
     for (const { child } of others) await kill(child);
     isDelivering = false;
     await delivering;

@@ -55,7 +55,7 @@ export const SAFEGUARDS: readonly Safeguard[] = [
   },
   {
     name: 'queue-fsync',
-    file: 'src/ingest/queue/lmdb-tables.ts',
+    file: 'src/ingest/queue/lmdb-file.ts',
     text: 'overlappingSync: false,',
     without: 'overlappingSync: false, noSync: true,',
     shownBy: ['power cut of the whole machine'],
