@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { BatchQueue, Claim } from '../../src/ingest/queue/batch-queue.ts';
 import { newBatch } from '../conformance/new-batch.ts';
-import { openDataFolderQueue } from '../support/queue-samples.ts';
+import { claimsOf, openDataFolderQueue } from '../support/queue-samples.ts';
 import { temporaryFolder } from '../support/systems.ts';
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -42,15 +42,7 @@ async function run(script: string, ...args: string[]): Promise<void> {
   await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script, ...args]);
 }
 
-async function claimAll(): Promise<Claim[]> {
-  const claims: Claim[] = [];
-  for (;;) {
-    const claim = await queue.claim('s0', 'oldest');
-    if (claim === undefined) return claims;
-    claims.push(claim);
-  }
-}
-
+const claimAll = () => claimsOf(queue, 's0');
 const idsOf = (claims: readonly Claim[]) => new Set(claims.map(({ batch }) => batch.id));
 
 describe('while another process opens the embedded queue', () => {

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { v7 as uuidv7 } from 'uuid';
 import type { Batch } from '../../src/ingest/queue/batch.ts';
-import type { BatchQueue } from '../../src/ingest/queue/batch-queue.ts';
+import type { BatchQueue, Claim } from '../../src/ingest/queue/batch-queue.ts';
 import { createLmdbQueue } from '../../src/ingest/queue/lmdb-queue.ts';
 import { createOtlpTypes } from '../../src/shared/otlp/messages.ts';
 import { steadyClock, systemClock } from '../../src/shared/time.ts';
@@ -66,14 +66,19 @@ export function traceIdsOf({ payload }: Batch): string[] {
     .map(span => Buffer.from(span.traceId).toString('hex'));
 }
 
-/** Claims a lane empty without settling anything. */
-export async function claimAll(queue: BatchQueue, shard: string): Promise<Batch[]> {
-  const batches: Batch[] = [];
+/** Claims all that a lane hands out, oldest first, and holds it. */
+export async function claimsOf(queue: BatchQueue, shard: string): Promise<Claim[]> {
+  const claims: Claim[] = [];
   for (;;) {
     const claim = await queue.claim(shard, 'oldest');
-    if (claim === undefined) return batches;
-    batches.push(claim.batch);
+    if (claim === undefined) return claims;
+    claims.push(claim);
   }
+}
+
+/** Claims a lane empty without settling anything. */
+export async function claimAll(queue: BatchQueue, shard: string): Promise<Batch[]> {
+  return (await claimsOf(queue, shard)).map(({ batch }) => batch);
 }
 
 /** Takes all that is in a lane, however many batches and however long that takes: what is settled has no lease. */
