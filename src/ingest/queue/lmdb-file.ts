@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { open, type RootDatabase } from 'lmdb';
 import { type CommitNumbers, openCommitNumbers } from './lmdb-commit-numbers.ts';
+import { openWritersLock, type WritersLock } from './lmdb-writers-lock.ts';
 
 /**
  * An LMDB file that several processes write. What lmdb 3.5.6 does wrong there is put right here (ADR 33): all of a
@@ -44,18 +45,24 @@ export async function openLmdbFile({ mapBytes, ...options }: LmdbFileOptions): P
     eventTurnBatching: false,
   });
   let numbers: CommitNumbers | undefined;
+  let lock: WritersLock | undefined;
   const close = async () => {
     await root.close();
     // Whoever closes a lock file loses all its locks on it.
     numbers?.close();
+    lock?.close();
   };
   try {
     numbers = openCommitNumbers(options.path, root);
-    const commit = commitsAfterTheLast(root, numbers);
+    lock = openWritersLock(options.path);
+    const commit = commitsAfterTheLast(root, numbers, lock);
     // What opening it here may have set back: until somebody commits, no process would see the last commits.
     await commit(
       change => root.transactionSync(change),
-      () => numbers?.checkPlaces(),
+      () => {
+        numbers?.checkPlaces();
+        lock?.find();
+      },
     );
     return { root, commit, close };
   } catch (error) {
@@ -69,7 +76,11 @@ export async function openLmdbFile({ mapBytes, ...options }: LmdbFileOptions): P
  * an earlier one when somebody commits meanwhile. On that the next commit would be built, and what came after it would be
  * lost. So each one looks, under that lock, and sets the number right.
  */
-function commitsAfterTheLast(root: RootDatabase, numbers: CommitNumbers): LmdbFile['commit'] {
+function commitsAfterTheLast(
+  root: RootDatabase,
+  numbers: CommitNumbers,
+  lock: WritersLock,
+): LmdbFile['commit'] {
   function checkIsNext(): void {
     const number = root.getWriteTxnId();
     if (number === 0)
@@ -84,6 +95,7 @@ function commitsAfterTheLast(root: RootDatabase, numbers: CommitNumbers): LmdbFi
     for (let attempt = 1; ; attempt += 1) {
       try {
         return await transact(() => {
+          lock.mark();
           checkIsNext();
           return change();
         });
