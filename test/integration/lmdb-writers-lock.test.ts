@@ -41,13 +41,8 @@ function onMark(script: string): void {
     const sleep = ms => new Promise(resolve => setTimeout(resolve, ms));
   `;
   const lockFile = join(folder.path, 'lock.mdb');
-  execFileSync(process.execPath, [
-    '--input-type=module',
-    '-e',
-    common + script,
-    lockFile,
-    String(process.pid),
-  ]);
+  const args = ['--input-type=module', '-e', common + script, lockFile, String(process.pid)];
+  execFileSync(process.execPath, args, { timeout: 60_000, killSignal: 'SIGKILL' });
 }
 
 it.runIf(isGlibc())(
@@ -58,8 +53,8 @@ it.runIf(isGlibc())(
       const { pathname } = new URL('../support/open-lmdb-file.ts', import.meta.url);
       waiting = spawn(process.execPath, [pathname, folder.path], { stdio: 'inherit' });
       onMark('while (!isMarked()) await sleep(10)');
-      // As it is when the lock's end woke one who died of a signal, and this process took the lock again.
-      onMark('await sleep(300); unmark()');
+      // As it is when one who was woken died of a signal, and this process took the lock again. Who is not asleep yet marks it anew.
+      onMark('do { unmark(); await sleep(300) } while (isMarked())');
     });
     await commit(() => {});
     await expect.poll(() => waiting?.exitCode).toBe(0);

@@ -85,6 +85,7 @@ function commitsAfterTheLast(
     const number = root.getWriteTxnId();
     if (number === 0)
       throw new Error('lmdb begins no transaction any more; the process has to be started again');
+    lock.mark();
     const last = numbers.last();
     if (number === last + 1) return;
     numbers.setLast(last);
@@ -95,7 +96,6 @@ function commitsAfterTheLast(
     for (let attempt = 1; ; attempt += 1) {
       try {
         return await transact(() => {
-          lock.mark();
           checkIsNext();
           return change();
         });

@@ -8,9 +8,12 @@ import { join } from 'node:path';
  * (ADR 33). So every writer sets the mark while it has the lock.
  */
 export interface WritersLock {
-  /** Called in a transaction of this thread, before the first mark. */
+  /** Finds the lock and marks it. Called in a transaction of this process, before {@link mark}. */
   find(): void;
-  /** Called in a transaction: one who waits is woken when that ends. */
+  /**
+   * One who waits is woken when the transaction that it is called in ends. Never without one: a lock that is marked and
+   * nobody's is free for nobody.
+   */
   mark(): void;
   /** Not before the LMDB file is closed. */
   close(): void;
@@ -19,31 +22,43 @@ export interface WritersLock {
 /** Where the mutex is depends on the size of the one before it, which the machine's architecture decides. */
 const PLACES = [64, 128];
 
-/** Its first word is the id of the thread that has it, in little-endian order, and flags. */
-const WORD_BYTES = 4;
-/** Of the word's last byte, in which no thread's id is large enough to have a bit: FUTEX_WAITERS. */
-const WAITED_FOR = Buffer.from([0x80]);
+/** Of `pthread_mutex_t`: `__lock` is the id of the thread that has it and flags in the last byte, in little-endian order. */
+const LOCK_AT = 0;
+const FLAGS_AT = 3;
+/** The thread's id alone. */
+const OWNER_AT = 8;
+const FLAGS = 0xff_00_00_00;
+
+/** No thread's id reaches into the byte of the flags, and the other flag (FUTEX_OWNER_DIED) is not set while there is an owner. */
+const FUTEX_WAITERS = Buffer.of(0x80);
 
 export function openWritersLock(path: string): WritersLock {
   const file = openSync(join(path, 'lock.mdb'), 'r+');
-  let markAt: number | undefined;
+  let flagsAt: number | undefined;
 
-  function isOfThisProcess(place: number): boolean {
-    const word = Buffer.alloc(WORD_BYTES);
-    readSync(file, word, 0, WORD_BYTES, place);
-    word.writeUInt8(0, WORD_BYTES - 1);
-    return existsSync(`/proc/self/task/${word.readUInt32LE()}`);
+  function read(at: number): number {
+    const word = Buffer.alloc(4);
+    readSync(file, word, 0, word.length, at);
+    return word.readUInt32LE();
+  }
+
+  function isOurs(place: number): boolean {
+    const owner = read(place + OWNER_AT);
+    return (read(place + LOCK_AT) & ~FLAGS) === owner && existsSync(`/proc/self/task/${owner}`);
+  }
+
+  function mark(): void {
+    if (flagsAt !== undefined) writeSync(file, FUTEX_WAITERS, 0, FUTEX_WAITERS.length, flagsAt);
   }
 
   return {
     find() {
       // Nowhere with other C libraries, which do not lose those who wait.
-      const place = PLACES.find(isOfThisProcess);
-      if (place !== undefined) markAt = place + WORD_BYTES - 1;
+      const place = PLACES.find(isOurs);
+      if (place !== undefined) flagsAt = place + FLAGS_AT;
+      mark();
     },
-    mark() {
-      if (markAt !== undefined) writeSync(file, WAITED_FOR, 0, WAITED_FOR.length, markAt);
-    },
+    mark,
     close: () => closeSync(file),
   };
 }
