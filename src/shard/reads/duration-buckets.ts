@@ -1,63 +1,95 @@
 import type { DurationBucket, ParsedShardRead } from '../../shared/read/contract.ts';
 import { nanosKey, rowLine } from '../../shared/read/ndjson.ts';
 import { countedSpans } from './counted.ts';
+import { countDurations, type DurationCount, type DurationCounts } from './duration-counts.ts';
 import { spansInRanges } from './duration-ranges.ts';
 import { linesOf, query } from './query.ts';
 import type { ReadContext } from './read.ts';
-import { createParameters, type Parameters, when } from './where.ts';
+import { createParameters, when } from './where.ts';
+
+type Request = ParsedShardRead<'durationBuckets'>;
 
 /** How many spans have durations of about the same size; see the contract for where buckets begin. */
-export async function readDurationBuckets(
-  { connection, asOf, mostRows }: ReadContext,
-  request: ParsedShardRead<'durationBuckets'>,
-): Promise<Iterable<string>> {
-  const parameters = createParameters();
-  const service = request.byService ? 'service' : 'NULL';
-  const range = request.ranges === undefined ? 'NULL' : 'range';
-  const result = await query(
-    connection,
-    `SELECT ${service} AS of_service, ${range} AS of_range, bucket, count(*), min(duration_ns), max(duration_ns)
-     FROM (${bucketed(request, asOf, parameters)})
-     GROUP BY ALL ORDER BY of_service, of_range, bucket LIMIT ${mostRows}`,
-    parameters,
-  );
-  return linesOf(result, row => {
-    const [name, index, number, count, minNs, maxNs] = row as Row;
-    const state: DurationBucket = {
-      ...(name !== null && { service: name }),
-      ...(index !== null && { range: index }),
-      count: Number(count),
-      min_ns: String(minNs),
-      max_ns: String(maxNs),
-    };
-    return rowLine(
-      [name ?? '', nanosKey(BigInt(index ?? 0)), nanosKey(BigInt(number))],
-      JSON.stringify(state),
-    );
-  });
+export async function readDurationBuckets(context: ReadContext, request: Request): Promise<Iterable<string>> {
+  const { ranges } = request;
+  if (ranges !== undefined) return partLines(context, { ...request, ranges });
+  return bucketLines(await countsOf(context, request), { ...request, mostRows: context.mostRows });
 }
 
-type Row = [string | null, number | null, number | bigint, bigint, bigint, bigint];
+async function countsOf(context: ReadContext, request: Request): Promise<DurationCounts> {
+  const { service, services, byService } = request;
+  if (service === undefined && services === undefined) return context.durations.count(context, request);
+  if (service === undefined && byService) {
+    const wanted = new Set(services);
+    const all = await context.durations.count(context, request);
+    return new Map([...all].filter(([name]) => wanted.has(name)));
+  }
+  const { counts } = await countDurations(context, request, [{ after: 0n, upTo: context.asOf }]);
+  return counts;
+}
 
-/** SQL for the spans with the bucket that each is in. */
-function bucketed(request: ParsedShardRead<'durationBuckets'>, asOf: bigint, parameters: Parameters): string {
-  const { ranges, parts, scale } = request;
+function* bucketLines(
+  counts: DurationCounts,
+  { byService, mostRows }: Pick<Request, 'byService'> & Pick<ReadContext, 'mostRows'>,
+): Generator<string> {
+  const services = [...counts].sort(([one], [other]) => Buffer.compare(Buffer.from(one), Buffer.from(other)));
+  const rows = services.flatMap(([service, buckets]) =>
+    Array.from(buckets, ([bucket, count]) => ({ service, bucket, count })).sort(
+      (a, b) => a.bucket - b.bucket,
+    ),
+  );
+  for (const { service, bucket, count } of rows.slice(0, mostRows))
+    yield bucketLine({ service: byService ? service : null, range: null, bucket }, count);
+}
+
+/** Of the parts that ranges are cut into. */
+async function partLines(
+  { connection, asOf, mostRows }: ReadContext,
+  request: Request & { readonly ranges: NonNullable<Request['ranges']> },
+): Promise<Iterable<string>> {
+  const { ranges, parts, byService } = request;
+  const parameters = createParameters();
   const conditions = countedSpans(request, asOf, parameters, [
     when(request.services, services => `service IN ${parameters.texts(services)}`),
   ]);
-  if (ranges !== undefined) {
-    const spans = spansInRanges(ranges, { conditions, parts, parameters });
-    return `SELECT service, duration_ns, range, part AS bucket FROM (${spans})`;
-  }
-  return `SELECT service, duration_ns, ${logBucket(scale)} AS bucket FROM store.spans WHERE ${conditions}`;
+  const result = await query(
+    connection,
+    `SELECT ${byService ? 'service' : 'NULL'} AS of_service, range, part, count(*), min(duration_ns), max(duration_ns)
+     FROM (${spansInRanges(ranges, { conditions, parts, parameters })})
+     GROUP BY ALL ORDER BY of_service, range, part LIMIT ${mostRows}`,
+    parameters,
+  );
+  return linesOf(result, row => {
+    const [service, range, bucket, count, minNs, maxNs] = row as PartRow;
+    return bucketLine({ service, range, bucket }, { count: Number(count), minNs, maxNs });
+  });
 }
 
-/** The number of the zero bucket; more buckets than there are below it: 63 powers of two of at most 2^8 buckets. */
-const ZERO_BUCKET = 2 ** 15;
+type PartRow = [
+  service: string | null,
+  range: number,
+  part: number | bigint,
+  count: bigint,
+  minNs: bigint,
+  maxNs: bigint,
+];
 
-/** As a double before the sign is taken off: the smallest duration has no positive counterpart of 64 bits. */
-function logBucket(scale: number): string {
-  const magnitude = `floor(log2(abs(duration_ns::DOUBLE)) * ${2 ** scale})::INTEGER`;
-  return `CASE WHEN duration_ns = 0 THEN ${ZERO_BUCKET}
-    WHEN duration_ns > 0 THEN ${ZERO_BUCKET + 1} + ${magnitude} ELSE ${ZERO_BUCKET - 1} - ${magnitude} END`;
+interface BucketKey {
+  readonly service: string | null;
+  readonly range: number | null;
+  readonly bucket: number | bigint;
+}
+
+function bucketLine({ service, range, bucket }: BucketKey, { count, minNs, maxNs }: DurationCount): string {
+  const state: DurationBucket = {
+    ...(service !== null && { service }),
+    ...(range !== null && { range }),
+    count,
+    min_ns: String(minNs),
+    max_ns: String(maxNs),
+  };
+  return rowLine(
+    [service ?? '', nanosKey(BigInt(range ?? 0)), nanosKey(BigInt(bucket))],
+    JSON.stringify(state),
+  );
 }

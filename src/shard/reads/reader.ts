@@ -9,6 +9,7 @@ import type { SnapshotCall } from './call.ts';
 import { type AnswerCaps, capped, capsFor } from './capped.ts';
 import { readComments } from './comments.ts';
 import { readDurationBuckets } from './duration-buckets.ts';
+import { createDurationSegments } from './duration-segments.ts';
 import { readDurationValues } from './duration-values.ts';
 import { readGroupCounts } from './group-counts.ts';
 import { readHoldings } from './holdings.ts';
@@ -67,11 +68,12 @@ export interface ReaderDeps {
 }
 
 /** What reads leave for those that follow. */
-type Kept = Pick<ReadContext, 'serviceTotals' | 'slotsHeld' | 'sources'>;
+type Kept = Pick<ReadContext, 'serviceTotals' | 'durations' | 'slotsHeld' | 'sources'>;
 
 export function createReader(deps: ReaderDeps): Reader {
   const kept: Kept = {
     serviceTotals: createServiceTotals(),
+    durations: createDurationSegments(),
     slotsHeld: createSlotsHeld(),
     sources: createKnownSources(),
   };
@@ -79,7 +81,7 @@ export function createReader(deps: ReaderDeps): Reader {
   const readOnce: Reader['read'] = async (call, signal) => {
     const connection = await deps.database.connect();
     try {
-      return await interruptible(connection, signal, () => readAll(connection, call, { ...deps, ...kept }));
+      return await interruptible(connection, signal, () => readAll(connection, call, { ...deps, kept }));
     } finally {
       connection.closeSync();
     }
@@ -122,7 +124,7 @@ const SERVICES: SnapshotCall = {
 async function readAll(
   connection: DuckDBConnection,
   call: SnapshotCall,
-  { hash, caps: ownCaps, serviceTotals, slotsHeld, sources }: ReaderDeps & Kept,
+  { hash, caps: ownCaps, kept }: ReaderDeps & { readonly kept: Kept },
 ): Promise<ReadAnswer> {
   const caps = capsFor(ownCaps, call.maxBytes);
   const snapshot = await beginSnapshot(connection, call);
@@ -133,7 +135,7 @@ async function readAll(
     const room = createAnswerRoom(caps.maxBytes);
     const landmarks = createLandmarks();
     const mostRows = caps.maxRows + 1;
-    const context = { connection, hash, serviceTotals, slotsHeld, sources, asOf, mostRows, room, landmarks };
+    const context = { ...kept, connection, hash, asOf, mostRows, room, landmarks };
     const lines = await dispatch(context, each);
     await landmarks.check(connection);
     answers.push(capped(lines, { asOf, caps, isCut: room.isCut() }));

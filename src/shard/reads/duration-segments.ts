@@ -1,0 +1,228 @@
+import {
+  type CountedDurations,
+  countDurations,
+  type DurationCounts,
+  type DurationGrouping,
+  type DurationQuestion,
+  greater,
+  lesser,
+  sizeOf,
+  sumOf,
+} from './duration-counts.ts';
+import { query } from './query.ts';
+import { type AtCommit, type CommitRange, FLOOR_COMMIT, within } from './service-counts.ts';
+
+/**
+ * Counts durations without going through all spans each time: what was counted in segments of commits is kept. Records
+ * come about in the order of their times, so that a window is whole segments but for its ends, which are gone through.
+ * Nothing is estimated: what cannot be told from what is kept is counted anew.
+ */
+export interface DurationSegments {
+  count(context: AtCommit, question: DurationQuestion): Promise<DurationCounts>;
+}
+
+/** Commits that no others come between. */
+interface Segment extends CommitRange {
+  /** When the last of its spans began. */
+  readonly latestNs: bigint;
+  /** How often it was joined of smaller ones. */
+  readonly level: number;
+  /** Absent until it is asked for, and without counts when they are too many to keep. */
+  readonly counted?: Counted | 'too many';
+}
+
+interface Counted extends CountedDurations {
+  readonly asOf: bigint;
+}
+
+/** Of questions that are grouped alike. */
+interface Kept {
+  /** The read that left it so. */
+  readonly asOf: bigint;
+  /** Oldest first, one behind the other. */
+  readonly segments: readonly Segment[];
+}
+
+interface Sizes {
+  /** To go through a segment of so many takes some 15 ms. */
+  readonly segmentSpans: number;
+  /** So many neighbours are joined, of which the sum alone is kept. */
+  readonly joined: number;
+}
+
+const SIZES: Sizes = { segmentSpans: 200_000, joined: 8 };
+/** Joined more often, too much would be gone through at the ends of a window. */
+const MOST_LEVEL = 2;
+/** Buckets of a segment, each of which takes some 200 bytes. */
+const MOST_BUCKETS = 30_000;
+
+export function createDurationSegments(sizes = SIZES): DurationSegments {
+  const keptOf = new Map<string, Kept>();
+  return {
+    async count(context, question) {
+      const grouping = { scale: question.scale, byService: question.byService };
+      const name = JSON.stringify(grouping);
+      const kept = keptOf.get(name) ?? { asOf: 0n, segments: [] };
+      // What is kept may have changed since.
+      if (context.asOf < kept.asOf) return scan(context, question, [{ after: 0n, upTo: context.asOf }]);
+      const { floor, replaced } = await changesOf(context, kept.segments);
+      const left = kept.segments.flatMap(segment => leftOf(segment, { floor, replaced }));
+      const known = [...left, ...(await segmentsBehind(context, left.at(-1)?.upTo ?? floor, sizes))];
+      const segments: Segment[] = [];
+      for (const segment of known)
+        segments.push(endsIn(question, segment) ? await withCounts(context, grouping, segment) : segment);
+      const isLater = context.asOf >= (keptOf.get(name)?.asOf ?? 0n);
+      if (isLater && segments.some((segment, index) => segment !== kept.segments[index]))
+        keptOf.set(name, { asOf: context.asOf, segments: joinedSegments(segments, sizes) });
+      const whole = segments.flatMap(segment => wholeIn(question, segment));
+      const rest = rangesBetween(
+        segments.filter(segment => isBefore(question, segment) || wholeIn(question, segment).length > 0),
+        { after: floor, upTo: context.asOf },
+      );
+      return sumOf([...whole, await scan(context, question, rest)]);
+    },
+  };
+}
+
+async function scan(
+  context: AtCommit,
+  question: DurationQuestion,
+  ranges: readonly CommitRange[],
+): Promise<DurationCounts> {
+  return (await countDurations(context, question, ranges)).counts;
+}
+
+interface Changes {
+  /** The last commit that retention has deleted. */
+  readonly floor: bigint;
+  /** Commits with spans that were replaced after what is kept was counted, each with the last commit that did. */
+  readonly replaced: readonly (readonly [commitNo: bigint, replacedAt: bigint])[];
+}
+
+async function changesOf({ connection, asOf }: AtCommit, segments: readonly Segment[]): Promise<Changes> {
+  const countedAt = segments.flatMap(({ counted }) => (isCounted(counted) ? [counted.asOf] : []));
+  const since = countedAt.reduce(lesser, asOf);
+  const result = await query(
+    connection,
+    `SELECT floor, commit_no, replaced_at FROM (SELECT ${FLOOR_COMMIT} AS floor)
+     LEFT JOIN (SELECT commit_no, max(replaced_at) AS replaced_at FROM store.spans
+       WHERE replaced_at > ${since} AND replaced_at <= ${asOf} AND commit_no <= ${segments.at(-1)?.upTo ?? 0n}
+       GROUP BY commit_no) ON true`,
+  );
+  const rows = [...result.rows()] as [bigint, bigint | null, bigint | null][];
+  return {
+    floor: rows[0]?.[0] ?? 0n,
+    replaced: rows.flatMap(([, commitNo, replacedAt]) =>
+      commitNo === null || replacedAt === null ? [] : [[commitNo, replacedAt] as const],
+    ),
+  };
+}
+
+/** What is left of a segment after changes, with its counts if they are still right. */
+function leftOf(segment: Segment, { floor, replaced }: Changes): readonly Segment[] {
+  const { counted, ...uncounted } = segment;
+  if (segment.upTo <= floor) return [];
+  if (segment.after < floor) return [{ ...uncounted, after: floor }];
+  const isChanged = replaced.some(
+    ([commitNo, at]) =>
+      commitNo > segment.after && commitNo <= segment.upTo && isCounted(counted) && at > counted.asOf,
+  );
+  return [isChanged ? uncounted : segment];
+}
+
+/** New segments; commits that are not enough for one are left out. */
+async function segmentsBehind(
+  { connection, asOf }: AtCommit,
+  after: bigint,
+  { segmentSpans }: Sizes,
+): Promise<readonly Segment[]> {
+  const result = await query(
+    connection,
+    `SELECT max(commit_no), max(spans_to_ns) FROM
+       (SELECT commit_no, spans_to_ns, (sum(spans) OVER (ORDER BY commit_no) - spans) // ${segmentSpans} AS part
+        FROM store.commits WHERE ${within({ after, upTo: asOf })})
+     GROUP BY part ORDER BY part`,
+  );
+  const parts = ([...result.rows()] as [bigint, bigint][]).slice(0, -1);
+  return parts.map(([upTo, latestNs], index) => ({
+    after: parts[index - 1]?.[0] ?? after,
+    upTo,
+    latestNs,
+    level: 0,
+  }));
+}
+
+async function withCounts(context: AtCommit, grouping: DurationGrouping, segment: Segment): Promise<Segment> {
+  if (segment.counted !== undefined) return segment;
+  const counted = await countDurations(context, grouping, [segment]);
+  const isKept = sizeOf(counted.counts) <= MOST_BUCKETS;
+  return { ...segment, counted: isKept ? { ...counted, asOf: context.asOf } : 'too many' };
+}
+
+function isCounted(counted: Segment['counted']): counted is Counted {
+  return typeof counted === 'object';
+}
+
+/** Nothing of it is in the window. */
+function isBefore({ fromNs = '0' }: DurationQuestion, { latestNs }: Segment): boolean {
+  return latestNs < BigInt(fromNs);
+}
+
+function endsIn(question: DurationQuestion, segment: Segment): boolean {
+  const { toNs } = question;
+  return !isBefore(question, segment) && (toNs === undefined || segment.latestNs <= BigInt(toNs));
+}
+
+/** Its counts when all of its spans are in the window. */
+function wholeIn(question: DurationQuestion, segment: Segment): readonly DurationCounts[] {
+  const { counted } = segment;
+  if (!endsIn(question, segment) || !isCounted(counted)) return [];
+  const isFrom = counted.earliestNs === undefined || counted.earliestNs >= BigInt(question.fromNs ?? 0);
+  return isFrom ? [counted.counts] : [];
+}
+
+/** What of a range lies between segments. */
+function rangesBetween(segments: readonly Segment[], { after, upTo }: CommitRange): readonly CommitRange[] {
+  const ends = [...segments, { after: upTo, upTo }];
+  return ends
+    .map((segment, index) => ({ after: ends[index - 1]?.upTo ?? after, upTo: segment.after }))
+    .filter(range => range.after < range.upTo);
+}
+
+/** As many neighbours as are joined at a time become one. */
+function joinedSegments(segments: readonly Segment[], sizes: Sizes): readonly Segment[] {
+  for (let start = 0; start + sizes.joined <= segments.length; start += 1) {
+    const joined = joinedOf(segments.slice(start, start + sizes.joined));
+    if (joined !== undefined) return joinedSegments(segments.toSpliced(start, sizes.joined, joined), sizes);
+  }
+  return segments;
+}
+
+/** Of segments of one level that have counts. */
+function joinedOf(segments: readonly Segment[]): Segment | undefined {
+  const [first] = segments;
+  const last = segments.at(-1);
+  if (first === undefined || last === undefined || first.level === MOST_LEVEL) return undefined;
+  const all = segments.flatMap(({ counted, level }) =>
+    isCounted(counted) && level === first.level ? [counted] : [],
+  );
+  const counts = sumOf(all.map(each => each.counts));
+  if (all.length < segments.length || sizeOf(counts) > MOST_BUCKETS) return undefined;
+  return {
+    after: first.after,
+    upTo: last.upTo,
+    latestNs: segments.map(each => each.latestNs).reduce(greater),
+    level: first.level + 1,
+    counted: {
+      counts,
+      earliestNs: all
+        .flatMap(({ earliestNs }) => earliestNs ?? [])
+        .reduce<bigint | undefined>(lesserOf, undefined),
+      asOf: all.map(each => each.asOf).reduce(lesser),
+    },
+  };
+}
+
+function lesserOf(one: bigint | undefined, other: bigint): bigint {
+  return lesser(one ?? other, other);
+}

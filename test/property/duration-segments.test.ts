@@ -1,0 +1,181 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { countDurations, type DurationCounts } from '../../src/shard/reads/duration-counts.ts';
+import { createDurationSegments } from '../../src/shard/reads/duration-segments.ts';
+import { openReaders, type ReadTestShard } from '../support/read-shards.ts';
+
+let shard: ReadTestShard;
+beforeAll(async () => {
+  [shard] = (await openReaders(1)) as [ReadTestShard];
+});
+afterAll(() => shard.remove());
+
+const span = fc.record({
+  service: fc.constantFrom('', 'a', 'é'),
+  /** Against the commit before, so that windows cut through commits. */
+  laterNs: fc.integer({ min: -3, max: 3 }),
+  durationNs: fc.oneof(fc.integer({ min: -5, max: 5 }), fc.integer({ min: 1, max: 1_000_000 })),
+});
+const read = fc.record({
+  kind: fc.constant('read' as const),
+  commitsAgo: fc.nat({ max: 2 }),
+  scale: fc.constantFrom(0, 3),
+  byService: fc.boolean(),
+  fromNs: fc.option(fc.nat({ max: 60 }), { nil: undefined }),
+  toNs: fc.option(fc.nat({ max: 60 }), { nil: undefined }),
+});
+const step = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant('commit' as const),
+      spans: fc.array(span, { minLength: 0, maxLength: 4 }),
+    }),
+  },
+  { weight: 5, arbitrary: read },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('retain' as const), keep: fc.integer({ min: 1, max: 12 }) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('replace' as const), id: fc.integer({ min: 1, max: 60 }) }),
+  },
+);
+
+type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
+
+const EVERYTHING: Step = {
+  kind: 'read',
+  commitsAgo: 0,
+  scale: 0,
+  byService: false,
+  fromNs: undefined,
+  toNs: undefined,
+};
+const one = { kind: 'commit' as const, spans: [{ service: 'a' as const, laterNs: 0, durationNs: 4 }] };
+
+/** What was counted in a segment is replaced, and again after it was counted once more. */
+const REPLACED: Step[] = [
+  one,
+  one,
+  one,
+  EVERYTHING,
+  { kind: 'replace', id: 1 },
+  EVERYTHING,
+  { kind: 'replace', id: 2 },
+];
+
+/** Somebody reads at the commit before a replacement that what is kept has seen. */
+const BEFORE_REPLACED: Step[] = [
+  one,
+  one,
+  one,
+  { kind: 'replace', id: 1 },
+  EVERYTHING,
+  { ...EVERYTHING, commitsAgo: 1 },
+];
+
+async function run(sql: string): Promise<void> {
+  await shard.connection.run(sql);
+}
+
+/** Spans are numbered. */
+async function commit(
+  commitNo: number,
+  firstId: number,
+  spans: readonly { service: string; laterNs: number; durationNs: number }[],
+): Promise<void> {
+  const starts = spans.map(({ laterNs }) => Math.max(0, commitNo + laterNs));
+  for (const [index, { service, durationNs }] of spans.entries()) {
+    await run(`INSERT INTO store.spans VALUES (1, 0, ${firstId + index}, 0, '${service}', 'op', ${starts[index]},
+      ${durationNs}, 'ok', 'internal', '{}', NULL, NULL, NULL, 1, ${commitNo}, NULL)`);
+  }
+  const latest = spans.length === 0 ? 'NULL' : Math.max(...starts);
+  await run(
+    `INSERT INTO store.commits VALUES (${commitNo}, 0, ${spans.length}, 0, 0, ${latest}, NULL, NULL)`,
+  );
+}
+
+function plain(counts: DurationCounts) {
+  return [...counts]
+    .filter(([, buckets]) => buckets.size > 0)
+    .map(([service, buckets]) => [service, [...buckets].sort(([a], [b]) => a - b)] as const)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+it('what is kept of durations is what a scan counts, whatever came, went or was replaced', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(step, { minLength: 1, maxLength: 40, size: 'max' }),
+      fc.record({ segmentSpans: fc.integer({ min: 1, max: 8 }), joined: fc.integer({ min: 2, max: 3 }) }),
+      async (steps, sizes) => {
+        for (const table of ['spans', 'commits', 'floors']) await run(`DELETE FROM store.${table}`);
+        const segments = createDurationSegments(sizes);
+        let last = 0;
+        let lastId = 0;
+        let floor = 0;
+        for (const each of [...steps, EVERYTHING]) {
+          switch (each.kind) {
+            case 'commit':
+              await commit(++last, lastId + 1, each.spans);
+              lastId += each.spans.length;
+              break;
+            case 'retain':
+              floor = Math.max(floor, last - each.keep);
+              await run(`INSERT INTO store.floors VALUES (${++last}, ${floor}, 1, 1, 1, 1)`);
+              for (const table of ['spans', 'commits'])
+                await run(`DELETE FROM store.${table} WHERE commit_no <= ${floor}`);
+              await commit(last, lastId + 1, []);
+              break;
+            case 'replace':
+              await commit(++last, ++lastId, [{ service: 'a', laterNs: 0, durationNs: 7 }]);
+              await run(`UPDATE store.spans SET replaced_at = ${last}
+                WHERE span_id = ${each.id} AND commit_no < ${last} AND replaced_at IS NULL`);
+              break;
+            case 'read': {
+              const asOf = BigInt(Math.max(last - each.commitsAgo, floor));
+              const context = { connection: shard.connection, asOf };
+              const { scale, byService } = each;
+              const question = {
+                scale,
+                byService,
+                fromNs: each.fromNs?.toString(),
+                toNs: each.toNs?.toString(),
+              };
+              const kept = await segments.count(context, question);
+              const { counts } = await countDurations(context, question, [{ after: 0n, upTo: asOf }]);
+              expect(plain(kept)).toEqual(plain(counts));
+              break;
+            }
+          }
+        }
+      },
+    ),
+    {
+      numRuns: 40,
+      examples: [
+        [REPLACED, { segmentSpans: 1, joined: 2 }],
+        [BEFORE_REPLACED, { segmentSpans: 1, joined: 2 }],
+      ],
+    },
+  );
+}, 120_000);
+
+it('what was counted is not gone through again', async () => {
+  for (const table of ['spans', 'commits', 'floors']) await run(`DELETE FROM store.${table}`);
+  const segments = createDurationSegments({ segmentSpans: 1, joined: 2 });
+  const of = async (asOf: bigint, window = {}) => {
+    const context = { connection: shard.connection, asOf };
+    const counts = await segments.count(context, { scale: 0, byService: false, ...window });
+    return [...(counts.get('') ?? [])].map(([, { count }]) => count);
+  };
+  for (const commitNo of [1, 2, 3, 4, 5, 6, 7]) await commit(commitNo, commitNo, one.spans);
+  expect(await of(7n)).toEqual([7]);
+  // Behind its back, so that it shows.
+  await run('DELETE FROM store.spans WHERE commit_no <= 6');
+  expect(await of(7n)).toEqual([7]);
+  expect(await of(7n, { fromNs: '5' })).toEqual([3]);
+  // Commits 1 to 4 are joined by now, so the end of the window is looked for in the table.
+  expect(await of(7n, { fromNs: '3' })).toEqual([3]);
+});
