@@ -76,6 +76,9 @@ const BEFORE_REPLACED: Step[] = [
   { ...EVERYTHING, commitsAgo: 1 },
 ];
 
+/** Retention takes one of the two commits of a segment. */
+const CUT: Step[] = [one, one, one, one, one, EVERYTHING, { kind: 'retain', keep: 4 }];
+
 async function run(sql: string): Promise<void> {
   await shard.connection.run(sql);
 }
@@ -157,6 +160,7 @@ it('what is kept of durations is what a scan counts, whatever came, went or was 
       examples: [
         [REPLACED, { segmentSpans: 1, joined: 2 }],
         [BEFORE_REPLACED, { segmentSpans: 1, joined: 2 }],
+        [CUT, { segmentSpans: 2, joined: 2 }],
       ],
     },
   );

@@ -69,11 +69,11 @@ export function createDurationSegments(sizes = SIZES): DurationSegments {
       const left = kept.segments.flatMap(segment => leftOf(segment, { floor, replaced }));
       const known = [...left, ...(await segmentsBehind(context, left.at(-1)?.upTo ?? floor, sizes))];
       const segments: Segment[] = [];
-      for (const segment of known)
+      for (const segment of joinedSegments(known, { ...sizes, isWanted: inMidst(question, known) }))
         segments.push(endsIn(question, segment) ? await withCounts(context, grouping, segment) : segment);
       const isLater = context.asOf >= (keptOf.get(name)?.asOf ?? 0n);
       if (isLater && segments.some((segment, index) => segment !== kept.segments[index]))
-        keptOf.set(name, { asOf: context.asOf, segments: joinedSegments(segments, sizes) });
+        keptOf.set(name, { asOf: context.asOf, segments });
       const whole = segments.flatMap(segment => wholeIn(question, segment));
       const rest = rangesBetween(
         segments.filter(segment => isBefore(question, segment) || wholeIn(question, segment).length > 0),
@@ -189,40 +189,50 @@ function rangesBetween(segments: readonly Segment[], { after, upTo }: CommitRang
     .filter(range => range.after < range.upTo);
 }
 
-/** As many neighbours as are joined at a time become one. */
-function joinedSegments(segments: readonly Segment[], sizes: Sizes): readonly Segment[] {
-  for (let start = 0; start + sizes.joined <= segments.length; start += 1) {
-    const joined = joinedOf(segments.slice(start, start + sizes.joined));
-    if (joined !== undefined) return joinedSegments(segments.toSpliced(start, sizes.joined, joined), sizes);
-  }
-  return segments;
+/** Those that end in a window but for the first one, which may well begin before it. */
+function inMidst(question: DurationQuestion, segments: readonly Segment[]): (segment: Segment) => boolean {
+  const first = segments.find(segment => endsIn(question, segment));
+  const isFirst = ({ after }: Segment) => question.fromNs !== undefined && after === first?.after;
+  return segment => endsIn(question, segment) && !isFirst(segment);
 }
 
-/** Of segments of one level that have counts. */
-function joinedOf(segments: readonly Segment[]): Segment | undefined {
+interface Joining extends Sizes {
+  /** Whether one without counts will have them next. */
+  isWanted(segment: Segment): boolean;
+}
+
+/** As many neighbours as are joined at a time become one. */
+function joinedSegments(segments: readonly Segment[], joining: Joining): readonly Segment[] {
+  const all = [...segments];
+  for (let level = 0; level < MOST_LEVEL; level++) {
+    for (let start = 0; start + joining.joined <= all.length; start++) {
+      const joined = joinedOf(all.slice(start, start + joining.joined), level, joining);
+      if (joined !== undefined) all.splice(start, joining.joined, joined);
+    }
+  }
+  return all;
+}
+
+function joinedOf(segments: readonly Segment[], level: number, { isWanted }: Joining): Segment | undefined {
   const [first] = segments;
-  const last = segments.at(-1);
-  if (first === undefined || last === undefined || first.level === MOST_LEVEL) return undefined;
-  const all = segments.flatMap(({ counted, level }) =>
-    isCounted(counted) && level === first.level ? [counted] : [],
-  );
-  const counts = sumOf(all.map(each => each.counts));
-  if (all.length < segments.length || sizeOf(counts) > MOST_BUCKETS) return undefined;
-  return {
+  if (first === undefined || segments.some(segment => segment.level !== level)) return undefined;
+  const joined: Segment = {
     after: first.after,
-    upTo: last.upTo,
-    latestNs: segments.map(each => each.latestNs).reduce(greater),
-    level: first.level + 1,
+    upTo: segments.at(-1)?.upTo ?? first.upTo,
+    latestNs: segments.map(({ latestNs }) => latestNs).reduce(greater),
+    level: level + 1,
+  };
+  if (segments.every(segment => segment.counted === undefined && isWanted(segment))) return joined;
+  const counted = segments.flatMap(segment => (isCounted(segment.counted) ? [segment.counted] : []));
+  const counts = sumOf(counted.map(each => each.counts));
+  if (counted.length < segments.length || sizeOf(counts) > MOST_BUCKETS) return undefined;
+  const earliest = counted.flatMap(({ earliestNs }) => earliestNs ?? []);
+  return {
+    ...joined,
     counted: {
       counts,
-      earliestNs: all
-        .flatMap(({ earliestNs }) => earliestNs ?? [])
-        .reduce<bigint | undefined>(lesserOf, undefined),
-      asOf: all.map(each => each.asOf).reduce(lesser),
+      earliestNs: earliest.length === 0 ? undefined : earliest.reduce(lesser),
+      asOf: counted.map(({ asOf }) => asOf).reduce(lesser),
     },
   };
-}
-
-function lesserOf(one: bigint | undefined, other: bigint): bigint {
-  return lesser(one ?? other, other);
 }
