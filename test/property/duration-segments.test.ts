@@ -61,6 +61,7 @@ const REPLACED: Step[] = [
   one,
   one,
   EVERYTHING,
+  EVERYTHING,
   { kind: 'replace', id: 1 },
   EVERYTHING,
   { kind: 'replace', id: 2 },
@@ -71,13 +72,14 @@ const BEFORE_REPLACED: Step[] = [
   one,
   one,
   one,
+  EVERYTHING,
   { kind: 'replace', id: 1 },
   EVERYTHING,
   { ...EVERYTHING, commitsAgo: 1 },
 ];
 
 /** Retention takes one of the two commits of a segment. */
-const CUT: Step[] = [one, one, one, one, one, EVERYTHING, { kind: 'retain', keep: 4 }];
+const CUT: Step[] = [one, one, one, one, one, EVERYTHING, EVERYTHING, { kind: 'retain', keep: 4 }];
 
 async function run(sql: string): Promise<void> {
   await shard.connection.run(sql);
@@ -175,7 +177,8 @@ it('what was counted is not gone through again', async () => {
     return [...(counts.get('') ?? [])].map(([, { count }]) => count);
   };
   for (const commitNo of [1, 2, 3, 4, 5, 6, 7]) await commit(commitNo, commitNo, one.spans);
-  expect(await of(7n)).toEqual([7]);
+  // The first question of a grouping leaves nothing, the second one does.
+  for (let times = 1; times <= 2; times++) expect(await of(7n)).toEqual([7]);
   // Behind its back, so that it shows.
   await run('DELETE FROM store.spans WHERE commit_no <= 6');
   expect(await of(7n)).toEqual([7]);

@@ -62,9 +62,12 @@ export function createDurationSegments(sizes = SIZES): DurationSegments {
     async count(context, question) {
       const grouping = { scale: question.scale, byService: question.byService };
       const name = JSON.stringify(grouping);
-      const kept = keptOf.get(name) ?? { asOf: 0n, segments: [] };
-      // What is kept may have changed since.
-      if (context.asOf < kept.asOf) return scan(context, question, [{ after: 0n, upTo: context.asOf }]);
+      const kept = keptOf.get(name);
+      // To count in segments takes longer, and a question may never come again.
+      if (kept === undefined) keptOf.set(name, { asOf: 0n, segments: [] });
+      // What is kept may be of commits that are not to be seen.
+      if (kept === undefined || context.asOf < kept.asOf)
+        return scan(context, question, [{ after: 0n, upTo: context.asOf }]);
       const { floor, replaced } = await changesOf(context, kept.segments);
       const left = kept.segments.flatMap(segment => leftOf(segment, { floor, replaced }));
       const known = [...left, ...(await segmentsBehind(context, left.at(-1)?.upTo ?? floor, sizes))];
