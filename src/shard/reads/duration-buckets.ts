@@ -18,13 +18,14 @@ export async function readDurationBuckets(context: ReadContext, request: Request
 
 async function countsOf(context: ReadContext, request: Request): Promise<DurationCounts> {
   const { service, services, byService } = request;
-  if (service === undefined && services === undefined) return context.durations.count(context, request);
+  const question = { ...request, most: context.mostRows };
+  if (service === undefined && services === undefined) return context.durations.count(context, question);
   if (service === undefined && byService) {
     const wanted = new Set(services);
     const all = await context.durations.count(context, request);
     return new Map([...all].filter(([name]) => wanted.has(name)));
   }
-  const { counts } = await countDurations(context, request, [{ after: 0n, upTo: context.asOf }]);
+  const { counts } = await countDurations(context, question, [{ after: 0n, upTo: context.asOf }]);
   return counts;
 }
 

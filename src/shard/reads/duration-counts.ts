@@ -12,6 +12,8 @@ export interface DurationGrouping {
 export interface DurationQuestion extends DurationGrouping, TimeWindow {
   readonly service?: string | undefined;
   readonly services?: readonly string[] | undefined;
+  /** Buckets, in the order of services and then of durations; all when left out. */
+  readonly most?: number | undefined;
 }
 
 export interface DurationCount {
@@ -52,7 +54,7 @@ export async function countDurations(
   const result = await query(
     connection,
     `SELECT of_service, bucket, count(*), min(duration_ns), max(duration_ns), min(start_ns)
-     FROM (${each.join(' UNION ALL ')}) GROUP BY ALL`,
+     FROM (${each.join(' UNION ALL ')}) GROUP BY ALL ${when(question.most, most => `ORDER BY of_service, bucket LIMIT ${most}`) ?? ''}`,
     parameters,
   );
   for (const row of result.rows() as Iterable<Row>) {

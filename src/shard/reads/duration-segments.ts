@@ -21,23 +21,19 @@ export interface DurationSegments {
   count(context: AtCommit, question: DurationQuestion): Promise<DurationCounts>;
 }
 
-/** Commits that no others come between. */
+/** Commits that follow each other. */
 interface Segment extends CommitRange {
-  /** When the last of its spans began. */
+  /** None of its spans began later. */
   readonly latestNs: bigint;
   /** How often it was joined of smaller ones. */
   readonly level: number;
   /** Absent until it is asked for, and without counts when they are too many to keep. */
-  readonly counted?: Counted | 'too many';
-}
-
-interface Counted extends CountedDurations {
-  readonly asOf: bigint;
+  readonly counted?: CountedDurations | 'too many';
 }
 
 /** Of questions that are grouped alike. */
 interface Kept {
-  /** The read that left it so. */
+  /** The commit at which the counts are right. */
   readonly asOf: bigint;
   /** Oldest first, one behind the other. */
   readonly segments: readonly Segment[];
@@ -48,13 +44,13 @@ interface Sizes {
   readonly segmentSpans: number;
   /** So many neighbours are joined, of which the sum alone is kept. */
   readonly joined: number;
+  /** Of a segment; each takes some 200 bytes. */
+  readonly mostBuckets: number;
 }
 
-const SIZES: Sizes = { segmentSpans: 200_000, joined: 8 };
+const SIZES: Sizes = { segmentSpans: 200_000, joined: 8, mostBuckets: 30_000 };
 /** Joined more often, too much would be gone through at the ends of a window. */
 const MOST_LEVEL = 2;
-/** Buckets of a segment, each of which takes some 200 bytes. */
-const MOST_BUCKETS = 30_000;
 
 export function createDurationSegments(sizes = SIZES): DurationSegments {
   const keptOf = new Map<string, Kept>();
@@ -68,12 +64,16 @@ export function createDurationSegments(sizes = SIZES): DurationSegments {
       // What is kept may be of commits that are not to be seen.
       if (kept === undefined || context.asOf < kept.asOf)
         return scan(context, question, [{ after: 0n, upTo: context.asOf }]);
-      const { floor, replaced } = await changesOf(context, kept.segments);
+      const { floor, replaced } = await changesSince(context, kept);
       const left = kept.segments.flatMap(segment => leftOf(segment, { floor, replaced }));
       const known = [...left, ...(await segmentsBehind(context, left.at(-1)?.upTo ?? floor, sizes))];
       const segments: Segment[] = [];
       for (const segment of joinedSegments(known, { ...sizes, isWanted: inMidst(question, known) }))
-        segments.push(endsIn(question, segment) ? await withCounts(context, grouping, segment) : segment);
+        segments.push(
+          endsIn(question, segment)
+            ? await withCounts(context, { ...grouping, most: sizes.mostBuckets + 1 }, segment)
+            : segment,
+        );
       const isLater = context.asOf >= (keptOf.get(name)?.asOf ?? 0n);
       if (isLater && segments.some((segment, index) => segment !== kept.segments[index]))
         keptOf.set(name, { asOf: context.asOf, segments });
@@ -98,38 +98,31 @@ async function scan(
 interface Changes {
   /** The last commit that retention has deleted. */
   readonly floor: bigint;
-  /** Commits with spans that were replaced after what is kept was counted, each with the last commit that did. */
-  readonly replaced: readonly (readonly [commitNo: bigint, replacedAt: bigint])[];
+  /** Commits with spans that were replaced since. */
+  readonly replaced: readonly bigint[];
 }
 
-async function changesOf({ connection, asOf }: AtCommit, segments: readonly Segment[]): Promise<Changes> {
-  const countedAt = segments.flatMap(({ counted }) => (isCounted(counted) ? [counted.asOf] : []));
-  const since = countedAt.reduce(lesser, asOf);
+async function changesSince({ connection, asOf }: AtCommit, kept: Kept): Promise<Changes> {
   const result = await query(
     connection,
-    `SELECT floor, commit_no, replaced_at FROM (SELECT ${FLOOR_COMMIT} AS floor)
-     LEFT JOIN (SELECT commit_no, max(replaced_at) AS replaced_at FROM store.spans
-       WHERE replaced_at > ${since} AND replaced_at <= ${asOf} AND commit_no <= ${segments.at(-1)?.upTo ?? 0n}
-       GROUP BY commit_no) ON true`,
+    `SELECT floor, commit_no FROM (SELECT ${FLOOR_COMMIT} AS floor)
+     LEFT JOIN (SELECT DISTINCT commit_no FROM store.spans
+       WHERE replaced_at > ${kept.asOf} AND replaced_at <= ${asOf}
+         AND commit_no <= ${kept.segments.at(-1)?.upTo ?? 0n}) ON true`,
   );
-  const rows = [...result.rows()] as [bigint, bigint | null, bigint | null][];
+  const rows = [...result.rows()] as [bigint, bigint | null][];
   return {
     floor: rows[0]?.[0] ?? 0n,
-    replaced: rows.flatMap(([, commitNo, replacedAt]) =>
-      commitNo === null || replacedAt === null ? [] : [[commitNo, replacedAt] as const],
-    ),
+    replaced: rows.flatMap(([, commitNo]) => (commitNo === null ? [] : [commitNo])),
   };
 }
 
 /** What is left of a segment after changes, with its counts if they are still right. */
 function leftOf(segment: Segment, { floor, replaced }: Changes): readonly Segment[] {
-  const { counted, ...uncounted } = segment;
+  const { counted: _, ...uncounted } = segment;
   if (segment.upTo <= floor) return [];
   if (segment.after < floor) return [{ ...uncounted, after: floor }];
-  const isChanged = replaced.some(
-    ([commitNo, at]) =>
-      commitNo > segment.after && commitNo <= segment.upTo && isCounted(counted) && at > counted.asOf,
-  );
+  const isChanged = replaced.some(commitNo => commitNo > segment.after && commitNo <= segment.upTo);
   return [isChanged ? uncounted : segment];
 }
 
@@ -155,14 +148,17 @@ async function segmentsBehind(
   }));
 }
 
-async function withCounts(context: AtCommit, grouping: DurationGrouping, segment: Segment): Promise<Segment> {
+async function withCounts(
+  context: AtCommit,
+  grouping: DurationGrouping & { readonly most: number },
+  segment: Segment,
+): Promise<Segment> {
   if (segment.counted !== undefined) return segment;
   const counted = await countDurations(context, grouping, [segment]);
-  const isKept = sizeOf(counted.counts) <= MOST_BUCKETS;
-  return { ...segment, counted: isKept ? { ...counted, asOf: context.asOf } : 'too many' };
+  return { ...segment, counted: sizeOf(counted.counts) < grouping.most ? counted : 'too many' };
 }
 
-function isCounted(counted: Segment['counted']): counted is Counted {
+function isCounted(counted: Segment['counted']): counted is CountedDurations {
   return typeof counted === 'object';
 }
 
@@ -216,7 +212,7 @@ function joinedSegments(segments: readonly Segment[], joining: Joining): readonl
   return all;
 }
 
-function joinedOf(segments: readonly Segment[], level: number, { isWanted }: Joining): Segment | undefined {
+function joinedOf(segments: readonly Segment[], level: number, joining: Joining): Segment | undefined {
   const [first] = segments;
   if (first === undefined || segments.some(segment => segment.level !== level)) return undefined;
   const joined: Segment = {
@@ -225,17 +221,12 @@ function joinedOf(segments: readonly Segment[], level: number, { isWanted }: Joi
     latestNs: segments.map(({ latestNs }) => latestNs).reduce(greater),
     level: level + 1,
   };
-  if (segments.every(segment => segment.counted === undefined && isWanted(segment))) return joined;
+  if (segments.every(segment => segment.counted === undefined && joining.isWanted(segment))) return joined;
   const counted = segments.flatMap(segment => (isCounted(segment.counted) ? [segment.counted] : []));
+  if (counted.length < segments.length) return undefined;
   const counts = sumOf(counted.map(each => each.counts));
-  if (counted.length < segments.length || sizeOf(counts) > MOST_BUCKETS) return undefined;
+  if (sizeOf(counts) > joining.mostBuckets) return { ...joined, counted: 'too many' };
   const earliest = counted.flatMap(({ earliestNs }) => earliestNs ?? []);
-  return {
-    ...joined,
-    counted: {
-      counts,
-      earliestNs: earliest.length === 0 ? undefined : earliest.reduce(lesser),
-      asOf: counted.map(({ asOf }) => asOf).reduce(lesser),
-    },
-  };
+  const earliestNs = earliest.length === 0 ? undefined : earliest.reduce(lesser);
+  return { ...joined, counted: { counts, earliestNs } };
 }
