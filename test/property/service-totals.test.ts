@@ -76,13 +76,15 @@ async function commit(commitNo: number, spans: readonly { trace: number; service
 async function scanned(asOf: bigint): Promise<unknown[]> {
   const parameters = createParameters();
   const result = await shard.connection.runAndReadAll(
-    `SELECT service, count(*), count(*) FILTER (status = 'error'), sum(duration_ns), count(DISTINCT trace_id)
-     FROM store.spans WHERE ${countedSpans({}, asOf, parameters)} GROUP BY service ORDER BY service`,
+    `SELECT service, count(*), count(*) FILTER (status = 'error'), sum(duration_ns), min(duration_ns), max(duration_ns),
+       count(DISTINCT trace_id)
+     FROM store.spans WHERE ${countedSpans({}, asOf, parameters)}
+     GROUP BY GROUPING SETS ((service), ()) HAVING count(*) > 0`,
   );
   return result.getRows().map(row => row.map(String));
 }
 
-it('what is kept of services is what a scan counts, whatever came, went, was replaced or was stopped', async () => {
+it('what is kept of services, and of all together, is what a scan counts, whatever came, went, was replaced or was stopped', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(step, { minLength: 1, maxLength: 40, size: 'max' }),
@@ -122,8 +124,8 @@ it('what is kept of services is what a scan counts, whatever came, went, was rep
               const kept = await totals.at({ connection: shard.connection, asOf });
               const rows = [...kept]
                 .filter(([, { spans }]) => spans > 0)
-                .map(([service, { spans, errors, durationNs, traces }]) =>
-                  [service, spans, errors, durationNs, traces].map(String),
+                .map(([service, { spans, errors, durationNs, durationRangeNs = [], traces }]) =>
+                  [service, spans, errors, durationNs, ...durationRangeNs, traces].map(String),
                 );
               expect(rows.sort()).toEqual((await scanned(asOf)).sort());
               break;

@@ -28,6 +28,7 @@ import { readSpans } from './spans.ts';
 import { readTrace } from './trace.ts';
 import { readTraceIds } from './trace-ids.ts';
 import { readTraceTerms } from './trace-terms.ts';
+import { isOverEverything } from './where.ts';
 
 const READS: { readonly [N in ShardReadName]: ShardRead<N> } = {
   spans: readSpans,
@@ -50,9 +51,9 @@ const READS: { readonly [N in ShardReadName]: ShardRead<N> } = {
 export interface Reader {
   /** Aborting the signal ends a running query and rejects. */
   read(call: SnapshotCall, signal: AbortSignal): Promise<ReadAnswer>;
-  /** Counts what `services` goes on from. Reads of services wait for it: they would count the same beside it. */
+  /** Counts what `services` and `spanTotals` go on from. Such reads wait for it: they would count the same beside it. */
   warmUp(signal: AbortSignal): Promise<void>;
-  /** Stores what `services` goes on from, for the next start; see {@link ServiceTotals}. */
+  /** Stores what they go on from, for the next start; see {@link ServiceTotals}. */
   store(connection: DuckDBConnection): Promise<void>;
 }
 
@@ -97,7 +98,7 @@ export function createReader(deps: ReaderDeps): Reader {
   };
   return {
     async read(call, signal) {
-      if (call.calls.some(({ name }) => name === 'services')) {
+      if (call.calls.some(usesTotals)) {
         await Promise.race([warming, aborted(signal, call)]);
         signal.throwIfAborted();
       }
@@ -110,6 +111,11 @@ export function createReader(deps: ReaderDeps): Reader {
     },
     store: kept.serviceTotals.store,
   };
+}
+
+/** Whether it goes on from what was counted of services. */
+function usesTotals({ name, request }: SnapshotCall['calls'][number]): boolean {
+  return (name === 'services' || name === 'spanTotals') && isOverEverything(request);
 }
 
 /** Of a read that rows move under: what has been dropped once is not there to be dropped again. */

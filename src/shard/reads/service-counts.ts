@@ -19,24 +19,44 @@ export interface CommitRange {
 export interface ServiceCounts {
   readonly spans: number;
   readonly errors: number;
+  /** The sum of all durations. */
   readonly durationNs: bigint;
+  /** The shortest and the longest duration; `undefined` without spans. */
+  readonly durationRangeNs: DurationRange | undefined;
   readonly traces: number;
 }
 
-export const NO_COUNTS: ServiceCounts = { spans: 0, errors: 0, durationNs: 0n, traces: 0 };
+export type DurationRange = readonly [shortest: bigint, longest: bigint];
+
+/** By service. Under `null` stands what all of them have together, whose traces are not the sum of theirs. */
+export type CountsByService = ReadonlyMap<string | null, ServiceCounts>;
+
+export const NO_COUNTS: ServiceCounts = {
+  spans: 0,
+  errors: 0,
+  durationNs: 0n,
+  durationRangeNs: undefined,
+  traces: 0,
+};
 
 export function addCounts(a: ServiceCounts, b: ServiceCounts): ServiceCounts {
   return {
     spans: a.spans + b.spans,
     errors: a.errors + b.errors,
     durationNs: a.durationNs + b.durationNs,
+    durationRangeNs: spanned(a.durationRangeNs, b.durationRangeNs),
     traces: a.traces + b.traces,
   };
 }
 
+function spanned(a: DurationRange | undefined, b: DurationRange | undefined): DurationRange | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return [a[0] < b[0] ? a[0] : b[0], a[1] > b[1] ? a[1] : b[1]];
+}
+
 /** Of a trace that a service has in several segments only the last one counts it, so that they add up. */
 export interface Segment extends CommitRange {
-  readonly counts: ReadonlyMap<string, ServiceCounts>;
+  readonly counts: CountsByService;
 }
 
 /** Segments without gaps but for commits without spans, oldest first, up to the commit that they were counted at. */
@@ -48,13 +68,13 @@ export interface Totals {
 /** Of the commits of one part of a range. */
 export interface CountedPart {
   readonly part: number;
-  readonly service: string;
+  readonly service: string | null;
   readonly counts: ServiceCounts;
 }
 
 /**
- * What each service has in a range of commits, in parts of `commitsPerPart`. A trace is counted once, in the last
- * part that has it.
+ * What each service and all together have in a range of commits, in parts of `commitsPerPart`. A trace is counted once,
+ * in the last part that has it.
  */
 export async function countServices(
   context: AtCommit,
@@ -66,32 +86,59 @@ export async function countServices(
   const partOf = (commitNo: string) => `((${commitNo} - ${range.after} - 1) // ${commitsPerPart})::INTEGER`;
   const result = await query(
     context.connection,
-    `SELECT part, service, spans, errors, duration_ns, coalesce(traces, 0) FROM
-       (SELECT ${partOf('commit_no')} AS part, service, count(*) AS spans,
-          count(*) FILTER (status = 'error') AS errors, sum(duration_ns) AS duration_ns
-        FROM ${spans} GROUP BY ALL)
-       LEFT JOIN (SELECT ${partOf('last_commit')} AS part, service, count(*) AS traces FROM
-         (SELECT service, trace_id, max(commit_no) AS last_commit FROM ${spans} GROUP BY service, trace_id)
-         GROUP BY ALL) USING (part, service)`,
+    `WITH of_services AS (
+       SELECT ${partOf('commit_no')} AS part, service, count(*) AS spans, count(*) FILTER (status = 'error') AS errors,
+         sum(duration_ns) AS duration_ns, min(duration_ns) AS shortest_ns, max(duration_ns) AS longest_ns
+       FROM ${spans} GROUP BY ALL
+     ), of_traces AS MATERIALIZED (
+       SELECT service, trace_id, max(commit_no) AS last_commit FROM ${spans} GROUP BY service, trace_id
+     ), traces_of_services AS (
+       SELECT ${partOf('last_commit')} AS part, service, count(*) AS traces FROM of_traces GROUP BY ALL
+       UNION ALL
+       SELECT ${partOf('last_commit')} AS part, NULL, count(*)
+       FROM (SELECT max(last_commit) AS last_commit FROM of_traces GROUP BY trace_id) GROUP BY ALL
+     )
+     SELECT counted.part, counted.service, spans::BIGINT, errors::BIGINT, duration_ns, shortest_ns, longest_ns,
+       coalesce(traces, 0)
+     FROM (
+       SELECT part, service, sum(spans) AS spans, sum(errors) AS errors, sum(duration_ns) AS duration_ns,
+         min(shortest_ns) AS shortest_ns, max(longest_ns) AS longest_ns
+       FROM of_services GROUP BY GROUPING SETS ((part, service), (part))
+     ) AS counted
+     LEFT JOIN traces_of_services AS traced
+       ON traced.part = counted.part AND traced.service IS NOT DISTINCT FROM counted.service`,
     parameters,
   );
-  return Array.from(result.rows(), row => {
-    const [part, service, spanCount, errors, durationNs, traces] = row as [
-      number,
-      string,
-      bigint,
-      bigint,
-      bigint,
-      bigint,
-    ];
-    const numbers = { spans: Number(spanCount), errors: Number(errors), traces: Number(traces) };
-    return { part, service, counts: { ...numbers, durationNs } };
+  return Array.from(result.rows() as Iterable<CountedRow>, row => {
+    const [part, service, spanCount, errors, durationNs, shortestNs, longestNs, traces] = row;
+    return {
+      part,
+      service,
+      counts: {
+        spans: Number(spanCount),
+        errors: Number(errors),
+        durationNs,
+        durationRangeNs: [shortestNs, longestNs],
+        traces: Number(traces),
+      },
+    };
   });
 }
 
-/** Traces that a service has in commits of two ranges, by the last of the commits in the older one. */
+type CountedRow = [
+  part: number,
+  service: string | null,
+  spans: bigint,
+  errors: bigint,
+  durationNs: bigint,
+  shortestNs: bigint,
+  longestNs: bigint,
+  traces: bigint,
+];
+
+/** Traces that a service, or all together, have in commits of two ranges, by the last of the commits in the older one. */
 export interface SharedTraces {
-  readonly service: string;
+  readonly service: string | null;
   readonly lastCommit: bigint;
   readonly traces: number;
 }
@@ -116,14 +163,21 @@ export async function sharedTraces(
   const counted = countedSpans({}, context.asOf, parameters);
   const result = await query(
     context.connection,
-    `SELECT service, last_commit, count(*) FROM
-       (SELECT service, trace_id, max(commit_no) AS last_commit FROM store.spans
-        WHERE ${oneOf(pairs.column(0))} AND ${counted} GROUP BY service, trace_id)
-       SEMI JOIN (SELECT service, trace_id FROM store.spans WHERE ${oneOf(pairs.column(1))} AND ${counted})
-       USING (service, trace_id) GROUP BY service, last_commit`,
+    `WITH older AS MATERIALIZED (
+       SELECT service, trace_id, max(commit_no) AS last_commit FROM store.spans
+       WHERE ${oneOf(pairs.column(0))} AND ${counted} GROUP BY service, trace_id
+     ), newer AS MATERIALIZED (
+       SELECT DISTINCT service, trace_id FROM store.spans WHERE ${oneOf(pairs.column(1))} AND ${counted}
+     )
+     SELECT service, last_commit, count(*) FROM older SEMI JOIN newer USING (service, trace_id) GROUP BY ALL
+     UNION ALL
+     SELECT NULL, last_commit, count(*)
+     FROM (SELECT trace_id, max(last_commit) AS last_commit FROM older GROUP BY trace_id)
+       SEMI JOIN newer USING (trace_id) GROUP BY ALL`,
     parameters,
   );
-  return Array.from(result.rows() as Iterable<[string, bigint, bigint]>, ([service, lastCommit, traces]) => ({
+  const rows = result.rows() as Iterable<[string | null, bigint, bigint]>;
+  return Array.from(rows, ([service, lastCommit, traces]) => ({
     service,
     lastCommit,
     traces: Number(traces),

@@ -4,6 +4,7 @@ import {
   type AtCommit,
   addCounts,
   type CommitRange,
+  type CountsByService,
   countServices,
   FLOOR_COMMIT,
   NO_COUNTS,
@@ -17,13 +18,13 @@ import {
 import { loadTotals, storeTotals } from './stored-totals.ts';
 
 /**
- * What each service has in all of the commits that are left. Distinct traces cost seconds to count over many millions
+ * What each service, and all together, have in all of the commits that are left. Distinct traces cost seconds to count over many millions
  * of spans, so what was counted is kept, for segments of commits and from one process to the next, and only what came
  * or went since is gone through.
  * Nothing is estimated: what cannot be told from what is kept is counted anew.
  */
 export interface ServiceTotals {
-  at(context: AtCommit): Promise<ReadonlyMap<string, ServiceCounts>>;
+  at(context: AtCommit): Promise<CountsByService>;
   /** Stores what is kept, for the next process to go on from. For the writer's connection, while nothing is written. */
   store(connection: DuckDBConnection): Promise<void>;
 }
@@ -167,17 +168,15 @@ function joined(
 }
 
 function spansOf({ counts }: Segment): number {
-  let sum = 0;
-  for (const { spans } of counts.values()) sum += spans;
-  return sum;
+  return counts.get(null)?.spans ?? 0;
 }
 
-function countsOf(segments: readonly Segment[]): ReadonlyMap<string, ServiceCounts> {
-  const sum = new Map<string, ServiceCounts>();
+function countsOf(segments: readonly Segment[]): CountsByService {
+  const sum = new Map<string | null, ServiceCounts>();
   for (const { counts } of segments) for (const [service, more] of counts) addTo(sum, service, more);
   return sum;
 }
 
-function addTo(counts: Map<string, ServiceCounts>, service: string, more: ServiceCounts): void {
+function addTo(counts: Map<string | null, ServiceCounts>, service: string | null, more: ServiceCounts): void {
   counts.set(service, addCounts(counts.get(service) ?? NO_COUNTS, more));
 }

@@ -3,7 +3,8 @@ import { rowLine } from '../../shared/read/ndjson.ts';
 import { countedSpans } from './counted.ts';
 import { query } from './query.ts';
 import type { ReadContext } from './read.ts';
-import { createParameters } from './where.ts';
+import type { ServiceCounts } from './service-counts.ts';
+import { createParameters, isOverEverything } from './where.ts';
 
 /** Every service with spans. Durations are summed as integers, so no order of the additions can show. */
 export async function readServices(
@@ -16,21 +17,22 @@ export async function readServices(
   return states.map(state => rowLine([state.service], JSON.stringify(state)));
 }
 
-function isOverEverything({ fromNs, toNs }: ParsedShardRead<'services'>): boolean {
-  return fromNs === undefined && toNs === undefined;
-}
-
 async function storedStates(context: ReadContext, service: string | undefined): Promise<ServiceState[]> {
   const totals = await context.serviceTotals.at(context);
-  return Array.from(totals, ([name, { spans, traces, errors, durationNs }]) => ({
-    service: name,
+  return [...totals]
+    .flatMap(([name, counts]) => (name === null ? [] : [stateOf(name, counts)]))
+    .filter(state => state.span_count > 0 && (service === undefined || state.service === service))
+    .sort((a, b) => Buffer.compare(Buffer.from(a.service), Buffer.from(b.service)));
+}
+
+function stateOf(service: string, { spans, traces, errors, durationNs }: ServiceCounts): ServiceState {
+  return {
+    service,
     span_count: spans,
     trace_count: traces,
     error_count: errors,
     duration_sum_ns: String(durationNs),
-  }))
-    .filter(state => state.span_count > 0 && (service === undefined || state.service === service))
-    .sort((a, b) => Buffer.compare(Buffer.from(a.service), Buffer.from(b.service)));
+  };
 }
 
 async function scannedStates(

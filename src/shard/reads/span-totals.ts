@@ -1,15 +1,37 @@
 import type { ParsedShardRead, SpanTotals } from '../../shared/read/contract.ts';
 import { rowLine } from '../../shared/read/ndjson.ts';
 import { countedSpans } from './counted.ts';
-import { linesOf, query } from './query.ts';
+import { query } from './query.ts';
 import type { ReadContext } from './read.ts';
-import { createParameters } from './where.ts';
+import { NO_COUNTS, type ServiceCounts } from './service-counts.ts';
+import { createParameters, isOverEverything } from './where.ts';
+
+type Request = ParsedShardRead<'spanTotals'>;
 
 /** One row of counts, and of durations as integers, so that no order of the additions can show. */
-export async function readSpanTotals(
-  { connection, asOf }: ReadContext,
-  request: ParsedShardRead<'spanTotals'>,
-): Promise<Iterable<string>> {
+export async function readSpanTotals(context: ReadContext, request: Request): Promise<Iterable<string>> {
+  const { spans, traces, errors, durationNs, durationRangeNs } = isOverEverything(request)
+    ? await keptCounts(context, request)
+    : await scannedCounts(context, request);
+  const totals: SpanTotals = {
+    span_count: spans,
+    trace_count: traces,
+    error_count: errors,
+    duration_sum_ns: String(durationNs),
+    ...(durationRangeNs !== undefined && {
+      duration_min_ns: String(durationRangeNs[0]),
+      duration_max_ns: String(durationRangeNs[1]),
+    }),
+  };
+  return [rowLine([], JSON.stringify(totals))];
+}
+
+async function keptCounts(context: ReadContext, { service }: Request): Promise<ServiceCounts> {
+  const totals = await context.serviceTotals.at(context);
+  return totals.get(service ?? null) ?? NO_COUNTS;
+}
+
+async function scannedCounts({ connection, asOf }: ReadContext, request: Request): Promise<ServiceCounts> {
   const parameters = createParameters();
   const result = await query(
     connection,
@@ -18,15 +40,22 @@ export async function readSpanTotals(
      FROM store.spans WHERE ${countedSpans(request, asOf, parameters)}`,
     parameters,
   );
-  return linesOf(result, row => {
-    const [spans, traces, errors, sumNs, minNs, maxNs] = row as [...bigint[], bigint | null, bigint | null];
-    const totals: SpanTotals = {
-      span_count: Number(spans),
-      trace_count: Number(traces),
-      error_count: Number(errors),
-      duration_sum_ns: String(sumNs),
-      ...(minNs !== null && { duration_min_ns: String(minNs), duration_max_ns: String(maxNs) }),
-    };
-    return rowLine([], JSON.stringify(totals));
-  });
+  const [row] = [...result.rows()] as [TotalsRow];
+  const [spans, traces, errors, durationNs, shortestNs, longestNs] = row;
+  return {
+    spans: Number(spans),
+    traces: Number(traces),
+    errors: Number(errors),
+    durationNs,
+    durationRangeNs: shortestNs === null || longestNs === null ? undefined : [shortestNs, longestNs],
+  };
 }
+
+type TotalsRow = [
+  spans: bigint,
+  traces: bigint,
+  errors: bigint,
+  durationNs: bigint,
+  shortestNs: bigint | null,
+  longestNs: bigint | null,
+];

@@ -1,9 +1,9 @@
-import { type DuckDBConnection, HUGEINT, LIST, listValue, UBIGINT, VARCHAR } from '@duckdb/node-api';
+import { BIGINT, type DuckDBConnection, HUGEINT, LIST, listValue, UBIGINT, VARCHAR } from '@duckdb/node-api';
 import { inTransaction } from '../store/transaction.ts';
 import { query } from './query.ts';
 import type { Segment, ServiceCounts, Totals } from './service-counts.ts';
 
-/** A row for each service of a segment. More of them would take longer to store than a stop should. */
+/** A row for each service of a segment, and one for all together. More of them would take longer to store than a stop should. */
 const MAX_ROWS = 100_000;
 
 /** Stores totals for {@link loadTotals}, in the place of those that are stored. Does nothing when they are too many. */
@@ -14,12 +14,13 @@ export async function storeTotals(connection: DuckDBConnection, { asOf, segments
   if (rows.length > MAX_ROWS) return;
   const numbers = (of: (row: (typeof rows)[number]) => bigint | number) =>
     listValue(rows.map(row => BigInt(of(row))));
+  const ends = (end: 0 | 1) => listValue(rows.map(row => row.durationRangeNs?.[end] ?? null));
   await inTransaction(connection, async () => {
     await connection.run('DELETE FROM store.service_totals');
     await connection.run(
       `INSERT INTO store.service_totals
        SELECT ${asOf}, unnest($after), unnest($upTo), unnest($service), unnest($spans), unnest($errors),
-         unnest($durationNs), unnest($traces)`,
+         unnest($durationNs), unnest($traces), unnest($shortestNs), unnest($longestNs)`,
       {
         after: numbers(row => row.after),
         upTo: numbers(row => row.upTo),
@@ -28,6 +29,8 @@ export async function storeTotals(connection: DuckDBConnection, { asOf, segments
         errors: numbers(row => row.errors),
         durationNs: numbers(row => row.durationNs),
         traces: numbers(row => row.traces),
+        shortestNs: ends(0),
+        longestNs: ends(1),
       },
       {
         after: LIST(UBIGINT),
@@ -37,6 +40,8 @@ export async function storeTotals(connection: DuckDBConnection, { asOf, segments
         errors: LIST(UBIGINT),
         durationNs: LIST(HUGEINT),
         traces: LIST(UBIGINT),
+        shortestNs: LIST(BIGINT),
+        longestNs: LIST(BIGINT),
       },
     );
   });
@@ -46,19 +51,20 @@ export async function storeTotals(connection: DuckDBConnection, { asOf, segments
 export async function loadTotals(connection: DuckDBConnection): Promise<Totals> {
   const result = await query(
     connection,
-    `SELECT counted_at, after_commit, up_to_commit, service, spans, errors, duration_ns, traces
+    `SELECT counted_at, after_commit, up_to_commit, service, spans, errors, duration_ns, traces, shortest_ns, longest_ns
      FROM store.service_totals ORDER BY up_to_commit`,
   );
   let asOf = 0n;
-  const segments: (Segment & { readonly counts: Map<string, ServiceCounts> })[] = [];
+  const segments: (Segment & { readonly counts: Map<string | null, ServiceCounts> })[] = [];
   for (const row of result.rows() as Iterable<StoredRow>) {
-    const [countedAt, after, upTo, service, spans, errors, durationNs, traces] = row;
+    const [countedAt, after, upTo, service, spans, errors, durationNs, traces, shortestNs, longestNs] = row;
     asOf = countedAt;
     if (segments.at(-1)?.upTo !== upTo) segments.push({ after, upTo, counts: new Map() });
     segments.at(-1)?.counts.set(service, {
       spans: Number(spans),
       errors: Number(errors),
       durationNs,
+      durationRangeNs: shortestNs === null || longestNs === null ? undefined : [shortestNs, longestNs],
       traces: Number(traces),
     });
   }
@@ -69,9 +75,11 @@ type StoredRow = readonly [
   countedAt: bigint,
   after: bigint,
   upTo: bigint,
-  service: string,
+  service: string | null,
   spans: bigint,
   errors: bigint,
   durationNs: bigint,
   traces: bigint,
+  shortestNs: bigint | null,
+  longestNs: bigint | null,
 ];

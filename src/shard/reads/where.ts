@@ -109,6 +109,10 @@ export interface TimeWindow {
   readonly toNs?: string | undefined;
 }
 
+export function isOverEverything({ fromNs, toNs }: TimeWindow): boolean {
+  return fromNs === undefined && toNs === undefined;
+}
+
 export function timeWindow(column: string, window: TimeWindow, parameters: Parameters): string {
   return within(column, 'unsigned', { atLeast: window.fromNs, atMost: window.toNs }, parameters);
 }

@@ -121,6 +121,15 @@ const MIGRATIONS: readonly string[] = [
     spans UBIGINT NOT NULL, errors UBIGINT NOT NULL, duration_ns HUGEINT NOT NULL, traces UBIGINT NOT NULL
   );
   `,
+  // Counted anew, with what all services have together (no service) and the shortest and longest of their durations.
+  `
+  DROP TABLE store.service_totals;
+  CREATE TABLE store.service_totals (
+    counted_at UBIGINT NOT NULL, after_commit UBIGINT NOT NULL, up_to_commit UBIGINT NOT NULL, service VARCHAR,
+    spans UBIGINT NOT NULL, errors UBIGINT NOT NULL, duration_ns HUGEINT NOT NULL, traces UBIGINT NOT NULL,
+    shortest_ns BIGINT, longest_ns BIGINT
+  );
+  `,
 ];
 
 /**

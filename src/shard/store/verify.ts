@@ -142,15 +142,17 @@ const CHECKS: Readonly<Record<string, Look>> = {
     const [counts, wrong] = await row(
       connection,
       `WITH stored AS (
-         SELECT service, sum(spans) AS spans, sum(errors) AS errors, sum(duration_ns) AS duration_ns, sum(traces) AS traces
+         SELECT service, sum(spans) AS spans, sum(errors) AS errors, sum(duration_ns) AS duration_ns, sum(traces) AS traces,
+           min(shortest_ns) AS shortest_ns, max(longest_ns) AS longest_ns
          FROM store.service_totals GROUP BY service HAVING sum(spans) > 0
        ), counted AS (
          SELECT service, count(*) AS spans, count(*) FILTER (status = 'error') AS errors,
-           sum(duration_ns) AS duration_ns, count(DISTINCT trace_id) AS traces
+           sum(duration_ns) AS duration_ns, count(DISTINCT trace_id) AS traces, min(duration_ns), max(duration_ns)
          FROM store.spans, (SELECT max(counted_at) AS counted_at FROM store.service_totals)
-         WHERE commit_no <= counted_at AND (replaced_at IS NULL OR replaced_at > counted_at) GROUP BY service
+         WHERE commit_no <= counted_at AND (replaced_at IS NULL OR replaced_at > counted_at)
+         GROUP BY GROUPING SETS ((service), ()) HAVING count(*) > 0
        )
-       SELECT (SELECT count(*) FROM stored),
+       SELECT (SELECT count(service) FROM stored),
          (SELECT count(*) FROM ((FROM stored EXCEPT FROM counted) UNION (FROM counted EXCEPT FROM stored)))
        WHERE (SELECT floor_commit FROM store.shard_state) <= (SELECT min(after_commit) FROM store.service_totals)`,
     );

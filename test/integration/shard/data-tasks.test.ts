@@ -139,7 +139,12 @@ describe('verify', () => {
     ['a resource that is missing', 'DELETE FROM store.sources', 'resources and scopes are there'],
     [
       'counts of services that are not those of their spans',
-      "INSERT INTO store.service_totals VALUES (2, 0, 2, 'shop', 3, 0, 3, 1)",
+      `INSERT INTO store.service_totals VALUES (2, 0, 2, 'shop', 3, 0, 3, 1, 1, 1), (2, 0, 2, NULL, 3, 0, 3, 2, 1, 1)`,
+      'stored counts of services are right',
+    ],
+    [
+      'counts of all services that are not those of all spans',
+      `INSERT INTO store.service_totals VALUES (2, 0, 2, 'shop', 3, 0, 3, 2, 1, 1), (2, 0, 2, NULL, 3, 0, 3, 2, 1, 9)`,
       'stored counts of services are right',
     ],
   ])('tells of %s', async (_what, statement, check) => {
@@ -150,7 +155,8 @@ describe('verify', () => {
 
   it('finds the counts of services sound that are those of their spans', async () => {
     await change(
-      "INSERT INTO store.service_totals VALUES (2, 0, 1, 'shop', 2, 0, 2, 1), (2, 1, 2, 'shop', 1, 0, 1, 1)",
+      `INSERT INTO store.service_totals VALUES (2, 0, 1, 'shop', 2, 0, 2, 1, 1, 1), (2, 1, 2, 'shop', 1, 0, 1, 1, 1, 1),
+         (2, 0, 1, NULL, 2, 0, 2, 1, 1, 1), (2, 1, 2, NULL, 1, 0, 1, 1, 1, 1)`,
     );
     expect(await verify()).toMatchObject({
       kind: 'sound',

@@ -50,6 +50,21 @@ describe('what services have', () => {
     expect(counts(asked)).toBe(1);
   });
 
+  it.each([
+    ['all spans', {}, '"span_count":3,"trace_count":2'],
+    ['the spans of a service', { service: 'shop' }, '"span_count":2,"trace_count":1'],
+    ['the spans of a service without any', { service: 'till' }, '"span_count":0,"trace_count":0'],
+  ])('is what totals of %s are made of', async (_what, request, totals) => {
+    store = await openTestStore();
+    await store.store({ spans: [spanRecord(1, 1), spanRecord(1, 2), spanRecord(2, 1, { service: 'cart' })] });
+    const { reader, asked, read } = await watchedReader(store);
+    await reader.warmUp(NEVER);
+    asked.length = 0;
+    expect((await read('spanTotals', request))[0]).toContain(totals);
+    expect(asked.filter(sql => sql.includes('count(DISTINCT trace_id)'))).toEqual([]);
+    expect(counts(asked)).toBe(0);
+  });
+
   it('is not waited for by a read whose caller is gone', async () => {
     store = await openTestStore();
     const { database } = store;
@@ -99,7 +114,7 @@ describe('what services have', () => {
     await read(`http://127.0.0.1:${stopping.readPort}`, 'services', {});
     await stopping.stop();
     store = await openTestStore({ dataDir: folder.path });
-    expect(await store.values('SELECT traces FROM store.service_totals')).toEqual([1]);
+    expect(await store.values('SELECT traces FROM store.service_totals')).toEqual([1, 1]);
   });
 
   it('is counted by a shard that starts, without being asked', async () => {
