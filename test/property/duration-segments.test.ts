@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { countDurations, type DurationCounts } from '../../src/shard/reads/duration-counts.ts';
 import { createDurationSegments } from '../../src/shard/reads/duration-segments.ts';
+import { type BareCommits, type BareSpan, bareCommits } from '../support/bare-commits.ts';
 import { openReaders, type ReadTestShard } from '../support/read-shards.ts';
 
 let shard: ReadTestShard;
@@ -83,25 +84,20 @@ const BEFORE_REPLACED: Step[] = [
 /** Retention takes one of the two commits of a segment. */
 const CUT: Step[] = [one, one, one, one, one, EVERYTHING, EVERYTHING, { kind: 'retain', keep: 4 }];
 
-async function run(sql: string): Promise<void> {
-  await shard.connection.run(sql);
+interface NamedSpan {
+  readonly service: string;
+  readonly laterNs: number;
+  readonly durationNs: number;
 }
 
-/** Spans are numbered. */
-async function commit(
-  commitNo: number,
-  firstId: number,
-  spans: readonly { service: string; laterNs: number; durationNs: number }[],
-): Promise<void> {
-  const starts = spans.map(({ laterNs }) => Math.max(0, commitNo + laterNs));
-  for (const [index, { service, durationNs }] of spans.entries()) {
-    await run(`INSERT INTO store.spans VALUES (1, 0, ${firstId + index}, 0, '${service}', 'op', ${starts[index]},
-      ${durationNs}, 'ok', 'internal', '{}', NULL, NULL, NULL, 1, ${commitNo}, NULL)`);
-  }
-  const latest = spans.length === 0 ? 'NULL' : Math.max(...starts);
-  await run(
-    `INSERT INTO store.commits VALUES (${commitNo}, 0, ${spans.length}, 0, 0, ${latest}, NULL, NULL)`,
-  );
+/** As the next commit is to have them; spans are numbered. */
+function spansOf(commits: BareCommits, firstId: number, spans: readonly NamedSpan[]): readonly BareSpan[] {
+  return spans.map(({ service, laterNs, durationNs }, index) => ({
+    spanId: firstId + index,
+    service,
+    startNs: Math.max(0, commits.last + 1 + laterNs),
+    durationNs,
+  }));
 }
 
 function plain(counts: DurationCounts) {
@@ -122,31 +118,25 @@ it('what is kept of durations is what a scan counts, whatever came, went or was 
         mostBuckets: fc.integer({ min: 1, max: 30 }),
       }),
       async (steps, sizes) => {
-        for (const table of ['spans', 'commits', 'floors']) await run(`DELETE FROM store.${table}`);
+        const commits = await bareCommits(shard.connection);
         const segments = createDurationSegments(sizes);
-        let last = 0;
         let lastId = 0;
-        let floor = 0;
         for (const each of [...steps, EVERYTHING]) {
           switch (each.kind) {
             case 'commit':
-              await commit(++last, lastId + 1, each.spans);
+              await commits.add(spansOf(commits, lastId + 1, each.spans));
               lastId += each.spans.length;
               break;
             case 'retain':
-              floor = Math.max(floor, last - each.keep);
-              await run(`INSERT INTO store.floors VALUES (${++last}, ${floor}, 1, 1, 1, 1)`);
-              for (const table of ['spans', 'commits'])
-                await run(`DELETE FROM store.${table} WHERE commit_no <= ${floor}`);
-              await commit(last, lastId + 1, []);
+              await commits.retain(each.keep);
               break;
-            case 'replace':
-              await commit(++last, ++lastId, [{ service: 'a', laterNs: 0, durationNs: 7 }]);
-              await run(`UPDATE store.spans SET replaced_at = ${last}
-                WHERE span_id = ${each.id} AND commit_no < ${last} AND replaced_at IS NULL`);
+            case 'replace': {
+              const [by] = spansOf(commits, ++lastId, [{ service: 'a', laterNs: 0, durationNs: 7 }]);
+              await commits.replace(`span_id = ${each.id}`, by as BareSpan);
               break;
+            }
             case 'read': {
-              const asOf = BigInt(Math.max(last - each.commitsAgo, floor));
+              const asOf = BigInt(Math.max(commits.last - each.commitsAgo, commits.floor));
               const context = { connection: shard.connection, asOf };
               const { scale, byService } = each;
               const question = {
@@ -176,18 +166,18 @@ it('what is kept of durations is what a scan counts, whatever came, went or was 
 }, 120_000);
 
 it('what was counted is not gone through again', async () => {
-  for (const table of ['spans', 'commits', 'floors']) await run(`DELETE FROM store.${table}`);
+  const commits = await bareCommits(shard.connection);
   const segments = createDurationSegments({ segmentSpans: 1, joined: 2, mostBuckets: 9 });
   const of = async (asOf: bigint, window = {}) => {
     const context = { connection: shard.connection, asOf };
     const counts = await segments.count(context, { scale: 0, byService: false, ...window });
     return [...(counts.get('') ?? [])].map(([, { count }]) => count);
   };
-  for (const commitNo of [1, 2, 3, 4, 5, 6, 7]) await commit(commitNo, commitNo, one.spans);
+  for (const id of [1, 2, 3, 4, 5, 6, 7]) await commits.add(spansOf(commits, id, one.spans));
   // The first question of a grouping leaves nothing, the second one does.
   for (let times = 1; times <= 2; times++) expect(await of(7n)).toEqual([7]);
   // Behind its back, so that it shows.
-  await run('DELETE FROM store.spans WHERE commit_no <= 6');
+  await shard.connection.run('DELETE FROM store.spans WHERE commit_no <= 6');
   expect(await of(7n)).toEqual([7]);
   expect(await of(7n, { fromNs: '5' })).toEqual([3]);
   // Commits 1 to 4 are joined by now, so the end of the window is looked for in the table.

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { countedSpans } from '../../src/shard/reads/counted.ts';
 import { createServiceTotals } from '../../src/shard/reads/service-totals.ts';
 import { createParameters } from '../../src/shard/reads/where.ts';
+import { type BareCommits, type BareSpan, bareCommits } from '../support/bare-commits.ts';
 import { openReaders, type ReadTestShard } from '../support/read-shards.ts';
 
 let shard: ReadTestShard;
@@ -59,18 +60,16 @@ const STOPPED: Step[] = [
   { kind: 'read', commitsAgo: 1 },
 ];
 
-async function run(sql: string): Promise<void> {
-  await shard.connection.run(sql);
-}
-
-async function commit(commitNo: number, spans: readonly { trace: number; service: string }[]): Promise<void> {
-  for (const [index, { trace, service }] of spans.entries()) {
-    await run(`INSERT INTO store.spans VALUES (${trace}, 0, ${commitNo * 10 + index}, 0, '${service}', 'op', 1,
-      ${commitNo + index}, '${index % 3 === 0 ? 'error' : 'ok'}', 'internal', '{}', NULL, NULL, NULL, 1, ${commitNo}, NULL)`);
-  }
-  for (const trace of new Set(spans.map(each => each.trace)))
-    await run(`INSERT INTO store.trace_commits VALUES (${trace}, ${commitNo}, false)`);
-  await run(`INSERT INTO store.commits VALUES (${commitNo}, 0, ${spans.length}, 0, 0, 1, NULL, NULL)`);
+/** As the next commit is to have them. */
+function spansOf(commits: BareCommits, spans: readonly { trace: number; service: string }[]): BareSpan[] {
+  const commitNo = commits.last + 1;
+  return spans.map(({ trace, service }, index) => ({
+    traceId: trace,
+    spanId: commitNo * 10 + index,
+    service,
+    durationNs: commitNo + index,
+    status: index % 3 === 0 ? 'error' : 'ok',
+  }));
 }
 
 async function scanned(asOf: bigint): Promise<unknown[]> {
@@ -90,22 +89,15 @@ it('what is kept of services, and of all together, is what a scan counts, whatev
       fc.array(step, { minLength: 1, maxLength: 40, size: 'max' }),
       fc.integer({ min: 1, max: 10 }),
       async (steps, segmentSpans) => {
-        for (const table of ['spans', 'trace_commits', 'commits', 'floors', 'service_totals'])
-          await run(`DELETE FROM store.${table}`);
+        const commits = await bareCommits(shard.connection);
         let totals = createServiceTotals({ segmentSpans });
-        let last = 0;
-        let floor = 0;
         for (const each of [...steps, { kind: 'read' as const, commitsAgo: 0 }]) {
           switch (each.kind) {
             case 'commit':
-              await commit(++last, each.spans);
+              await commits.add(spansOf(commits, each.spans));
               break;
             case 'retain':
-              floor = Math.max(floor, last - each.keep);
-              await run(`INSERT INTO store.floors VALUES (${++last}, ${floor}, 1, 1, 1, 1)`);
-              for (const table of ['spans', 'trace_commits', 'commits'])
-                await run(`DELETE FROM store.${table} WHERE commit_no <= ${floor}`);
-              await commit(last, []);
+              await commits.retain(each.keep);
               break;
             case 'stop and start':
               await totals.store(shard.connection);
@@ -115,12 +107,13 @@ it('what is kept of services, and of all together, is what a scan counts, whatev
               totals = createServiceTotals({ segmentSpans });
               break;
             case 'replace':
-              await commit(++last, [{ trace: each.trace, service: 'a' }]);
-              await run(`UPDATE store.spans SET replaced_at = ${last}
-                WHERE trace_id = ${each.trace} AND commit_no < ${last} AND replaced_at IS NULL`);
+              await commits.replace(
+                `trace_id = ${each.trace}`,
+                spansOf(commits, [{ trace: each.trace, service: 'a' }])[0] as BareSpan,
+              );
               break;
             case 'read': {
-              const asOf = BigInt(Math.max(last - each.commitsAgo, floor));
+              const asOf = BigInt(Math.max(commits.last - each.commitsAgo, commits.floor));
               const kept = await totals.at({ connection: shard.connection, asOf });
               const rows = [...kept]
                 .filter(([, { spans }]) => spans > 0)

@@ -16,9 +16,12 @@ export interface WatchedReader {
   read<N extends ShardReadName>(name: N, request: ShardReadRequest<N>): Promise<readonly string[]>;
 }
 
-export async function watchedReader({ database }: Pick<TestStore, 'database'>): Promise<WatchedReader> {
+export async function watchedReader(
+  { database }: Pick<TestStore, 'database'>,
+  { maxRows = 1000 } = {},
+): Promise<WatchedReader> {
   const connect = async () => watch(await database.connect());
-  const caps = { maxRows: 1000, maxBytes: 1_000_000 };
+  const caps = { maxRows, maxBytes: maxRows * 1000 };
   const reader = createReader({ database: { ...database, connect }, hash: await createHash(), caps });
   const watched: WatchedReader = {
     reader,

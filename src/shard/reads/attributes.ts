@@ -6,11 +6,15 @@ export function hasAttributes(
   parameters: Parameters,
 ): readonly string[] {
   return attributes.map(([key, value]) => {
-    const member = parameters.text(memberPointer(key));
     // The first half follows from the second, and most rows are done with it: to find a text costs half of parsing.
     return `contains(attributes, ${parameters.text(jsonContent(value))})
-      AND json_extract_string(attributes, ${member}) = ${parameters.text(value)}`;
+      AND ${attributeText(key, parameters)} = ${parameters.text(value)}`;
   });
+}
+
+/** SQL for the text of an attribute, NULL where there is none. */
+export function attributeText(key: string, parameters: Parameters): string {
+  return `json_extract_string(attributes, ${parameters.text(memberPointer(key))})`;
 }
 
 export function hasAttributeKeys(keys: readonly string[], parameters: Parameters): readonly string[] {

@@ -2,6 +2,7 @@ import type { DuckDBConnection } from '@duckdb/node-api';
 import type { ParsedShardRead, ShardReadName } from '../../shared/read/contract.ts';
 import type { Hash } from '../../shared/topology/hash.ts';
 import type { AnswerRoom } from './answer-room.ts';
+import type { AttributeValues } from './attribute-values.ts';
 import type { DurationSegments } from './duration-segments.ts';
 import type { KnownSources } from './known-sources.ts';
 import type { Landmarks } from './landmarks.ts';
@@ -22,6 +23,7 @@ export interface ReadContext {
   readonly landmarks: Landmarks;
   readonly hash: Hash;
   readonly serviceTotals: ServiceTotals;
+  readonly attributeValues: AttributeValues;
   readonly durations: DurationSegments;
   readonly sources: KnownSources;
   readonly slotsHeld: SlotsHeld;

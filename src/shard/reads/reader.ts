@@ -5,6 +5,7 @@ import type { Hash } from '../../shared/topology/hash.ts';
 import type { Database } from '../store/database.ts';
 import { keepInterrupting } from '../store/interrupt.ts';
 import { createAnswerRoom } from './answer-room.ts';
+import { createAttributeValues } from './attribute-values.ts';
 import type { SnapshotCall } from './call.ts';
 import { type AnswerCaps, capped, capsFor } from './capped.ts';
 import { readComments } from './comments.ts';
@@ -69,11 +70,12 @@ export interface ReaderDeps {
 }
 
 /** What reads leave for those that follow. */
-type Kept = Pick<ReadContext, 'serviceTotals' | 'durations' | 'slotsHeld' | 'sources'>;
+type Kept = Pick<ReadContext, 'serviceTotals' | 'attributeValues' | 'durations' | 'slotsHeld' | 'sources'>;
 
 export function createReader(deps: ReaderDeps): Reader {
   const kept: Kept = {
     serviceTotals: createServiceTotals(),
+    attributeValues: createAttributeValues(),
     durations: createDurationSegments(),
     slotsHeld: createSlotsHeld(),
     sources: createKnownSources(),

@@ -1,6 +1,7 @@
 import { query } from './query.ts';
 import type { ReadContext } from './read.ts';
 import { columnNames, keyValues, type RowKey, type RowOrder, rowsIn } from './row-order.ts';
+import { type CommitRange, within } from './service-counts.ts';
 import { allOf, createParameters, type Parameters } from './where.ts';
 import type { RowPlace } from './wide-rows.ts';
 
@@ -11,7 +12,7 @@ export interface KeySearch {
   readonly order: RowOrder;
   readonly conditions: Conditions;
   /** The commits to look at; all when left out. */
-  readonly commits?: readonly bigint[] | undefined;
+  readonly commits?: readonly CommitRange[] | undefined;
   /** Begins right behind it. */
   readonly after?: RowKey | undefined;
   /** How many are wanted at first. */
@@ -77,7 +78,7 @@ function rowsOf({ order, commits }: KeySearch): string {
   if (commits === undefined) return rows;
   if (commits.length === 0) return `${rows} WHERE false`;
   // One after the other DuckDB finds them at once; for a list of them it goes through all texts.
-  return commits.map(commitNo => `${rows} WHERE commit_no = ${commitNo}`).join(' UNION ALL ');
+  return commits.map(range => `${rows} WHERE ${within(range)}`).join(' UNION ALL ');
 }
 
 /** The first half follows from the second; it lets DuckDB skip whole row groups by their time range. */

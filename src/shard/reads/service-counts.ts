@@ -15,6 +15,10 @@ export interface CommitRange {
   readonly upTo: bigint;
 }
 
+export function singleCommit(commitNo: bigint): CommitRange {
+  return { after: commitNo - 1n, upTo: commitNo };
+}
+
 /** Of some spans of a service. */
 export interface ServiceCounts {
   readonly spans: number;
@@ -193,7 +197,9 @@ export async function floorCommit({ connection }: AtCommit): Promise<bigint> {
   return floor;
 }
 
+/** A condition by which DuckDB skips what other commits stored. */
 export function within({ after, upTo }: CommitRange): string {
+  if (upTo === after + 1n) return `commit_no = ${upTo}`;
   return `commit_no > ${after} AND commit_no <= ${upTo}`;
 }
 

@@ -6,6 +6,7 @@ import { inSlice, type TimeSlice } from './newest.ts';
 import type { ReadContext } from './read.ts';
 import type { KeySearch } from './row-keys.ts';
 import type { RowKey, RowOrder } from './row-order.ts';
+import type { CommitRange } from './service-counts.ts';
 import type { FoundSpan } from './superseded.ts';
 import { fromKey, hexLiteral, type Parameters, timeWindow, when, within } from './where.ts';
 import type { RowPlace } from './wide-rows.ts';
@@ -27,6 +28,8 @@ export interface SpanSearch {
   readonly slice: TimeSlice;
   readonly rows: number;
   readonly after?: RowKey | undefined;
+  /** The commits to look at; all when left out. */
+  readonly commits?: readonly CommitRange[] | undefined;
   /** Only spans of traces that had all of its words, or are among the others. */
   readonly narrowing?: { readonly text: TextQuery; readonly others: ReadonlySet<bigint> };
 }
@@ -34,12 +37,13 @@ export interface SpanSearch {
 /** The newest spans as a search of their keys. */
 export function newestSpans(
   context: ReadContext,
-  { request, slice, rows, after, narrowing }: SpanSearch,
+  { request, slice, rows, after, commits, narrowing }: SpanSearch,
 ): KeySearch {
   return {
     order: NEWEST_FIRST,
     rows,
     after,
+    commits,
     conditions: parameters => [
       `commit_no <= ${context.asOf}`,
       inSlice('start_ns', slice),

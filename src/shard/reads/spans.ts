@@ -40,8 +40,19 @@ interface Search {
 type Place = Omit<SpanSearch, 'request'>;
 
 async function* newest(context: ReadContext, search: Search): AsyncGenerator<readonly RowPlace[]> {
-  for await (const slice of newestSlices(context, search.wanted)) {
-    yield* pagesFrom(context, search, { slice, rows: search.wanted.limit });
+  const { request, wanted } = search;
+  const rows = wanted.limit;
+  const slices = newestSlices(context, wanted);
+  const slice = (await slices.next()).value ?? ALL_TIME;
+  yield* pagesFrom(context, search, { slice, rows });
+  if (slice.afterNs === undefined) return;
+  // Of a common value the newest spans are enough.
+  const commits = await context.attributeValues.commitsWith(context, request);
+  if (commits === undefined) {
+    for await (const further of slices) yield* pagesFrom(context, search, { slice: further, rows });
+  } else {
+    const rest = { afterNs: undefined, untilNs: slice.afterNs };
+    yield* pagesFrom(context, search, { slice: rest, commits, rows });
   }
 }
 

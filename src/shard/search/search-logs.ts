@@ -2,6 +2,7 @@ import { inSlice, newestSlices, type TimeSlice, type Wanted } from '../reads/new
 import type { ReadContext } from '../reads/read.ts';
 import { type Conditions, type KeySearch, keyPages, placeOf } from '../reads/row-keys.ts';
 import type { RowKey } from '../reads/row-order.ts';
+import { singleCommit } from '../reads/service-counts.ts';
 import { type RowPlace, type Selection, wideRows } from '../reads/wide-rows.ts';
 import { type Body, type BodySearch, bodyCondition, matchingBodies } from './body-filter.ts';
 import { NEWEST_LOGS_FIRST } from './log-order.ts';
@@ -70,7 +71,7 @@ function candidates({ body, conditions, wanted }: LogSearch, { slice, commits }:
   return {
     order: NEWEST_LOGS_FIRST,
     rows: Math.max(wanted.limit, MIN_PAGE_ROWS),
-    commits,
+    commits: commits?.map(singleCommit),
     conditions: parameters => [
       inSlice('time_ns', slice),
       ...conditions(parameters),

@@ -17,30 +17,30 @@ const LAST_LOOKS_MS = 20;
 /** How long DuckDB's threads may have something else to do before one of ours joins in. */
 const PATIENCE_MS = 30;
 
-/** @param areReadsOpen whether reads may keep DuckDB's threads busy now */
+/** @param areThreadsHeld whether reads may keep DuckDB's threads busy for long now */
 export async function openBackground(
   connection: DuckDBConnection,
-  areReadsOpen: () => boolean,
+  areThreadsHeld: () => boolean,
 ): Promise<Background> {
   const setting = await connection.runAndReadAll("SELECT current_setting('threads')");
   // The first of DuckDB's threads is whichever waits for a statement.
   const hasThreads = Number(setting.getRows()[0]?.[0]) > 1;
   return {
     async run(statement) {
-      if (hasThreads) await runAndLook(statement, areReadsOpen);
+      if (hasThreads) await runAndLook(statement, areThreadsHeld);
       else await statement.run();
     },
   };
 }
 
-async function runAndLook(statement: DuckDBPreparedStatement, areReadsOpen: () => boolean): Promise<void> {
+async function runAndLook(statement: DuckDBPreparedStatement, areThreadsHeld: () => boolean): Promise<void> {
   // The wrapper around the bindings cannot tell how a statement is doing without going on with it on this thread.
   // biome-ignore lint/complexity/useLiteralKeys: it is private there, which TypeScript allows to read like this alone.
   const pending = bindings.pending_prepared(statement['prepared_statement'] as PreparedStatement);
   const startMs = performance.now();
   for (let waitedMs = 0; isRunning(bindings.pending_execute_check_state(pending)); ) {
     // A thread that waits for it also begins it, when none of the others has.
-    if (waitedMs > PATIENCE_MS && areReadsOpen()) break;
+    if (waitedMs > PATIENCE_MS && areThreadsHeld()) break;
     await sleep(Math.min(Math.max(FIRST_LOOK_MS, waitedMs / 4), LAST_LOOKS_MS));
     waitedMs = performance.now() - startMs;
   }

@@ -60,15 +60,15 @@ export interface Store {
 interface StoreOptions {
   /** The store until now, if there was one. */
   readonly before?: Pick<Store, 'sources'> | undefined;
-  /** Whether reads may keep DuckDB's threads busy now. */
-  readonly areReadsOpen: () => boolean;
+  /** Whether reads may keep DuckDB's threads busy for long now. */
+  readonly areThreadsHeld: () => boolean;
 }
 
 export async function openStore(
   connection: DuckDBConnection,
-  { before, areReadsOpen }: StoreOptions,
+  { before, areThreadsHeld }: StoreOptions,
 ): Promise<Store> {
-  const background = await openBackground(connection, areReadsOpen);
+  const background = await openBackground(connection, areThreadsHeld);
   const commit = await connection.prepare('COMMIT');
   return {
     connection,

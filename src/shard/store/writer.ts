@@ -72,6 +72,9 @@ export interface WriterOptions {
   readonly coming?: () => Promise<void> | undefined;
 }
 
+/** Until then DuckDB's threads go from what they do for a read to what waits. */
+const LONG_READ_MS = 1000;
+
 interface Waiting {
   readonly batch: RecordBatch;
   readonly settle: (outcome: WriteOutcome) => void;
@@ -249,7 +252,7 @@ async function connectStore(database: WriterDatabase, before?: Store): Promise<S
 }
 
 function openStoreOf(database: WriterDatabase, connection: DuckDBConnection, before?: Store): Promise<Store> {
-  return openStore(connection, { before, areReadsOpen: () => database.longestReadMs() > 0 });
+  return openStore(connection, { before, areThreadsHeld: () => database.longestReadMs() > LONG_READ_MS });
 }
 
 function outcomeOf(attempt: Attempt, batch: RecordBatch): WriteOutcome {

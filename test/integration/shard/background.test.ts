@@ -43,8 +43,8 @@ async function insert(connection: DuckDBConnection, number: number): Promise<voi
 const MANY = 'CREATE TABLE many AS SELECT range AS number FROM range(500_000)';
 const ENDLESS = 'SELECT sum(sin(a.number + b.number)) FROM many a, many b';
 
-async function commit(connection: DuckDBConnection, areReadsOpen = () => false): Promise<void> {
-  const background = await openBackground(connection, areReadsOpen);
+async function commit(connection: DuckDBConnection, areThreadsHeld = () => false): Promise<void> {
+  const background = await openBackground(connection, areThreadsHeld);
   await background.run(await connection.prepare('COMMIT'));
 }
 

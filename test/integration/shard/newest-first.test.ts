@@ -2,6 +2,7 @@ import type { DuckDBConnection } from '@duckdb/node-api';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ShardReadRequest } from '../../../src/shared/read/contract.ts';
 import { openReaders, type ReadTestShard } from '../../support/read-shards.ts';
+import { parseAnswer, type ReadAnswer } from '../../support/test-shard.ts';
 import { watchedReader } from '../../support/watched-reader.ts';
 
 const ROWS = 200_000;
@@ -9,11 +10,13 @@ const ROWS_PER_COMMIT = 100;
 
 /*
  * Times go up with the commits, but for every hundredth row: that one comes from long ago, and every 50 000th from far
- * in the future. Service `rare` has few rows, all of them old.
+ * in the future. Service `rare` has few rows, all of them old. A user has forty rows of one or two commits.
  */
 const TIME = `CASE WHEN i % 50000 = 49999 THEN 10_000_000_000 + i
   WHEN i % 100 = 99 THEN i * 500 ELSE 1_000_000_000 + i * 1000 + hash(i) % 700_000 END::UBIGINT`;
 const SERVICE = `CASE WHEN i < 60000 AND i % 1000 = 5 THEN 'rare' WHEN i % 7 = 3 THEN 'some' ELSE 'many' END`;
+const USER_ROWS = 40;
+const ATTRIBUTES = `'{"user":"' || i // ${USER_ROWS} || '","size":"small"}'`;
 const COMMIT = `i // ${ROWS_PER_COMMIT} + 1`;
 
 let shard: ReadTestShard;
@@ -22,7 +25,7 @@ beforeAll(async () => {
   await shard.connection.run(`
     INSERT INTO store.sources VALUES (1, '{}', '{}');
     INSERT INTO store.spans
-    SELECT i + 1, 0, i + 1, 0, ${SERVICE}, 'op', ${TIME}, 1, 'unset', 'internal', '{}', NULL, NULL, NULL, 1, ${COMMIT}, NULL
+    SELECT i + 1, 0, i + 1, 0, ${SERVICE}, 'op', ${TIME}, 1, 'unset', 'internal', ${ATTRIBUTES}, NULL, NULL, NULL, 1, ${COMMIT}, NULL
     FROM range(${ROWS}) t(i);
     INSERT INTO store.logs
     SELECT ${TIME}, 0, 0, 0, 'info', 'INFO', 'body', NULL, ${SERVICE}, '{}', NULL, 1, i, ${COMMIT} FROM range(${ROWS}) t(i);
@@ -68,6 +71,57 @@ describe('the newest', () => {
     const { keys } = await shard.read('spans', request);
     const expected = await newestTimes(shard.connection, 'spans', 'start_ns', request);
     expect(keys.map(([time]) => Number(time))).toEqual(expected);
+  });
+
+  it.each([
+    [{ limit: 100, attributes: [['user', '4990']] }, USER_ROWS],
+    [{ limit: 100, attributes: [['user', '17']] }, USER_ROWS],
+    [{ limit: 10, attributes: [['user', '17']] }, 10],
+    [{ limit: 100, attributes: [['user', '17']], fromNs: '1100000000' }, 0],
+    [{ limit: 100, attributes: [['user', '3002']], fromNs: '1100000000' }, 39],
+    [{ limit: 100, attributes: [['user', 'nobody']] }, 0],
+    [
+      {
+        limit: 100,
+        attributes: [
+          ['user', '2502'],
+          ['size', 'small'],
+        ],
+        service: 'some',
+      },
+      undefined,
+    ],
+    [{ limit: 50_000, attributes: [['size', 'small']] }, 50_000],
+  ] as [Request, number | undefined][])(
+    'spans with an attribute are those of all rows, however often it was asked for: %o',
+    async (request, count) => {
+      const watched = await watchedReader(shard, { maxRows: 100_000 });
+      const answers: ReadAnswer[] = [];
+      for (let times = 1; times <= 3; times++)
+        answers.push(parseAnswer((await watched.read('spans', request)).join('')));
+      const users = request.attributes?.flatMap(([key, value]) => (key === 'user' ? [value] : [])) ?? [];
+      const expected = await shard.connection.runAndReadAll(
+        `SELECT start_ns FROM store.spans WHERE service = coalesce($1, service) AND start_ns >= ${request.fromNs ?? 0}
+           AND ${users.length === 0 ? 'true' : `(span_id - 1) // ${USER_ROWS} = try_cast('${users.join()}' AS INTEGER)`}
+         ORDER BY start_ns DESC LIMIT ${request.limit}`,
+        [request.service ?? null],
+      );
+      const times = expected.getRows().map(([time]) => Number(time));
+      if (count !== undefined) expect(times).toHaveLength(count);
+      for (const { keys } of answers) expect(keys.map(([time]) => Number(time))).toEqual(times);
+    },
+  );
+
+  it('spans with a rare attribute are looked for in their commits alone, when it was asked for before', async () => {
+    const watched = await watchedReader(shard);
+    const request = { limit: 100, attributes: [['user', '17']] } satisfies ShardReadRequest<'spans'>;
+    for (let times = 1; times <= 2; times++) await watched.read('spans', request);
+    watched.asked.length = 0;
+    await watched.read('spans', request);
+    const scans = watched.asked.filter(sql => sql.includes('contains(attributes'));
+    expect(scans).toHaveLength(2);
+    // Behind the newest of them, which are gone through before anything else is asked.
+    expect(scans[1]).toMatch(/WHERE commit_no = 7 UNION ALL .* WHERE commit_no = 8\)/);
   });
 
   it.each(REQUESTS)('logs and metrics are those of all rows, whatever their commits: %o', async request => {

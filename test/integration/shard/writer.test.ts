@@ -6,6 +6,7 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Commit, commitBatches, openStore } from '../../../src/shard/store/commit.ts';
 import { type Database, openDatabase } from '../../../src/shard/store/database.ts';
+import { keepInterrupting } from '../../../src/shard/store/interrupt.ts';
 import { PackedList } from '../../../src/shard/store/packed/list.ts';
 import { SPANS } from '../../../src/shard/store/packed/tables.ts';
 import type { RecordBatch } from '../../../src/shard/store/record-batch.ts';
@@ -27,11 +28,11 @@ afterEach(async () => {
   await rm(dataDir, { recursive: true });
 });
 
-async function open(): Promise<void> {
+async function open({ threads = 1 } = {}): Promise<void> {
   database = await openDatabase({
     dataDir,
     memoryLimitBytes: 256 * 1024 * 1024,
-    threads: 1,
+    threads,
     openTimeoutMs: 1000,
   });
   await openWriter(database);
@@ -122,6 +123,24 @@ it('a part and the whole that it was cut from are not both stored by one commit,
 });
 
 describe('a commit that fails', () => {
+  it('stores beside a read that holds the threads of DuckDB for as long as it likes', async () => {
+    await close();
+    await open({ threads: 2 });
+    const connection = await database.connect();
+    // Of so many row groups that every thread has some.
+    await connection.run('CREATE TABLE many AS SELECT range AS number FROM range(500_000)');
+    let isReading = true;
+    const read = connection.run('SELECT sum(sin(a.number + b.number)) FROM many a, many b').finally(() => {
+      isReading = false;
+    });
+    expect(await writer.write(batchOf('a', [SPAN]))).toMatchObject({ kind: 'stored' });
+    expect(isReading).toBe(true);
+    const stop = keepInterrupting(connection);
+    await expect(read).rejects.toThrow('Interrupted');
+    stop();
+    connection.closeSync();
+  });
+
   it.each([
     ['before', 'comments', badComments('bad')],
     ['while', 'spans', badBatch('bad', { operation: undefined as unknown as string })],
@@ -137,7 +156,7 @@ describe('a commit that fails', () => {
         return appender;
       };
       const time = { nowMs: 1_700_000_000_000, repeatWindowMs: 0, batchMemoryMs: 60_000 };
-      const store = await openStore(connection, { areReadsOpen: () => false });
+      const store = await openStore(connection, { areThreadsHeld: () => false });
       await expect(commitBatches(store, [bad], time)).rejects.toThrow();
       expect(appenders).toHaveLength(1);
       // What the garbage collector does to an appender that nobody closed.

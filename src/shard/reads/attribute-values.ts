@@ -1,0 +1,224 @@
+import { attributeText } from './attributes.ts';
+import { query } from './query.ts';
+import { type AtCommit, type CommitRange, singleCommit, within } from './service-counts.ts';
+import { createParameters } from './where.ts';
+
+/** Spans with an attribute, and when they began. */
+export interface AttributeQuestion {
+  readonly attributes: readonly (readonly [key: string, value: string])[];
+  /** Nothing earlier is wanted. */
+  readonly fromNs?: string | undefined;
+}
+
+/**
+ * Knows which values the spans of a commit have of an attribute that is asked for again and again, so that a rare one
+ * is looked for in few commits. Rows never change, so what is known stays right as long as they are there; what is not
+ * known is gone through.
+ */
+export interface AttributeValues {
+  /**
+   * The commits that can have spans with all of the attributes, in the window; `undefined` when they are too many to be
+   * looked at one by one, or not known.
+   */
+  commitsWith(context: AtCommit, question: AttributeQuestion): Promise<readonly CommitRange[] | undefined>;
+}
+
+interface Sizes {
+  /** Commits that are looked at one by one. */
+  readonly mostCommits: number;
+  /** Spans that one question learns the values of, at some 1.5 µs each. */
+  readonly mostSpans: number;
+  /** New spans that are gone through each time rather than learned. */
+  readonly fewSpans: number;
+  readonly mostKeys: number;
+  /** Of a key, over all commits; each takes 4 bytes. */
+  readonly mostValues: number;
+}
+
+const SIZES: Sizes = {
+  mostCommits: 30,
+  mostSpans: 250_000,
+  fewSpans: 10_000,
+  mostKeys: 8,
+  mostValues: 2_000_000,
+};
+
+/** The values of a commit as hashes, ascending. */
+interface CommitValues {
+  readonly commitNo: bigint;
+  readonly hashes: Uint32Array;
+}
+
+/** What is known of a key: the values of these commits, and that the others of the range have none. */
+interface Known extends CommitRange {
+  /** Oldest first. */
+  readonly commits: readonly CommitValues[];
+}
+
+export function createAttributeValues(sizes = SIZES): AttributeValues {
+  /** By key, the one that was asked for last at the end. */
+  const knownOf = new Map<string, Known | undefined>();
+
+  function remember(key: string, known: Known | undefined): void {
+    knownOf.delete(key);
+    knownOf.set(key, known);
+    const [oldest] = knownOf.keys();
+    if (oldest !== undefined && knownOf.size > sizes.mostKeys) knownOf.delete(oldest);
+  }
+
+  async function commitsOf(
+    context: AtCommit,
+    [key, value]: readonly [string, string],
+    fromNs: string | undefined,
+  ): Promise<readonly CommitRange[] | undefined> {
+    const isFirst = !knownOf.has(key);
+    const before = knownOf.get(key) ?? nothingAt(context.asOf);
+    remember(key, isFirst ? undefined : before);
+    // To learn the values takes longer than to go through them once, and a question may never come again.
+    if (isFirst) return undefined;
+    // Its transaction may not see what is known.
+    if (context.asOf < before.upTo) return undefined;
+    const { hash, window, ...learning } = await lookAt(context, { known: before, value, fromNs, sizes });
+    const known = await learned(context, { ...learning, key, sizes });
+    if (known !== before && knownOf.get(key) === before) knownOf.set(key, known);
+    if (known.after > window.after) return undefined;
+    const having = known.commits.filter(
+      ({ commitNo, hashes }) => commitNo > window.after && has(hashes, hash),
+    );
+    if (having.length > sizes.mostCommits) return undefined;
+    const single = having.map(({ commitNo }) => singleCommit(commitNo));
+    return known.upTo < context.asOf ? [...single, { after: known.upTo, upTo: context.asOf }] : single;
+  }
+
+  return {
+    async commitsWith(context, { attributes, fromNs }) {
+      let fewest: readonly CommitRange[] | undefined;
+      for (const attribute of attributes) {
+        const commits = await commitsOf(context, attribute, fromNs);
+        if (commits !== undefined && commits.length < (fewest?.length ?? Infinity)) fewest = commits;
+      }
+      return fewest;
+    },
+  };
+}
+
+function nothingAt(commitNo: bigint): Known {
+  return { after: commitNo, upTo: commitNo, commits: [] };
+}
+
+interface Look {
+  readonly known: Known;
+  readonly value: string;
+  readonly fromNs: string | undefined;
+  readonly sizes: Sizes;
+}
+
+interface Seen {
+  readonly hash: number;
+  /** The commits that can have spans of the window. */
+  readonly window: CommitRange;
+  /** What to go on from: nothing, when too much has come since to be learned at once. */
+  readonly known: Known;
+  /** What is to be learned now. */
+  readonly missing: readonly CommitRange[];
+}
+
+/** In one query, which waits for its turn beside ingest once. */
+async function lookAt({ connection, asOf }: AtCommit, { known, value, fromNs, sizes }: Look): Promise<Seen> {
+  const parameters = createParameters();
+  const result = await query(
+    connection,
+    `WITH seen AS (SELECT commit_no, spans, spans_to_ns FROM store.commits WHERE commit_no <= ${asOf}),
+       newer AS (SELECT coalesce(sum(spans), 0)::BIGINT AS span_count FROM seen WHERE commit_no > ${known.upTo}),
+       in_window AS (SELECT coalesce(min(commit_no) - 1, ${asOf}) AS after FROM seen WHERE spans_to_ns >= ${BigInt(fromNs ?? 0)})
+     SELECT ${hashOf(parameters.text(value))}, (SELECT after FROM in_window),
+       (SELECT span_count FROM newer),
+       (SELECT min(commit_no) - 1 FROM
+         (SELECT commit_no, sum(spans) OVER (ORDER BY commit_no DESC) AS span_count FROM seen
+          WHERE commit_no <= (SELECT CASE WHEN span_count > ${sizes.mostSpans} THEN ${asOf} ELSE ${known.after} END FROM newer)
+            AND commit_no > (SELECT after FROM in_window))
+        WHERE span_count <= ${sizes.mostSpans})`,
+    parameters,
+  );
+  const [[hash, windowAfter, newSpans, olderAfter]] = [...result.rows()] as [
+    [number, bigint, bigint, bigint | null],
+  ];
+  const start = newSpans > sizes.mostSpans ? nothingAt(asOf) : known;
+  const newer = { after: start.upTo, upTo: asOf };
+  const older = olderAfter === null ? [] : [{ after: olderAfter, upTo: start.after }];
+  return {
+    hash,
+    window: { after: windowAfter, upTo: asOf },
+    known: start,
+    missing: newSpans > sizes.fewSpans && start === known ? [newer, ...older] : older,
+  };
+}
+
+interface Learning {
+  readonly key: string;
+  readonly known: Known;
+  readonly missing: readonly CommitRange[];
+  readonly sizes: Sizes;
+}
+
+async function learned(context: AtCommit, { key, known, missing, sizes }: Learning): Promise<Known> {
+  if (missing.length === 0) return known;
+  const fresh = await valuesIn(context, key, missing);
+  const commits = [...known.commits, ...fresh].sort((one, other) => (one.commitNo < other.commitNo ? -1 : 1));
+  const grown = missing.reduce(
+    (range, { after, upTo }) => ({
+      after: after < range.after ? after : range.after,
+      upTo: upTo > range.upTo ? upTo : range.upTo,
+    }),
+    known,
+  );
+  return bounded({ ...grown, commits }, sizes);
+}
+
+/** Without the oldest commits when there are too many values. */
+function bounded({ after, upTo, commits }: Known, { mostValues }: Sizes): Known {
+  let left = mostValues;
+  let first = commits.length;
+  for (; first > 0; first--) {
+    left -= commits[first - 1]?.hashes.length ?? 0;
+    if (left < 0) break;
+  }
+  return { after: commits[first - 1]?.commitNo ?? after, upTo, commits: commits.slice(first) };
+}
+
+async function valuesIn(
+  { connection }: AtCommit,
+  key: string,
+  ranges: readonly CommitRange[],
+): Promise<readonly CommitValues[]> {
+  const parameters = createParameters();
+  const text = attributeText(key, parameters);
+  // One after the other DuckDB skips what other commits stored; for ranges joined by OR it goes through everything.
+  const each = ranges.map(
+    range => `SELECT commit_no, ${text} AS value FROM store.spans WHERE ${within(range)}`,
+  );
+  const result = await query(
+    connection,
+    `SELECT DISTINCT commit_no, ${hashOf('value')} FROM (${each.join(' UNION ALL ')}) WHERE value IS NOT NULL`,
+    parameters,
+  );
+  const byCommit = Map.groupBy(result.rows() as Iterable<[bigint, number]>, ([commitNo]) => commitNo);
+  return Array.from(byCommit, ([commitNo, rows]) => ({
+    commitNo,
+    hashes: Uint32Array.from(rows, ([, hash]) => hash).sort(),
+  }));
+}
+
+function hashOf(text: string): string {
+  return `(hash(${text}) & ${2 ** 32 - 1})::UINTEGER`;
+}
+
+function has(hashes: Uint32Array, hash: number): boolean {
+  let [from, to] = [0, hashes.length];
+  while (from < to) {
+    const middle = (from + to) >>> 1;
+    if ((hashes[middle] as number) < hash) from = middle + 1;
+    else to = middle;
+  }
+  return hashes[from] === hash;
+}
