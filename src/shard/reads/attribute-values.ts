@@ -4,7 +4,7 @@ import { type AtCommit, type CommitRange, singleCommit, within } from './service
 import { createParameters } from './where.ts';
 
 /** Spans with an attribute, and when they began. */
-export interface AttributeQuestion {
+interface AttributeQuestion {
   readonly attributes: readonly (readonly [key: string, value: string])[];
   /** Nothing earlier is wanted. */
   readonly fromNs?: string | undefined;
@@ -119,8 +119,9 @@ interface Seen {
   readonly window: CommitRange;
   /** What to go on from: nothing, when too much has come since to be learned at once. */
   readonly known: Known;
-  /** What is to be learned now. */
+  /** What is to be learned now, and what is known then. */
   readonly missing: readonly CommitRange[];
+  readonly grown: CommitRange;
 }
 
 /** In one query, which waits for its turn beside ingest once. */
@@ -144,34 +145,29 @@ async function lookAt({ connection, asOf }: AtCommit, { known, value, fromNs, si
     [number, bigint, bigint, bigint | null],
   ];
   const start = newSpans > sizes.mostSpans ? nothingAt(asOf) : known;
-  const newer = { after: start.upTo, upTo: asOf };
-  const older = olderAfter === null ? [] : [{ after: olderAfter, upTo: start.after }];
+  const upTo = newSpans > sizes.fewSpans ? asOf : start.upTo;
+  const after = olderAfter ?? start.after;
   return {
     hash,
     window: { after: windowAfter, upTo: asOf },
     known: start,
-    missing: newSpans > sizes.fewSpans && start === known ? [newer, ...older] : older,
+    missing: [
+      { after: start.upTo, upTo },
+      { after, upTo: start.after },
+    ].filter(range => range.after < range.upTo),
+    grown: { after, upTo },
   };
 }
 
-interface Learning {
+interface Learning extends Pick<Seen, 'known' | 'missing' | 'grown'> {
   readonly key: string;
-  readonly known: Known;
-  readonly missing: readonly CommitRange[];
   readonly sizes: Sizes;
 }
 
-async function learned(context: AtCommit, { key, known, missing, sizes }: Learning): Promise<Known> {
+async function learned(context: AtCommit, { key, known, missing, grown, sizes }: Learning): Promise<Known> {
   if (missing.length === 0) return known;
   const fresh = await valuesIn(context, key, missing);
   const commits = [...known.commits, ...fresh].sort((one, other) => (one.commitNo < other.commitNo ? -1 : 1));
-  const grown = missing.reduce(
-    (range, { after, upTo }) => ({
-      after: after < range.after ? after : range.after,
-      upTo: upTo > range.upTo ? upTo : range.upTo,
-    }),
-    known,
-  );
   return bounded({ ...grown, commits }, sizes);
 }
 

@@ -1,3 +1,4 @@
+import { greater, lesser } from './bigints.ts';
 import { countedSpans } from './counted.ts';
 import { query } from './query.ts';
 import { type AtCommit, type CommitRange, within } from './service-counts.ts';
@@ -102,16 +103,6 @@ function joined(one: DurationCount, other: DurationCount): DurationCount {
     minNs: lesser(one.minNs, other.minNs),
     maxNs: greater(one.maxNs, other.maxNs),
   };
-}
-
-export function lesser(one: bigint, other: bigint): bigint {
-  if (one < other) return one;
-  return other;
-}
-
-export function greater(one: bigint, other: bigint): bigint {
-  if (one > other) return one;
-  return other;
 }
 
 /** The number of the zero bucket; more buckets than there are below it: 63 powers of two of at most 2^8 buckets. */

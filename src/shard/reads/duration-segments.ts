@@ -1,11 +1,10 @@
+import { greater, lesser } from './bigints.ts';
 import {
   type CountedDurations,
   countDurations,
   type DurationCounts,
   type DurationGrouping,
   type DurationQuestion,
-  greater,
-  lesser,
   sizeOf,
   sumOf,
 } from './duration-counts.ts';

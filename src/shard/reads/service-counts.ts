@@ -1,4 +1,5 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
+import { greater, lesser } from './bigints.ts';
 import { countedSpans } from './counted.ts';
 import { query } from './query.ts';
 import { createParameters } from './where.ts';
@@ -30,7 +31,7 @@ export interface ServiceCounts {
   readonly traces: number;
 }
 
-export type DurationRange = readonly [shortest: bigint, longest: bigint];
+type DurationRange = readonly [shortest: bigint, longest: bigint];
 
 /** By service. Under `null` stands what all of them have together, whose traces are not the sum of theirs. */
 export type CountsByService = ReadonlyMap<string | null, ServiceCounts>;
@@ -55,7 +56,7 @@ export function addCounts(a: ServiceCounts, b: ServiceCounts): ServiceCounts {
 
 function spanned(a: DurationRange | undefined, b: DurationRange | undefined): DurationRange | undefined {
   if (a === undefined || b === undefined) return a ?? b;
-  return [a[0] < b[0] ? a[0] : b[0], a[1] > b[1] ? a[1] : b[1]];
+  return [lesser(a[0], b[0]), greater(a[1], b[1])];
 }
 
 /** Of a trace that a service has in several segments only the last one counts it, so that they add up. */
