@@ -12,6 +12,7 @@ import { createTurns } from '../shared/turns.ts';
 import { createBlobRoute, createBlobUploadRoute } from './api/blob-routes.ts';
 import { inTurn } from './api/in-turn.ts';
 import { createLiveRoute } from './api/live-route.ts';
+import { readAhead } from './api/read-ahead.ts';
 import { createReadRoutes } from './api/read-route.ts';
 import { createSqlRoute } from './api/sql-route.ts';
 import { createWriteRoute } from './api/write-route.ts';
@@ -183,6 +184,9 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
         logger,
       }),
     );
+    await readAhead({ host: options.read.host, port: read.port }).catch((error: unknown) => {
+      logger.debug({ err: error }, 'the first reads will take longer');
+    });
     return { otlpPort: otlp.port, readPort: read.port, stop: once(() => stopAll(started)) };
   } catch (error) {
     await stopAll(started);

@@ -1,0 +1,63 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import { readAhead } from '../../../src/shard/api/read-ahead.ts';
+import { rowLine } from '../../../src/shared/read/ndjson.ts';
+
+const HOST = '127.0.0.1';
+
+let server: Server | undefined;
+afterEach(() => {
+  server?.closeAllConnections();
+  server?.close();
+});
+
+/** A read API that answers as it is told, and remembers what it was asked. */
+async function startDoor(answer: (call: string) => { status?: number; text: string } | 'never') {
+  const asked: string[] = [];
+  server = createServer(async (request, response) => {
+    let body = '';
+    for await (const chunk of request) body += String(chunk);
+    const call = `${request.url?.split('/').at(-1)} ${body}`;
+    asked.push(call);
+    const given = answer(call);
+    if (given === 'never') return;
+    response.writeHead(given.status ?? 200);
+    response.end(given.text);
+  });
+  await new Promise<void>(resolve => server?.listen(0, HOST, resolve));
+  return { asked, port: (server.address() as AddressInfo).port };
+}
+
+const TRAILER = '{"end":{}}\n';
+
+describe('reading ahead', () => {
+  it('asks for the newest spans, the trace of the first of them, the newest logs and the services', async () => {
+    const spans = [rowLine(['9', 'ab'.repeat(16), '1'], '{}'), rowLine(['8', 'cd'.repeat(16), '1'], '{}')];
+    const { asked, port } = await startDoor(call => ({
+      text: (call.startsWith('spans') ? spans.join('') : '') + TRAILER,
+    }));
+    await readAhead({ host: HOST, port });
+    expect(asked).toEqual([
+      'spans {"limit":100}',
+      `trace {"traceId":"${'ab'.repeat(16)}"}`,
+      'logs {"limit":100}',
+      'services {}',
+    ]);
+  });
+
+  it('asks for no trace where there is none', async () => {
+    const { asked, port } = await startDoor(() => ({ text: TRAILER }));
+    await readAhead({ host: HOST, port });
+    expect(asked.map(call => call.split(' ')[0])).toEqual(['spans', 'logs', 'services']);
+  });
+
+  it('rejects when an answer is none, or does not come in time', async () => {
+    const { port } = await startDoor(call =>
+      call.startsWith('spans') ? { text: TRAILER } : { status: 503, text: 'down' },
+    );
+    await expect(readAhead({ host: HOST, port })).rejects.toThrow('logs was answered 503: down');
+    const silent = await startDoor(() => 'never');
+    await expect(readAhead({ host: HOST, port: silent.port }, 50)).rejects.toThrow(/abort/i);
+  });
+});
