@@ -73,7 +73,7 @@ export interface WriterOptions {
 }
 
 /** Until then DuckDB's threads go from what they do for a read to what waits. */
-const LONG_READ_MS = 1000;
+const LONG_READ_MS = 250;
 
 interface Waiting {
   readonly batch: RecordBatch;
