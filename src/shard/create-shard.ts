@@ -145,6 +145,7 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
     writer.onCommit(({ batches }) => {
       for (const slices of batches) live.publish(slices);
     });
+    let isStarting = true;
     const read = start(
       await createReadServer({
         ...options.read,
@@ -158,7 +159,7 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
             createBlobUploadRoute({ writer, clock: options.clock, pinMs: options.retention.evalAgeMs }),
           ]),
         ],
-        notReadyReason: refusal,
+        notReadyReason: () => (isStarting ? 'the shard is starting' : refusal()),
         notReadableReason: database.downReason,
         metrics: createShardTelemetry({ ...options, database, reserve, maintenance, refusal }),
         logger,
@@ -166,6 +167,10 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
     );
     // Stopped before the server, which would wait for its streams to end.
     start(live);
+    await readAhead({ host: options.read.host, port: read.port }).then(
+      () => logger.debug('read ahead'),
+      (error: unknown) => logger.debug({ err: error }, 'the first reads will take longer'),
+    );
     const otlp = start(
       await createOtlpHttpServer({
         ...options.otlp,
@@ -184,9 +189,7 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
         logger,
       }),
     );
-    await readAhead({ host: options.read.host, port: read.port }).catch((error: unknown) => {
-      logger.debug({ err: error }, 'the first reads will take longer');
-    });
+    isStarting = false;
     return { otlpPort: otlp.port, readPort: read.port, stop: once(() => stopAll(started)) };
   } catch (error) {
     await stopAll(started);

@@ -2,6 +2,8 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createAttributeValues } from '../../src/shard/reads/attribute-values.ts';
 import { hasAttributes } from '../../src/shard/reads/attributes.ts';
+import { greater } from '../../src/shard/reads/bigints.ts';
+import type { AtCommit } from '../../src/shard/reads/service-counts.ts';
 import { createParameters } from '../../src/shard/reads/where.ts';
 import { type BareCommits, bareCommits } from '../support/bare-commits.ts';
 import { openReaders, type ReadTestShard } from '../support/read-shards.ts';
@@ -26,6 +28,8 @@ const read = fc.record({
   commitsAgo: fc.nat({ max: 2 }),
   attributes: fc.array(fc.tuple(fc.constantFrom(...KEYS), value), { minLength: 1, maxLength: 2 }),
   fromNs: fc.option(fc.nat({ max: 40 }), { nil: undefined }),
+  /** In a transaction that began before. */
+  isLate: fc.boolean(),
 });
 const step = fc.oneof(
   {
@@ -40,27 +44,43 @@ const step = fc.oneof(
     weight: 1,
     arbitrary: fc.record({ kind: fc.constant('retain' as const), keep: fc.integer({ min: 1, max: 12 }) }),
   },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('begin' as const) }) },
 );
 const sizes = fc.record({
   mostCommits: fc.integer({ min: 1, max: 10 }),
   mostSpans: fc.integer({ min: 1, max: 20 }),
   fewSpans: fc.nat({ max: 4 }),
   mostKeys: fc.integer({ min: 1, max: 3 }),
-  mostValues: fc.integer({ min: 1, max: 30 }),
+  mostValues: fc.integer({ min: 1, max: 1000 }),
 });
 
 type Question = Pick<typeof read extends fc.Arbitrary<infer T> ? T : never, 'attributes' | 'fromNs'>;
 
 /** The commits with spans that have the attributes, by going through all of them. */
-async function scanned(asOf: number, { attributes, fromNs = 0 }: Question): Promise<readonly bigint[]> {
+async function scanned(
+  { connection, asOf }: AtCommit,
+  { attributes, fromNs = 0 }: Question,
+): Promise<readonly bigint[]> {
   const parameters = createParameters();
-  const result = await shard.connection.runAndReadAll(
+  const result = await connection.runAndReadAll(
     `SELECT DISTINCT commit_no FROM store.spans
      WHERE commit_no <= ${asOf} AND start_ns >= ${fromNs} AND ${hasAttributes(attributes, parameters).join(' AND ')}`,
     parameters.values,
     parameters.types,
   );
   return result.getRows().map(([commitNo]) => commitNo as bigint);
+}
+
+interface Transaction extends AtCommit {
+  /** The last commit that retention had deleted when it began. */
+  readonly floor: number;
+}
+
+async function begin(commits: BareCommits): Promise<Transaction> {
+  const connection = await shard.database.connect();
+  // What it sees is settled by its first query.
+  await connection.run('BEGIN TRANSACTION READ ONLY; SELECT count(*) FROM store.commits');
+  return { connection, asOf: BigInt(commits.last), floor: commits.floor };
 }
 
 async function add(commits: BareCommits, spans: readonly { laterNs: number; attributes: object }[]) {
@@ -74,6 +94,7 @@ async function add(commits: BareCommits, spans: readonly { laterNs: number; attr
 
 describe('the commits that an attribute is looked for in', () => {
   it('are all that have it, whatever came or went and however little is kept', async () => {
+    let told = 0;
     await fc.assert(
       fc.asyncProperty(
         fc.array(step, { minLength: 1, maxLength: 40, size: 'max' }),
@@ -81,28 +102,47 @@ describe('the commits that an attribute is looked for in', () => {
         async (steps, most) => {
           const commits = await bareCommits(shard.connection);
           const values = createAttributeValues(most);
+          let earlier: Transaction | undefined;
           for (const each of steps) {
-            if (each.kind === 'commit') await add(commits, each.spans);
-            else if (each.kind === 'retain') await commits.retain(each.keep);
-            else {
-              const asOf = Math.max(commits.last - each.commitsAgo, commits.floor);
-              const question = { ...each, fromNs: each.fromNs?.toString() };
-              const context = { connection: shard.connection, asOf: BigInt(asOf) };
-              const ranges = await values.commitsWith(context, question);
-              if (ranges === undefined) continue;
-              const isLookedAt = (commitNo: bigint) =>
-                ranges.some(({ after, upTo }) => commitNo > after && commitNo <= upTo);
-              const having = await scanned(asOf, each);
-              expect(having.filter(commitNo => !isLookedAt(commitNo))).toEqual([]);
+            switch (each.kind) {
+              case 'commit':
+                await add(commits, each.spans);
+                break;
+              case 'retain':
+                await commits.retain(each.keep);
+                break;
+              case 'begin':
+                earlier?.connection.closeSync();
+                earlier = await begin(commits);
+                break;
+              case 'read': {
+                const now = { ...shard, asOf: BigInt(commits.last), floor: commits.floor };
+                const { connection, asOf: last, floor } = (each.isLate ? earlier : undefined) ?? now;
+                const asOf = greater(last - BigInt(each.commitsAgo), BigInt(floor));
+                const context = { connection, asOf };
+                const ranges = await values.commitsWith(context, {
+                  ...each,
+                  fromNs: each.fromNs?.toString(),
+                });
+                if (ranges === undefined) break;
+                told++;
+                const isLookedAt = (commitNo: bigint) =>
+                  ranges.some(({ after, upTo }) => commitNo > after && commitNo <= upTo);
+                const having = await scanned(context, each);
+                expect(having.filter(commitNo => !isLookedAt(commitNo))).toEqual([]);
+                break;
+              }
             }
           }
+          earlier?.connection.closeSync();
         },
       ),
       { numRuns: 60 },
     );
+    expect(told).toBeGreaterThan(60);
   }, 120_000);
 
-  const SIZES = { mostCommits: 2, mostSpans: 4, fewSpans: 0, mostKeys: 1, mostValues: 100 };
+  const SIZES = { mostCommits: 2, mostSpans: 4, fewSpans: 0, mostKeys: 1, mostValues: 1000 };
 
   async function ranges(values: ReturnType<typeof createAttributeValues>, asOf: number, question: Question) {
     const { attributes, fromNs } = question;
@@ -159,6 +199,55 @@ describe('the commits that an attribute is looked for in', () => {
     expect(await ranges(values, 7, question('d', 3))).toBeUndefined();
     expect(await ranges(values, 7, question('d', 3))).toEqual([[3, 4]]);
     expect(await ranges(values, 7, question('a'))).toEqual([[0, 1]]);
+  });
+
+  it('are those that an older transaction sees, which is told no less', async () => {
+    const commits = await commitEach('a', 'b', 'c', 'd');
+    const values = createAttributeValues({ ...SIZES, mostSpans: 10 });
+    const old = await begin(commits);
+    const inOld = async (k: string, fromNs?: string) =>
+      (await values.commitsWith(old, { attributes: [['k', k]], fromNs }))?.map(({ upTo }) => Number(upTo));
+    await commits.retain(2);
+    await commits.add([{ startNs: 6, attributes: { k: 'a' } }]);
+    for (let times = 0; times < 2; times++) await ranges(values, 6, question('a'));
+    expect(await ranges(values, 6, question('a'))).toEqual([[5, 6]]);
+    // It sees commit 1, of which nothing can be known any more.
+    expect(await inOld('a')).toBeUndefined();
+    expect(await inOld('c', '3')).toEqual([3]);
+    old.connection.closeSync();
+  });
+
+  it('are not those that were deleted before they were learned, which an older transaction sees', async () => {
+    const commits = await commitEach('a', 'b');
+    const values = createAttributeValues(SIZES);
+    for (let times = 0; times < 2; times++) await ranges(values, 2, question('a'));
+    await commits.add([{ startNs: 3, attributes: { k: 'e' } }]);
+    const old = await begin(commits);
+    await commits.retain(0);
+    await commits.add([{ startNs: 5, attributes: { k: 'x' } }]);
+    expect(await ranges(values, 5, question('x'))).toEqual([[4, 5]]);
+    expect(await values.commitsWith(old, { attributes: [['k', 'e']] })).toBeUndefined();
+    old.connection.closeSync();
+  });
+
+  it('are not learned twice when they are too many to be kept', async () => {
+    await commitEach('a', 'b', 'c', 'd');
+    // A commit counts as fifty.
+    const values = createAttributeValues({ ...SIZES, mostValues: 110 });
+    for (let times = 0; times < 2; times++) await ranges(values, 4, question('a'));
+    expect(await ranges(values, 4, question('c', 3))).toEqual([[2, 3]]);
+    const asked: string[] = [];
+    const connection = await shard.database.connect();
+    const prepare = connection.prepare.bind(connection);
+    connection.prepare = sql => {
+      asked.push(sql);
+      return prepare(sql);
+    };
+    const again = { attributes: question('a').attributes };
+    expect(await values.commitsWith({ connection, asOf: 4n }, again)).toBeUndefined();
+    expect(asked.filter(sql => sql.includes('store.commits'))).toHaveLength(1);
+    expect(asked.filter(sql => sql.includes('store.spans'))).toEqual([]);
+    connection.closeSync();
   });
 
   it('are not told when too many have the value, nor of a key that was asked for too long ago', async () => {

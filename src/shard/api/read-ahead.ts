@@ -1,7 +1,12 @@
 import { once } from 'node:events';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
-import { readPath, type ShardReadName, type ShardReadRequest } from '../../shared/read/contract.ts';
+import {
+  MAX_BYTES_HEADER,
+  readPath,
+  type ShardReadName,
+  type ShardReadRequest,
+} from '../../shared/read/contract.ts';
 import { parseRowLine } from '../../shared/read/ndjson.ts';
 
 interface ReadDoor {
@@ -11,6 +16,8 @@ interface ReadDoor {
 
 /** As many as a page that people look at has. */
 const PAGE_ROWS = 100;
+/** Rows may be large. */
+const MOST_BYTES = 1_000_000;
 /** Whoever waits for the shard to be ready does not wait longer for this. */
 const MOST_MS = 1000;
 
@@ -37,7 +44,7 @@ async function rows<N extends ShardReadName>(
   request: ShardReadRequest<N>,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const headers = { 'content-type': 'application/json' };
+  const headers = { 'content-type': 'application/json', [MAX_BYTES_HEADER]: MOST_BYTES };
   // One connection for each, closed behind it: the shard will not ask again.
   const call = httpRequest({ ...door, path: readPath(name), method: 'POST', headers, agent: false, signal });
   call.end(JSON.stringify(request));

@@ -1,4 +1,6 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { attributeText } from './attributes.ts';
+import { greater } from './bigints.ts';
 import { query } from './query.ts';
 import { type AtCommit, type CommitRange, singleCommit, within } from './service-counts.ts';
 import { createParameters } from './where.ts';
@@ -26,14 +28,18 @@ export interface AttributeValues {
 interface Sizes {
   /** Commits that are looked at one by one. */
   readonly mostCommits: number;
-  /** Spans that one question learns the values of, at some 1.5 µs each. */
+  /** Spans that one question learns the values of an attribute of, at some 1.5 µs each. */
   readonly mostSpans: number;
   /** New spans that are gone through each time rather than learned. */
   readonly fewSpans: number;
   readonly mostKeys: number;
-  /** Of a key, over all commits; each takes 4 bytes. */
+  /** Of a key, over all commits; each takes 4 bytes, and a commit as much as {@link COMMIT_VALUES} of them. */
   readonly mostValues: number;
 }
+
+const COMMIT_VALUES = 50;
+/** Of what is learned. */
+const ROWS_A_TURN = 5000;
 
 const SIZES: Sizes = {
   mostCommits: 30,
@@ -53,6 +59,8 @@ interface CommitValues {
 interface Known extends CommitRange {
   /** Oldest first. */
   readonly commits: readonly CommitValues[];
+  /** Older ones were forgotten, as they would be again. */
+  readonly isFull: boolean;
 }
 
 export function createAttributeValues(sizes = SIZES): AttributeValues {
@@ -76,14 +84,14 @@ export function createAttributeValues(sizes = SIZES): AttributeValues {
     remember(key, isFirst ? undefined : before);
     // To learn the values takes longer than to go through them once, and a question may never come again.
     if (isFirst) return undefined;
-    // Its transaction may not see what is known.
-    if (context.asOf < before.upTo) return undefined;
-    const { hash, window, ...learning } = await lookAt(context, { known: before, value, fromNs, sizes });
-    const known = await learned(context, { ...learning, key, sizes });
+    const look = await lookAt(context, { known: before, value, fromNs, sizes });
+    // Its transaction may not see all that is known, but then it need not look at the rest.
+    const known = context.asOf < before.upTo ? before : await learned(context, { ...look, key, sizes });
     if (known !== before && knownOf.get(key) === before) knownOf.set(key, known);
+    const { hash, window } = look;
     if (known.after > window.after) return undefined;
     const having = known.commits.filter(
-      ({ commitNo, hashes }) => commitNo > window.after && has(hashes, hash),
+      ({ commitNo, hashes }) => commitNo > window.after && commitNo <= context.asOf && has(hashes, hash),
     );
     if (having.length > sizes.mostCommits) return undefined;
     const single = having.map(({ commitNo }) => singleCommit(commitNo));
@@ -103,7 +111,7 @@ export function createAttributeValues(sizes = SIZES): AttributeValues {
 }
 
 function nothingAt(commitNo: bigint): Known {
-  return { after: commitNo, upTo: commitNo, commits: [] };
+  return { after: commitNo, upTo: commitNo, commits: [], isFull: false };
 }
 
 interface Look {
@@ -126,6 +134,7 @@ interface Seen {
 
 /** In one query, which waits for its turn beside ingest once. */
 async function lookAt({ connection, asOf }: AtCommit, { known, value, fromNs, sizes }: Look): Promise<Seen> {
+  const { mostSpans } = sizes;
   const parameters = createParameters();
   const result = await query(
     connection,
@@ -133,20 +142,20 @@ async function lookAt({ connection, asOf }: AtCommit, { known, value, fromNs, si
        newer AS (SELECT coalesce(sum(spans), 0)::BIGINT AS span_count FROM seen WHERE commit_no > ${known.upTo}),
        in_window AS (SELECT coalesce(min(commit_no) - 1, ${asOf}) AS after FROM seen WHERE spans_to_ns >= ${BigInt(fromNs ?? 0)})
      SELECT ${hashOf(parameters.text(value))}, (SELECT after FROM in_window),
-       (SELECT span_count FROM newer),
+       (SELECT coalesce(min(commit_no) - 1, ${asOf}) FROM seen), (SELECT span_count FROM newer),
        (SELECT min(commit_no) - 1 FROM
-         (SELECT commit_no, sum(spans) OVER (ORDER BY commit_no DESC) AS span_count FROM seen
-          WHERE commit_no <= (SELECT CASE WHEN span_count > ${sizes.mostSpans} THEN ${asOf} ELSE ${known.after} END FROM newer)
-            AND commit_no > (SELECT after FROM in_window))
-        WHERE span_count <= ${sizes.mostSpans})`,
+         (SELECT commit_no, sum(spans) OVER (ORDER BY commit_no DESC) AS older_count FROM seen
+          WHERE commit_no > (SELECT after FROM in_window)
+            AND commit_no <= (SELECT CASE WHEN span_count > ${mostSpans} THEN ${asOf} ELSE ${known.after} END FROM newer))
+        WHERE older_count <=
+          (SELECT CASE WHEN span_count > ${mostSpans} THEN ${mostSpans} ELSE ${mostSpans} - span_count END FROM newer))`,
     parameters,
   );
-  const [[hash, windowAfter, newSpans, olderAfter]] = [...result.rows()] as [
-    [number, bigint, bigint, bigint | null],
-  ];
-  const start = newSpans > sizes.mostSpans ? nothingAt(asOf) : known;
+  const [row] = [...result.rows()] as [LookRow];
+  const [hash, windowAfter, floor, newSpans, olderAfter] = row;
+  const start = newSpans > mostSpans ? nothingAt(asOf) : known;
   const upTo = newSpans > sizes.fewSpans ? asOf : start.upTo;
-  const after = olderAfter ?? start.after;
+  const after = start.isFull ? start.after : (olderAfter ?? start.after);
   return {
     hash,
     window: { after: windowAfter, upTo: asOf },
@@ -155,9 +164,18 @@ async function lookAt({ connection, asOf }: AtCommit, { known, value, fromNs, si
       { after: start.upTo, upTo },
       { after, upTo: start.after },
     ].filter(range => range.after < range.upTo),
-    grown: { after, upTo },
+    // Of what retention has deleted nothing can be learned, while others may still see it.
+    grown: { after: greater(after, floor), upTo },
   };
 }
+
+type LookRow = [
+  hash: number,
+  windowAfter: bigint,
+  floor: bigint,
+  newSpans: bigint,
+  olderAfter: bigint | null,
+];
 
 interface Learning extends Pick<Seen, 'known' | 'missing' | 'grown'> {
   readonly key: string;
@@ -168,18 +186,23 @@ async function learned(context: AtCommit, { key, known, missing, grown, sizes }:
   if (missing.length === 0) return known;
   const fresh = await valuesIn(context, key, missing);
   const commits = [...known.commits, ...fresh].sort((one, other) => (one.commitNo < other.commitNo ? -1 : 1));
-  return bounded({ ...grown, commits }, sizes);
+  const left = commits.filter(({ commitNo }) => commitNo > grown.after);
+  return bounded({ ...known, ...grown, commits: left }, sizes);
 }
 
 /** Without the oldest commits when there are too many values. */
-function bounded({ after, upTo, commits }: Known, { mostValues }: Sizes): Known {
+function bounded(known: Known, { mostValues }: Sizes): Known {
+  const { commits } = known;
   let left = mostValues;
   let first = commits.length;
   for (; first > 0; first--) {
-    left -= commits[first - 1]?.hashes.length ?? 0;
+    left -= (commits[first - 1]?.hashes.length ?? 0) + COMMIT_VALUES;
     if (left < 0) break;
   }
-  return { after: commits[first - 1]?.commitNo ?? after, upTo, commits: commits.slice(first) };
+  const last = commits[first - 1];
+  return last === undefined
+    ? known
+    : { ...known, after: last.commitNo, commits: commits.slice(first), isFull: true };
 }
 
 async function valuesIn(
@@ -198,10 +221,18 @@ async function valuesIn(
     `SELECT DISTINCT commit_no, ${hashOf('value')} FROM (${each.join(' UNION ALL ')}) WHERE value IS NOT NULL`,
     parameters,
   );
-  const byCommit = Map.groupBy(result.rows() as Iterable<[bigint, number]>, ([commitNo]) => commitNo);
-  return Array.from(byCommit, ([commitNo, rows]) => ({
+  const byCommit = new Map<bigint, number[]>();
+  let taken = 0;
+  for (const [commitNo, hash] of result.rows() as Iterable<[bigint, number]>) {
+    const hashes = byCommit.get(commitNo);
+    if (hashes === undefined) byCommit.set(commitNo, [hash]);
+    else hashes.push(hash);
+    // Others have their turn of the main thread in between.
+    if (++taken % ROWS_A_TURN === 0) await nextTurn();
+  }
+  return Array.from(byCommit, ([commitNo, hashes]) => ({
     commitNo,
-    hashes: Uint32Array.from(rows, ([, hash]) => hash).sort(),
+    hashes: Uint32Array.from(hashes).sort(),
   }));
 }
 

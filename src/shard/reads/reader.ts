@@ -72,18 +72,29 @@ export interface ReaderDeps {
 /** What reads leave for those that follow. */
 type Kept = Pick<ReadContext, 'serviceTotals' | 'attributeValues' | 'durations' | 'slotsHeld' | 'sources'>;
 
-export function createReader(deps: ReaderDeps): Reader {
-  const kept: Kept = {
+function createKept(): Kept {
+  return {
     serviceTotals: createServiceTotals(),
     attributeValues: createAttributeValues(),
     durations: createDurationSegments(),
     slotsHeld: createSlotsHeld(),
     sources: createKnownSources(),
   };
+}
+
+export function createReader(deps: ReaderDeps): Reader {
+  const { database } = deps;
+  let last = { openings: database.openings(), kept: createKept() };
+  /** Of the database as it is open now. */
+  const keptNow = () => {
+    if (last.openings !== database.openings()) last = { openings: database.openings(), kept: createKept() };
+    return last.kept;
+  };
   let warming: Promise<unknown> = Promise.resolve();
   const readOnce: Reader['read'] = async (call, signal) => {
-    const connection = await deps.database.connect();
+    const connection = await database.connect();
     try {
+      const kept = keptNow();
       return await interruptible(connection, signal, () => readAll(connection, call, { ...deps, kept }));
     } finally {
       connection.closeSync();
@@ -111,7 +122,7 @@ export function createReader(deps: ReaderDeps): Reader {
       warming = counted.catch(() => undefined);
       await counted;
     },
-    store: kept.serviceTotals.store,
+    store: connection => keptNow().serviceTotals.store(connection),
   };
 }
 

@@ -14,33 +14,36 @@ export interface Background {
 /** It is looked for after a millisecond, and then after a quarter of the time so far. */
 const FIRST_LOOK_MS = 1;
 const LAST_LOOKS_MS = 20;
-/** How long DuckDB's threads may have something else to do before one of ours joins in. */
-const PATIENCE_MS = 30;
+/** How long a read has been open that may hold DuckDB's threads for as long again, so that one of ours joins in. */
+const LONG_READ_MS = 250;
+/** How long they may have something else to do before: beside such a read, and beside any. */
+const LEAST_PATIENCE_MS = 30;
+const MOST_PATIENCE_MS = 1000;
 
-/** @param areThreadsHeld whether reads may keep DuckDB's threads busy for long now */
+/** @param longestReadMs for how long a read has been open; 0 when none is */
 export async function openBackground(
   connection: DuckDBConnection,
-  areThreadsHeld: () => boolean,
+  longestReadMs: () => number,
 ): Promise<Background> {
   const setting = await connection.runAndReadAll("SELECT current_setting('threads')");
   // The first of DuckDB's threads is whichever waits for a statement.
   const hasThreads = Number(setting.getRows()[0]?.[0]) > 1;
   return {
     async run(statement) {
-      if (hasThreads) await runAndLook(statement, areThreadsHeld);
+      if (hasThreads) await runAndLook(statement, longestReadMs);
       else await statement.run();
     },
   };
 }
 
-async function runAndLook(statement: DuckDBPreparedStatement, areThreadsHeld: () => boolean): Promise<void> {
+async function runAndLook(statement: DuckDBPreparedStatement, longestReadMs: () => number): Promise<void> {
   // The wrapper around the bindings cannot tell how a statement is doing without going on with it on this thread.
   // biome-ignore lint/complexity/useLiteralKeys: it is private there, which TypeScript allows to read like this alone.
   const pending = bindings.pending_prepared(statement['prepared_statement'] as PreparedStatement);
   const startMs = performance.now();
   for (let waitedMs = 0; isRunning(bindings.pending_execute_check_state(pending)); ) {
     // A thread that waits for it also begins it, when none of the others has.
-    if (waitedMs > PATIENCE_MS && areThreadsHeld()) break;
+    if (waitedMs > patienceMs(longestReadMs())) break;
     await sleep(Math.min(Math.max(FIRST_LOOK_MS, waitedMs / 4), LAST_LOOKS_MS));
     waitedMs = performance.now() - startMs;
   }
@@ -51,6 +54,11 @@ async function runAndLook(statement: DuckDBPreparedStatement, areThreadsHeld: ()
     // What it says of a statement that has failed by then begins with something else.
     throw reason === '' ? error : new Error(reason, { cause: error });
   }
+}
+
+function patienceMs(longestReadMs: number): number {
+  if (longestReadMs === 0) return Infinity;
+  return longestReadMs > LONG_READ_MS ? LEAST_PATIENCE_MS : MOST_PATIENCE_MS;
 }
 
 function isRunning(state: number): boolean {

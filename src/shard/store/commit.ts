@@ -60,15 +60,15 @@ export interface Store {
 interface StoreOptions {
   /** The store until now, if there was one. */
   readonly before?: Pick<Store, 'sources'> | undefined;
-  /** Whether reads may keep DuckDB's threads busy for long now. */
-  readonly areThreadsHeld: () => boolean;
+  /** For how long a read has been open, which may keep DuckDB's threads busy; 0 when none is. */
+  readonly longestReadMs: () => number;
 }
 
 export async function openStore(
   connection: DuckDBConnection,
-  { before, areThreadsHeld }: StoreOptions,
+  { before, longestReadMs }: StoreOptions,
 ): Promise<Store> {
-  const background = await openBackground(connection, areThreadsHeld);
+  const background = await openBackground(connection, longestReadMs);
   const commit = await connection.prepare('COMMIT');
   return {
     connection,

@@ -44,6 +44,8 @@ export interface Database extends Component {
   readonly longestReadMs: OpenConnections['longestReadMs'];
   /** Why nothing can be read now; `undefined` when it can. */
   downReason(): string | undefined;
+  /** How often the file was opened. What was read of it before may be gone: a commit whose checkpoint failed, for one. */
+  openings(): number;
   /** Whether a query succeeds. */
   answers(): Promise<boolean>;
   /** Bytes of the file's blocks that are free for reuse. */
@@ -80,6 +82,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     const startMs = performance.now();
     const replayedBytes = await sizeOf(walOf(path));
     let instance: DuckDBInstance | undefined = await openMigrated(path, options);
+    let openings = 1;
     let downReason = '';
     const connections = createOpenConnections();
     const connectNow = () => {
@@ -96,6 +99,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
       betweenReads: connections.betweenReads,
       longestReadMs: connections.longestReadMs,
       downReason: () => (instance === undefined ? downReason : undefined),
+      openings: () => openings,
       answers: () => answers(atOnce),
       async reusableBytes() {
         if (instance === undefined) return 0;
@@ -113,6 +117,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
             throw new UnusableDataError(`${path} cannot be opened again: reads of it do not end`);
           }
           instance = await openMigrated(path, options);
+          openings++;
         } catch (error) {
           downReason = firstLine(error);
           throw error;

@@ -140,7 +140,7 @@ export async function createMaintenance(options: MaintenanceOptions): Promise<Ma
     if (!(await reserve.mayCheckpoint())) return false;
     try {
       await writer.exclusively(async connection => {
-        const background = await openBackground(connection, () => database.longestReadMs() > 0);
+        const background = await openBackground(connection, database.longestReadMs);
         await background.run(await connection.prepare(sql));
         return { result: undefined };
       });

@@ -72,9 +72,6 @@ export interface WriterOptions {
   readonly coming?: () => Promise<void> | undefined;
 }
 
-/** Until then DuckDB's threads go from what they do for a read to what waits. */
-const LONG_READ_MS = 250;
-
 interface Waiting {
   readonly batch: RecordBatch;
   readonly settle: (outcome: WriteOutcome) => void;
@@ -252,7 +249,7 @@ async function connectStore(database: WriterDatabase, before?: Store): Promise<S
 }
 
 function openStoreOf(database: WriterDatabase, connection: DuckDBConnection, before?: Store): Promise<Store> {
-  return openStore(connection, { before, areThreadsHeld: () => database.longestReadMs() > LONG_READ_MS });
+  return openStore(connection, { before, longestReadMs: database.longestReadMs });
 }
 
 function outcomeOf(attempt: Attempt, batch: RecordBatch): WriteOutcome {

@@ -43,8 +43,8 @@ async function insert(connection: DuckDBConnection, number: number): Promise<voi
 const MANY = 'CREATE TABLE many AS SELECT range AS number FROM range(500_000)';
 const ENDLESS = 'SELECT sum(sin(a.number + b.number)) FROM many a, many b';
 
-async function commit(connection: DuckDBConnection, areThreadsHeld = () => false): Promise<void> {
-  const background = await openBackground(connection, areThreadsHeld);
+async function commit(connection: DuckDBConnection, longestReadMs = () => 0): Promise<void> {
+  const background = await openBackground(connection, longestReadMs);
   await background.run(await connection.prepare('COMMIT'));
 }
 
@@ -79,7 +79,10 @@ describe('a statement in the background', () => {
       expect(await count(await connect())).toBe(1n);
     }));
 
-  it('is begun beside a read that holds the threads for long', () =>
+  it.each([
+    ['one', 1],
+    ['one that has been open for long', 10_000],
+  ])('is begun beside a read that holds the threads: %s', (_what, openMs) =>
     withTable(2, async connect => {
       const [reading, connection] = [await connect(), await connect()];
       await reading.run(MANY);
@@ -88,13 +91,14 @@ describe('a statement in the background', () => {
         isReading = false;
       });
       await insert(connection, 1);
-      await commit(connection, () => true);
+      await commit(connection, () => openMs);
       expect(isReading).toBe(true);
       expect(await count(await connect())).toBe(1n);
       const stop = keepInterrupting(reading);
       await expect(read).rejects.toThrow('Interrupted');
       stop();
-    }));
+    }),
+  );
 
   it('rejects with what DuckDB says, and lets go of the file', async () => {
     await withTable(2, async connect => {

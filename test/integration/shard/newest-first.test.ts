@@ -10,13 +10,15 @@ const ROWS_PER_COMMIT = 100;
 
 /*
  * Times go up with the commits, but for every hundredth row: that one comes from long ago, and every 50 000th from far
- * in the future. Service `rare` has few rows, all of them old. A user has forty rows of one or two commits.
+ * in the future. Service `rare` has few rows, all of them old. A user has forty rows of one or two commits, and
+ * the older half of the rows is of another age.
  */
 const TIME = `CASE WHEN i % 50000 = 49999 THEN 10_000_000_000 + i
   WHEN i % 100 = 99 THEN i * 500 ELSE 1_000_000_000 + i * 1000 + hash(i) % 700_000 END::UBIGINT`;
 const SERVICE = `CASE WHEN i < 60000 AND i % 1000 = 5 THEN 'rare' WHEN i % 7 = 3 THEN 'some' ELSE 'many' END`;
 const USER_ROWS = 40;
-const ATTRIBUTES = `'{"user":"' || i // ${USER_ROWS} || '","size":"small"}'`;
+const AGE = `CASE WHEN i < ${ROWS / 2} THEN 'old' ELSE 'new' END`;
+const ATTRIBUTES = `'{"user":"' || i // ${USER_ROWS} || '","age":"' || ${AGE} || '"}'`;
 const COMMIT = `i // ${ROWS_PER_COMMIT} + 1`;
 
 let shard: ReadTestShard;
@@ -85,29 +87,41 @@ describe('the newest', () => {
         limit: 100,
         attributes: [
           ['user', '2502'],
-          ['size', 'small'],
+          ['age', 'new'],
         ],
         service: 'some',
       },
-      undefined,
+      6,
     ],
-    [{ limit: 50_000, attributes: [['size', 'small']] }, 50_000],
-  ] as [Request, number | undefined][])(
+    [
+      {
+        limit: 100,
+        attributes: [
+          ['user', '2502'],
+          ['age', 'old'],
+        ],
+      },
+      0,
+    ],
+    [{ limit: 100, attributes: [['age', 'old']] }, 100],
+    [{ limit: 50_000, attributes: [['age', 'old']] }, 50_000],
+  ] as [Request, number][])(
     'spans with an attribute are those of all rows, however often it was asked for: %o',
     async (request, count) => {
       const watched = await watchedReader(shard, { maxRows: 100_000 });
       const answers: ReadAnswer[] = [];
       for (let times = 1; times <= 3; times++)
         answers.push(parseAnswer((await watched.read('spans', request)).join('')));
-      const users = request.attributes?.flatMap(([key, value]) => (key === 'user' ? [value] : [])) ?? [];
+      const valueOf = (key: string) => request.attributes?.find(([name]) => name === key)?.[1] ?? null;
       const expected = await shard.connection.runAndReadAll(
-        `SELECT start_ns FROM store.spans WHERE service = coalesce($1, service) AND start_ns >= ${request.fromNs ?? 0}
-           AND ${users.length === 0 ? 'true' : `(span_id - 1) // ${USER_ROWS} = try_cast('${users.join()}' AS INTEGER)`}
+        `SELECT start_ns FROM (SELECT *, (span_id - 1)::BIGINT AS i FROM store.spans)
+         WHERE service = coalesce($1, service) AND start_ns >= ${request.fromNs ?? 0}
+           AND coalesce((i // ${USER_ROWS})::VARCHAR = $2, true) AND coalesce(${AGE} = $3, true)
          ORDER BY start_ns DESC LIMIT ${request.limit}`,
-        [request.service ?? null],
+        [request.service ?? null, valueOf('user'), valueOf('age')],
       );
       const times = expected.getRows().map(([time]) => Number(time));
-      if (count !== undefined) expect(times).toHaveLength(count);
+      expect(times).toHaveLength(count);
       for (const { keys } of answers) expect(keys.map(([time]) => Number(time))).toEqual(times);
     },
   );

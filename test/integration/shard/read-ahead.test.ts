@@ -1,21 +1,30 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Writable } from 'node:stream';
+import { pino } from 'pino';
 import { afterEach, describe, expect, it } from 'vitest';
 import { readAhead } from '../../../src/shard/api/read-ahead.ts';
 import { rowLine } from '../../../src/shared/read/ndjson.ts';
+import { tracesOf } from '../../support/otlp-samples.ts';
+import { startTestShard, type TestShard } from '../../support/test-shard.ts';
 
 const HOST = '127.0.0.1';
 
-let server: Server | undefined;
-afterEach(() => {
-  server?.closeAllConnections();
-  server?.close();
+const servers: Server[] = [];
+let shard: TestShard | undefined;
+afterEach(async () => {
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections();
+    server.close();
+  }
+  await shard?.remove();
+  shard = undefined;
 });
 
 /** A read API that answers as it is told, and remembers what it was asked. */
 async function startDoor(answer: (call: string) => { status?: number; text: string } | 'never') {
   const asked: string[] = [];
-  server = createServer(async (request, response) => {
+  const server = createServer(async (request, response) => {
     let body = '';
     for await (const chunk of request) body += String(chunk);
     const call = `${request.url?.split('/').at(-1)} ${body}`;
@@ -25,7 +34,8 @@ async function startDoor(answer: (call: string) => { status?: number; text: stri
     response.writeHead(given.status ?? 200);
     response.end(given.text);
   });
-  await new Promise<void>(resolve => server?.listen(0, HOST, resolve));
+  servers.push(server);
+  await new Promise<void>(resolve => server.listen(0, HOST, resolve));
   return { asked, port: (server.address() as AddressInfo).port };
 }
 
@@ -50,6 +60,21 @@ describe('reading ahead', () => {
     const { asked, port } = await startDoor(() => ({ text: TRAILER }));
     await readAhead({ host: HOST, port });
     expect(asked.map(call => call.split(' ')[0])).toEqual(['spans', 'logs', 'services']);
+  });
+
+  it('is done by a shard that starts, before it is ready', async () => {
+    const messages: string[] = [];
+    const lines = new Writable({
+      write(chunk: Buffer, _encoding, done) {
+        messages.push((JSON.parse(chunk.toString()) as { msg: string }).msg);
+        done();
+      },
+    });
+    shard = await startTestShard({ logger: pino({ level: 'debug' }, lines) });
+    await shard.send('traces', tracesOf('shop', [{ trace: 1, span: 1 }]));
+    messages.length = 0;
+    await shard.restart();
+    expect(messages).toContain('read ahead');
   });
 
   it('rejects when an answer is none, or does not come in time', async () => {

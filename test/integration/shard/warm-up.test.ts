@@ -106,6 +106,22 @@ describe('what services have', () => {
     expect(after.asked.filter(sql => sql.includes('count(*) AS traces')).join()).toContain('commit_no = 2 ');
   });
 
+  it('is counted anew when the database was opened again, which may have lost a commit', async () => {
+    store = await openTestStore();
+    await store.store({ spans: [spanRecord(1, 1)] });
+    let openings = 1;
+    const { reader, read } = await watchedReader({
+      database: { ...store.database, openings: () => openings },
+    });
+    await reader.warmUp(NEVER);
+    const connection = await store.database.connect();
+    await connection.run("UPDATE store.spans SET service = 'till'");
+    connection.closeSync();
+    expect((await read('services', {}))[0]).toContain('"service":"shop"');
+    openings = 2;
+    expect((await read('services', {}))[0]).toContain('"service":"till"');
+  });
+
   it('is stored by a shard that stops', async () => {
     const folder = await temporaryFolder();
     const stopping = await createShard(testOptions(folder.path));
