@@ -112,13 +112,13 @@ describe('the newest', () => {
       const answers: ReadAnswer[] = [];
       for (let times = 1; times <= 3; times++)
         answers.push(parseAnswer((await watched.read('spans', request)).join('')));
-      const valueOf = (key: string) => request.attributes?.find(([name]) => name === key)?.[1] ?? null;
+      const wanted = (key: string) => request.attributes?.find(([name]) => name === key)?.[1] ?? null;
       const expected = await shard.connection.runAndReadAll(
         `SELECT start_ns FROM (SELECT *, (span_id - 1)::BIGINT AS i FROM store.spans)
          WHERE service = coalesce($1, service) AND start_ns >= ${request.fromNs ?? 0}
            AND coalesce((i // ${USER_ROWS})::VARCHAR = $2, true) AND coalesce(${AGE} = $3, true)
          ORDER BY start_ns DESC LIMIT ${request.limit}`,
-        [request.service ?? null, valueOf('user'), valueOf('age')],
+        [request.service ?? null, wanted('user'), wanted('age')],
       );
       const times = expected.getRows().map(([time]) => Number(time));
       expect(times).toHaveLength(count);
