@@ -32,6 +32,7 @@ interface Sizes {
   readonly mostSpans: number;
   /** New spans that are gone through each time rather than learned. */
   readonly fewSpans: number;
+  /** Of which something is kept; the others are asked for as if for the first time. */
   readonly mostKeys: number;
   /** Of a key, over all commits; each takes 4 bytes, and a commit as much as {@link COMMIT_VALUES} of them. */
   readonly mostValues: number;

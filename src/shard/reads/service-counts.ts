@@ -33,6 +33,14 @@ export interface ServiceCounts {
 
 type DurationRange = readonly [shortest: bigint, longest: bigint];
 
+/** Of what DuckDB says, which is NULL without spans. */
+export function durationRange(
+  shortestNs: bigint | null,
+  longestNs: bigint | null,
+): DurationRange | undefined {
+  return shortestNs === null || longestNs === null ? undefined : [shortestNs, longestNs];
+}
+
 /** By service. Under `null` stands what all of them have together, whose traces are not the sum of theirs. */
 export type CountsByService = ReadonlyMap<string | null, ServiceCounts>;
 

@@ -18,9 +18,9 @@ import {
 import { loadTotals, storeTotals } from './stored-totals.ts';
 
 /**
- * What each service, and all together, have in all of the commits that are left. Distinct traces cost seconds to count over many millions
- * of spans, so what was counted is kept, for segments of commits and from one process to the next, and only what came
- * or went since is gone through.
+ * What each service, and all together, have in all of the commits that are left. Distinct traces cost seconds to count
+ * over many millions of spans, so what was counted is kept, for segments of commits and from one process to the next,
+ * and only what came or went since is gone through.
  * Nothing is estimated: what cannot be told from what is kept is counted anew.
  */
 export interface ServiceTotals {

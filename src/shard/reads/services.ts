@@ -25,7 +25,10 @@ async function storedStates(context: ReadContext, service: string | undefined): 
     .sort((a, b) => Buffer.compare(Buffer.from(a.service), Buffer.from(b.service)));
 }
 
-function stateOf(service: string, { spans, traces, errors, durationNs }: ServiceCounts): ServiceState {
+function stateOf(
+  service: string,
+  { spans, traces, errors, durationNs }: Omit<ServiceCounts, 'durationRangeNs'>,
+): ServiceState {
   return {
     service,
     span_count: spans,
@@ -49,13 +52,8 @@ async function scannedStates(
     parameters,
   );
   return Array.from(result.rows(), row => {
-    const [service, spans, traces, errors, durationSumNs] = row as [string, bigint, bigint, bigint, bigint];
-    return {
-      service,
-      span_count: Number(spans),
-      trace_count: Number(traces),
-      error_count: Number(errors),
-      duration_sum_ns: String(durationSumNs),
-    };
+    const [service, spans, traces, errors, durationNs] = row as [string, bigint, bigint, bigint, bigint];
+    const numbers = { spans: Number(spans), traces: Number(traces), errors: Number(errors) };
+    return stateOf(service, { ...numbers, durationNs });
   });
 }

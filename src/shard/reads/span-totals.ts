@@ -3,7 +3,7 @@ import { rowLine } from '../../shared/read/ndjson.ts';
 import { countedSpans } from './counted.ts';
 import { query } from './query.ts';
 import type { ReadContext } from './read.ts';
-import { NO_COUNTS, type ServiceCounts } from './service-counts.ts';
+import { durationRange, NO_COUNTS, type ServiceCounts } from './service-counts.ts';
 import { createParameters, isOverEverything } from './where.ts';
 
 type Request = ParsedShardRead<'spanTotals'>;
@@ -47,7 +47,7 @@ async function scannedCounts({ connection, asOf }: ReadContext, request: Request
     traces: Number(traces),
     errors: Number(errors),
     durationNs,
-    durationRangeNs: shortestNs === null || longestNs === null ? undefined : [shortestNs, longestNs],
+    durationRangeNs: durationRange(shortestNs, longestNs),
   };
 }
 

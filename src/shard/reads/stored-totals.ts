@@ -1,9 +1,12 @@
 import { BIGINT, type DuckDBConnection, HUGEINT, LIST, listValue, UBIGINT, VARCHAR } from '@duckdb/node-api';
 import { inTransaction } from '../store/transaction.ts';
 import { query } from './query.ts';
-import type { Segment, ServiceCounts, Totals } from './service-counts.ts';
+import { durationRange, type Segment, type ServiceCounts, type Totals } from './service-counts.ts';
 
-/** A row for each service of a segment, and one for all together. More of them would take longer to store than a stop should. */
+/**
+ * A row for each service of a segment, and one for all together. More of them would take longer to store than a stop
+ * should.
+ */
 const MAX_ROWS = 100_000;
 
 /** Stores totals for {@link loadTotals}, in the place of those that are stored. Does nothing when they are too many. */
@@ -64,7 +67,7 @@ export async function loadTotals(connection: DuckDBConnection): Promise<Totals> 
       spans: Number(spans),
       errors: Number(errors),
       durationNs,
-      durationRangeNs: shortestNs === null || longestNs === null ? undefined : [shortestNs, longestNs],
+      durationRangeNs: durationRange(shortestNs, longestNs),
       traces: Number(traces),
     });
   }

@@ -1,10 +1,9 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Writable } from 'node:stream';
-import { pino } from 'pino';
 import { afterEach, describe, expect, it } from 'vitest';
 import { readAhead } from '../../../src/shard/api/read-ahead.ts';
 import { rowLine } from '../../../src/shared/read/ndjson.ts';
+import { logMessages } from '../../support/log-messages.ts';
 import { tracesOf } from '../../support/otlp-samples.ts';
 import { startTestShard, type TestShard } from '../../support/test-shard.ts';
 
@@ -63,14 +62,8 @@ describe('reading ahead', () => {
   });
 
   it('is done by a shard that starts, before it is ready', async () => {
-    const messages: string[] = [];
-    const lines = new Writable({
-      write(chunk: Buffer, _encoding, done) {
-        messages.push((JSON.parse(chunk.toString()) as { msg: string }).msg);
-        done();
-      },
-    });
-    shard = await startTestShard({ logger: pino({ level: 'debug' }, lines) });
+    const { logger, messages } = logMessages('debug');
+    shard = await startTestShard({ logger });
     await shard.send('traces', tracesOf('shop', [{ trace: 1, span: 1 }]));
     messages.length = 0;
     await shard.restart();

@@ -1,8 +1,7 @@
-import { Writable } from 'node:stream';
-import { pino } from 'pino';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createShard } from '../../../src/shard/create-shard.ts';
 import { SHARD_READS } from '../../../src/shared/read/contract.ts';
+import { logMessages } from '../../support/log-messages.ts';
 import { tracesOf } from '../../support/otlp-samples.ts';
 import { openTestStore, spanRecord, type TestStore } from '../../support/shard-store.ts';
 import { temporaryFolder } from '../../support/systems.ts';
@@ -134,14 +133,8 @@ describe('what services have', () => {
   });
 
   it('is counted by a shard that starts, without being asked', async () => {
-    const messages: string[] = [];
-    const lines = new Writable({
-      write(chunk: Buffer, _encoding, done) {
-        messages.push((JSON.parse(chunk.toString()) as { msg: string }).msg);
-        done();
-      },
-    });
-    shard = await startTestShard({ logger: pino(lines) });
+    const { logger, messages } = logMessages();
+    shard = await startTestShard({ logger });
     await shard.send('traces', tracesOf('shop', [{ trace: 1, span: 1 }]));
     await expect.poll(() => messages).toContain('counted what the services have');
     messages.length = 0;
