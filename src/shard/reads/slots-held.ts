@@ -19,13 +19,15 @@ export function createSlotsHeld(): SlotsHeld {
     async at(context) {
       const last = kept;
       const floor = await floorCommit(context);
-      const isMostlyThere = floor - last.after <= (last.upTo - last.after) / 2n;
+      // A transaction that began before others may see what they have left out.
+      const deleted = floor - last.after;
+      const isMostlyThere = deleted >= 0n && deleted <= (last.upTo - last.after) / 2n;
       const base = isMostlyThere ? last : { after: floor, upTo: floor, slots: new Set<number>() };
       // Slots of later commits do no harm: they only say where traces are compared.
       if (context.asOf <= base.upTo) return base.slots;
       const added = await slotsIn(context, { after: base.upTo, upTo: context.asOf });
       const seen = { after: base.after, upTo: context.asOf, slots: new Set([...base.slots, ...added]) };
-      if (kept === last) kept = seen;
+      if (kept === last && seen.upTo >= last.upTo) kept = seen;
       return seen.slots;
     },
   };

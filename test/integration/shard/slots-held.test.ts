@@ -3,6 +3,8 @@ import { createSlotsHeld, type SlotsHeld } from '../../../src/shard/reads/slots-
 import { retentionStep } from '../../../src/shard/store/retention.ts';
 import { DAY_MS, openTestStore, spanRecord, type TestStore } from '../../support/shard-store.ts';
 
+const LIMITS = { maxAgeMs: 30 * DAY_MS, maxBytes: 2 ** 40, evalAgeMs: 0 };
+
 let store: TestStore;
 let slots: SlotsHeld;
 /** The slot is what counts here, and not the trace id that it belongs to. */
@@ -58,10 +60,25 @@ it('slots of deleted spans are forgotten when most of what was seen is gone', as
   expect((await seenAt(3n)).slots).toEqual([1, 2, 3]);
   store.advance(40 * DAY_MS);
   await storeSlots(4);
-  const limits = { maxAgeMs: 30 * DAY_MS, maxBytes: 2 ** 40, evalAgeMs: 0 };
   await store.writer.exclusively(async connection => ({
-    result: await retentionStep(connection, limits, store.nowMs()),
+    result: await retentionStep(connection, LIMITS, store.nowMs()),
   }));
   await expect.poll(() => store.values('SELECT floor_commit::INTEGER FROM store.shard_state')).toEqual([3]);
   expect((await seenAt(4n)).slots).toEqual([4]);
+});
+
+it('slots of spans that were deleted are held for a transaction that began before', async () => {
+  await storeSlots(1);
+  await storeSlots(2);
+  const old = await store.database.connect();
+  await old.run('BEGIN TRANSACTION READ ONLY; SELECT count(*) FROM store.spans');
+  store.advance(40 * DAY_MS);
+  await storeSlots(3);
+  await store.writer.exclusively(async connection => ({
+    result: await retentionStep(connection, LIMITS, store.nowMs()),
+  }));
+  expect((await seenAt(4n)).slots).toEqual([3]);
+  expect([...(await slots.at({ connection: old, asOf: 2n }))]).toEqual([1, 2]);
+  old.closeSync();
+  expect((await seenAt(4n)).queries).toEqual([]);
 });
