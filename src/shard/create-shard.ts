@@ -89,6 +89,8 @@ const DECODE_SLICE_MS = 1;
 const MAX_POOLED_BYTES = 32 * 1024 ** 2;
 /** Of comments, scores, runner spans and uploads, which are a few megabytes each at most. */
 const WRITES_IN_HAND = { running: 32, waiting: 1000 };
+/** Of the memory that DuckDB may use, so much more for knowing where traces are. */
+const INDEX_SHARE = 1 / 16;
 /** Part of the reserve of the disk that queries may fill with what does not fit into memory. */
 const SPILL_SHARE = 1 / 4;
 
@@ -130,10 +132,11 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
       }),
     );
     const caps = { maxRows: options.maxAnswerRows, maxBytes: options.maxAnswerBytes };
-    const reader = createReader({ database, hash, caps });
+    const indexBytes = Math.floor(options.memoryLimitBytes * INDEX_SHARE);
+    const reader = createReader({ database, writer, hash, caps, indexBytes });
     // Every running query holds one of the process's few libuv threads, which file system calls need too.
     const turns = createTurns({ running: options.maxConcurrentReads, waiting: options.maxWaitingReads });
-    start(startWarmUp({ reader, turns, writer, refusal: reserve.refusal, logger }));
+    const { done: warm } = start(startWarmUp({ reader, turns, writer, refusal: reserve.refusal, logger }));
     const maintenance = start(
       await createMaintenance({ ...options, database, writer, reserve, limits: options.retention }),
     );
@@ -167,7 +170,7 @@ export async function createShard(options: ShardOptions): Promise<Shard> {
     );
     // Stopped before the server, which would wait for its streams to end.
     start(live);
-    await readAhead({ host: options.read.host, port: read.port }).then(
+    await readAhead({ host: options.read.host, port: read.port }, { warm }).then(
       () => logger.debug('read ahead'),
       (error: unknown) => logger.debug({ err: error }, 'the first reads will take longer'),
     );

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { parseRead } from '../../src/shard/reads/call.ts';
-import { createReader, type Reader } from '../../src/shard/reads/reader.ts';
+import { createReader, type Reader, type ReaderDeps } from '../../src/shard/reads/reader.ts';
 import { type Database, openDatabase } from '../../src/shard/store/database.ts';
 import type { ShardReadName, ShardReadRequest } from '../../src/shared/read/contract.ts';
 import { createHash } from '../../src/shared/topology/hash.ts';
@@ -23,6 +23,13 @@ export interface ReadTestShard {
 export async function openReaders(count: number): Promise<readonly ReadTestShard[]> {
   return Promise.all(Array.from({ length: count }, () => openReader()));
 }
+
+/** Of which nothing is known, so that the database is asked. */
+export const NO_WRITER: ReaderDeps['writer'] = {
+  position: () => undefined,
+  onCommit: () => undefined,
+  onDeletion: () => undefined,
+};
 
 const MIB = 1024 * 1024;
 
@@ -47,7 +54,8 @@ export async function openReader(options: ReaderOptions = {}): Promise<ReadTestS
   const connection = await database.connect();
   const caps = { maxRows: 1_000_000, maxBytes: 1024 ** 3 };
   const hash = await createHash();
-  let reader = createReader({ database, hash, caps });
+  const deps = { database, hash, caps, writer: NO_WRITER, indexBytes: 16 * MIB };
+  let reader = createReader(deps);
   return {
     database,
     connection,
@@ -55,7 +63,7 @@ export async function openReader(options: ReaderOptions = {}): Promise<ReadTestS
       return reader;
     },
     forget() {
-      reader = createReader({ database, hash, caps });
+      reader = createReader(deps);
     },
     async read(name, request) {
       const call = parseRead(name, request);

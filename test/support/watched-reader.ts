@@ -1,11 +1,14 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { parseRead } from '../../src/shard/reads/call.ts';
-import { createReader, type Reader } from '../../src/shard/reads/reader.ts';
+import { createReader, type Reader, type ReaderDeps } from '../../src/shard/reads/reader.ts';
 import type { ShardReadName, ShardReadRequest } from '../../src/shared/read/contract.ts';
 import { createHash } from '../../src/shared/topology/hash.ts';
+import { NO_WRITER } from './read-shards.ts';
 import type { TestStore } from './shard-store.ts';
 
-/** A reader of a store that shows what it asks of DuckDB. */
+const INDEX_BYTES = 16 * 1024 * 1024;
+
+/** A reader of a store, and of its writer when that is given, that shows what it asks of DuckDB. */
 export interface WatchedReader {
   readonly reader: Reader;
   /** The statements so far. */
@@ -17,12 +20,18 @@ export interface WatchedReader {
 }
 
 export async function watchedReader(
-  { database }: Pick<TestStore, 'database'>,
+  { database, writer = NO_WRITER }: Pick<TestStore, 'database'> & { readonly writer?: ReaderDeps['writer'] },
   { maxRows = 1000 } = {},
 ): Promise<WatchedReader> {
   const connect = async () => watch(await database.connect());
   const caps = { maxRows, maxBytes: maxRows * 1000 };
-  const reader = createReader({ database: { ...database, connect }, hash: await createHash(), caps });
+  const reader = createReader({
+    database: { ...database, connect },
+    hash: await createHash(),
+    caps,
+    writer,
+    indexBytes: INDEX_BYTES,
+  });
   const watched: WatchedReader = {
     reader,
     asked: [],

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
+import { aborted } from 'node:util';
 import {
   MAX_BYTES_HEADER,
   readPath,
@@ -14,6 +15,12 @@ interface ReadDoor {
   readonly port: number;
 }
 
+interface ReadAheadOptions {
+  /** Settles when the warm-up is over, which `services` would wait for. */
+  readonly warm: Promise<void>;
+  readonly mostMs?: number;
+}
+
 /** As many as a page that people look at has. */
 const PAGE_ROWS = 100;
 /** Rows may be large. */
@@ -24,10 +31,10 @@ const MOST_MS = 1000;
 /**
  * Asks a shard's read API for what is asked for most, as its callers do, and leaves the answers: until then no code of
  * it is compiled, and DuckDB has read little of its tables. The first trace after a start took four times as long as
- * those that followed. `services` comes last, as it waits until what it goes on from is counted.
- * @throws when an answer does not come in time, or is none
+ * those that followed.
+ * @throws when an answer is none, or when an answer or the warm-up does not come in time
  */
-export async function readAhead(door: ReadDoor, mostMs = MOST_MS): Promise<void> {
+export async function readAhead(door: ReadDoor, { warm, mostMs = MOST_MS }: ReadAheadOptions): Promise<void> {
   const signal = AbortSignal.timeout(mostMs);
   const [newest] = await rows(door, 'spans', { limit: PAGE_ROWS }, signal);
   if (newest !== undefined) {
@@ -35,6 +42,8 @@ export async function readAhead(door: ReadDoor, mostMs = MOST_MS): Promise<void>
     await rows(door, 'trace', { traceId }, signal);
   }
   await rows(door, 'logs', { limit: PAGE_ROWS }, signal);
+  await Promise.race([warm, aborted(signal, door)]);
+  signal.throwIfAborted();
   await rows(door, 'services', {}, signal);
 }
 

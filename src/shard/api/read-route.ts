@@ -44,7 +44,7 @@ async function answer(
   const maxBytes = maxBytesOf(request);
   if (typeof maxBytes === 'object') return sendError(response, maxBytes);
 
-  // A turn lasts until the answer is sent: it is held in memory as long.
+  // A turn lasts until the answer is sent, or is as good as sent: it is held in memory as long.
   const gone = callerGone(response);
   const isDone = await turns.run(async () => {
     await sendRead(reader, { call: { ...call.value, maxBytes }, gone, response, stallMs });
@@ -76,7 +76,12 @@ async function sendRead(reader: Reader, { call, gone, response, stallMs }: ReadE
   }
   dropWhenStalled(response, stallMs);
   response.writeHead(200, { 'content-type': 'application/x-ndjson', [AS_OF_HEADER]: String(answer.asOf) });
-  await pipeline(Readable.from(pieces(answer.lines)), response);
+  const rest = pieces(answer.lines);
+  const first = rest.next().value ?? '';
+  // Most answers are one piece; a stream of it takes turns of its own.
+  if (first.length < WRITE_CHARS) return void response.end(first);
+  response.write(first);
+  await pipeline(Readable.from(rest), response);
 }
 
 function* pieces(lines: Iterable<string>): Generator<string> {

@@ -6,8 +6,8 @@ export interface Route {
   /** Of the path below `/internal/v1/`; its first group, if it has one, is the exchange's `name`. */
   readonly path: RegExp;
   /**
-   * Answers; resolves when the response has ended. May throw: the caller is answered 500, or, when the response has
-   * begun, cut off.
+   * Answers; resolves when the response has ended, or its little rest was handed over. May throw: the caller is answered
+   * 500, or, when the response has begun, cut off.
    */
   handle(exchange: Exchange): Promise<void>;
 }

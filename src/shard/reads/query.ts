@@ -1,4 +1,9 @@
-import type { DuckDBConnection, DuckDBMaterializedResult, DuckDBValue } from '@duckdb/node-api';
+import type {
+  DuckDBConnection,
+  DuckDBDataChunk,
+  DuckDBMaterializedResult,
+  DuckDBValue,
+} from '@duckdb/node-api';
 import type { Parameters } from './where.ts';
 
 /** The result of a query, whole: DuckDB's streams end on an error as they end on success, `run` rejects. */
@@ -8,20 +13,38 @@ export interface QueryRows {
   column(index: number): Iterable<DuckDBValue>;
 }
 
+/** As DuckDB has it: 2048 rows after the other at most. */
+interface QueryChunks extends QueryRows {
+  chunks(): Iterable<DuckDBDataChunk>;
+}
+
+const FEW_ROWS = 200;
+
 export async function query(
   connection: DuckDBConnection,
   sql: string,
   parameters?: Pick<Parameters, 'values' | 'types'>,
-): Promise<QueryRows> {
+): Promise<QueryChunks> {
   const result = await run(connection, sql, parameters);
+  function* taken() {
+    for (let index = 0; index < result.chunkCount; index++) yield result.getChunk(index);
+  }
+  // To take a chunk makes a copy, and of few rows column after column is looked at. Not for `rows`: a chunk keeps every
+  // text that it has given out, and few rows may be long.
+  let few: readonly DuckDBDataChunk[] | undefined;
+  const kept = () => {
+    if (result.rowCount > FEW_ROWS) return taken();
+    few ??= [...taken()];
+    return few;
+  };
   return {
     count: result.rowCount,
+    chunks: taken,
     *rows() {
-      for (let index = 0; index < result.chunkCount; index++) yield* result.getChunk(index).getRows();
+      for (const chunk of taken()) yield* chunk.getRows();
     },
     *column(column) {
-      for (let index = 0; index < result.chunkCount; index++)
-        yield* result.getChunk(index).getColumnValues(column);
+      for (const chunk of kept()) yield* chunk.getColumnValues(column);
     },
   };
 }

@@ -8,6 +8,7 @@ import type { KnownSources } from './known-sources.ts';
 import type { Landmarks } from './landmarks.ts';
 import type { ServiceTotals } from './service-totals.ts';
 import type { SlotsHeld } from './slots-held.ts';
+import type { TraceIndex } from './trace-index.ts';
 
 /** What a read works with. */
 export interface ReadContext {
@@ -27,6 +28,7 @@ export interface ReadContext {
   readonly durations: DurationSegments;
   readonly sources: KnownSources;
   readonly slotsHeld: SlotsHeld;
+  readonly traceIndex: TraceIndex;
 }
 
 /**

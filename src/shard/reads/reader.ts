@@ -2,8 +2,11 @@ import { aborted } from 'node:util';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { type ParsedShardRead, SHARD_READS, type ShardReadName } from '../../shared/read/contract.ts';
 import type { Hash } from '../../shared/topology/hash.ts';
+import type { Position } from '../store/commit.ts';
 import type { Database } from '../store/database.ts';
 import { keepInterrupting } from '../store/interrupt.ts';
+import type { TracesOfCommit } from '../store/trace-order.ts';
+import type { Writer } from '../store/writer.ts';
 import { createAnswerRoom } from './answer-room.ts';
 import { createAttributeValues } from './attribute-values.ts';
 import type { SnapshotCall } from './call.ts';
@@ -28,6 +31,7 @@ import { readSpanTotals } from './span-totals.ts';
 import { readSpans } from './spans.ts';
 import { readTrace } from './trace.ts';
 import { readTraceIds } from './trace-ids.ts';
+import { createTraceIndex } from './trace-index.ts';
 import { readTraceTerms } from './trace-terms.ts';
 import { isOverEverything } from './where.ts';
 
@@ -54,7 +58,9 @@ export interface Reader {
   read(call: SnapshotCall, signal: AbortSignal): Promise<ReadAnswer>;
   /** Counts what `services` and `spanTotals` go on from. Such reads wait for it: they would count the same beside it. */
   warmUp(signal: AbortSignal): Promise<void>;
-  /** Stores what they go on from, for the next start; see {@link ServiceTotals}. */
+  /** Learns where traces are, if that is not known already. */
+  learn(signal: AbortSignal): Promise<void>;
+  /** Stores what `services` and `spanTotals` go on from, for the next start; see {@link ServiceTotals}. */
   store(connection: DuckDBConnection): Promise<void>;
 }
 
@@ -67,43 +73,66 @@ export interface ReaderDeps {
   readonly database: Database;
   readonly hash: Hash;
   readonly caps: AnswerCaps;
+  /** Tells of what it has stored and deleted, and how far it has come. */
+  readonly writer: Pick<Writer, 'position' | 'onCommit' | 'onDeletion'>;
+  /** Memory for knowing where traces are. */
+  readonly indexBytes: number;
 }
 
 /** What reads leave for those that follow. */
-type Kept = Pick<ReadContext, 'serviceTotals' | 'attributeValues' | 'durations' | 'slotsHeld' | 'sources'>;
+type Kept = Pick<
+  ReadContext,
+  'serviceTotals' | 'attributeValues' | 'durations' | 'slotsHeld' | 'sources' | 'traceIndex'
+>;
 
-function createKept(): Kept {
+function createKept(indexBytes: number): Kept {
   return {
     serviceTotals: createServiceTotals(),
     attributeValues: createAttributeValues(),
     durations: createDurationSegments(),
     slotsHeld: createSlotsHeld(),
     sources: createKnownSources(),
+    traceIndex: createTraceIndex({ mostBytes: indexBytes }),
   };
 }
 
 export function createReader(deps: ReaderDeps): Reader {
   const { database } = deps;
-  let last = { openings: database.openings(), kept: createKept() };
+  const keep = () => ({ openings: database.openings(), kept: createKept(deps.indexBytes) });
+  let last = keep();
   /** Of the database as it is open now. */
   const keptNow = () => {
-    if (last.openings !== database.openings()) last = { openings: database.openings(), kept: createKept() };
+    if (last.openings !== database.openings()) last = keep();
     return last.kept;
   };
+  deps.writer.onCommit(({ commitNo, traces }) => keptNow().traceIndex.add(commitNo, traces));
+  deps.writer.onDeletion(position => {
+    const { traceIndex } = keptNow();
+    // It took a commit number, without which one would seem to be missing.
+    traceIndex.add(position.commitNo, NO_TRACES);
+    traceIndex.forget(position);
+  });
   let warming: Promise<unknown> = Promise.resolve();
-  const readOnce: Reader['read'] = async (call, signal) => {
+  async function connected<T>(
+    signal: AbortSignal,
+    work: (connection: DuckDBConnection, kept: Kept) => Promise<T>,
+  ): Promise<T> {
     const connection = await database.connect();
     try {
       const kept = keptNow();
-      return await interruptible(connection, signal, () => readAll(connection, call, { ...deps, kept }));
+      return await interruptible(connection, signal, () => work(connection, kept));
     } finally {
       connection.closeSync();
     }
-  };
+  }
   const read: Reader['read'] = async (call, signal) => {
     for (let attempt = 1; ; attempt++) {
+      // Where rows are deleted again and again, what the transaction sees is asked for in it.
+      const position = attempt === 1 ? deps.writer.position : () => undefined;
       try {
-        return await readOnce(call, signal);
+        return await connected(signal, (connection, kept) =>
+          readAll(connection, call, { ...deps, kept, position }),
+        );
       } catch (error) {
         if (!(error instanceof RowsMovedError) || attempt === MOST_ATTEMPTS) throw error;
       }
@@ -122,6 +151,9 @@ export function createReader(deps: ReaderDeps): Reader {
       warming = counted.catch(() => undefined);
       await counted;
     },
+    async learn(signal) {
+      if (keptNow().traceIndex.isBehind()) await connected(signal, fillTraceIndex);
+    },
     store: connection => keptNow().serviceTotals.store(connection),
   };
 }
@@ -131,6 +163,8 @@ function usesTotals({ name, request }: SnapshotCall['calls'][number]): boolean {
   return (name === 'services' || name === 'spanTotals') && isOverEverything(request);
 }
 
+const NO_TRACES: TracesOfCommit = { count: 0, keys: new Int32Array(), repeats: new Uint8Array() };
+
 /** Of a read that rows move under: what has been dropped once is not there to be dropped again. */
 const MOST_ATTEMPTS = 5;
 
@@ -139,14 +173,24 @@ const SERVICES: SnapshotCall = {
   calls: [{ name: 'services', request: SHARD_READS.services.parse({}) }],
 };
 
-/** Commit number and rows come from one transaction, so that they agree. */
+interface Reading extends Pick<ReaderDeps, 'hash' | 'caps'> {
+  readonly kept: Kept;
+  readonly position: () => Position | undefined;
+}
+
+async function fillTraceIndex(connection: DuckDBConnection, { traceIndex }: Kept): Promise<void> {
+  const snapshot = await beginSnapshot(connection, { asOf: undefined, calls: [] }, () => undefined);
+  if (snapshot.kind === 'taken') await traceIndex.learn({ connection, asOf: snapshot.asOf });
+}
+
+/** All rows come from one transaction, which has every row of the commit that they are read at. */
 async function readAll(
   connection: DuckDBConnection,
   call: SnapshotCall,
-  { hash, caps: ownCaps, kept }: ReaderDeps & { readonly kept: Kept },
+  { hash, caps: ownCaps, kept, position }: Reading,
 ): Promise<ReadAnswer> {
   const caps = capsFor(ownCaps, call.maxBytes);
-  const snapshot = await beginSnapshot(connection, call);
+  const snapshot = await beginSnapshot(connection, call, position);
   if (snapshot.kind === 'gone') return snapshot;
   const { asOf } = snapshot;
   const answers: Iterable<string>[] = [];

@@ -1,6 +1,8 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
+import type { Position } from '../store/commit.ts';
 import { isSnapshotGone, type RetainedTable } from '../store/floors.ts';
 import type { ReadCall, SnapshotCall } from './call.ts';
+import { RowsMovedError } from './landmarks.ts';
 import { query } from './query.ts';
 
 export type Snapshot =
@@ -9,16 +11,29 @@ export type Snapshot =
 
 /**
  * The commit to read at. One that a caller has from an earlier read is gone when rows that it showed have been deleted
- * since, as far as one of the calls could see them. Begins the transaction of the reads, which ends with the connection.
+ * since, as far as one of the calls could see them. Begins the transaction of the reads, or has their first statement
+ * begin it; it ends with the connection.
+ * @param position how far the writer has come; `undefined` when the last commit has to be asked for. That first
+ *   statement rejects with {@link RowsMovedError} when rows may have been deleted since
  */
 export async function beginSnapshot(
   connection: DuckDBConnection,
   { asOf, calls }: SnapshotCall,
+  position: () => Position | undefined,
 ): Promise<Snapshot> {
+  const at = asOf === undefined ? position() : undefined;
+  if (at !== undefined) {
+    beginWithFirst(connection, () => {
+      // What was deleted before the transaction began is missing although it belongs to the commit.
+      if (position()?.floorNo !== at.floorNo)
+        throw new RowsMovedError('rows may have been deleted meanwhile');
+    });
+    return { kind: 'taken', asOf: at.commitNo };
+  }
   // As `store.shard_state` has it. DuckDB knows the greatest value of a column, and takes longer to plan a view.
   const state = await query(
     connection,
-    'BEGIN TRANSACTION READ ONLY; SELECT coalesce(max(commit_no), 0)::UBIGINT FROM store.commits',
+    `${BEGIN}; SELECT coalesce(max(commit_no), 0)::UBIGINT FROM store.commits`,
   );
   const [row] = state.rows();
   const lastCommit = row?.[0] as bigint;
@@ -36,6 +51,31 @@ export async function beginSnapshot(
   }
   return { kind: 'taken', asOf };
 }
+
+/**
+ * Has the first statement begin the transaction: in one trip to another thread where it is run, in one more where it is
+ * prepared, as only one statement can be. Reads ask by `run` and `prepare` alone, one statement after the other.
+ * @param begun is called once it is settled what the transaction sees
+ */
+function beginWithFirst(connection: DuckDBConnection, begun: () => void): void {
+  const run = connection.run.bind(connection);
+  const prepare = connection.prepare.bind(connection);
+  connection.run = async (sql, ...parameters) => {
+    Object.assign(connection, { run, prepare });
+    const result = await run(`${BEGIN}; ${sql}`, ...parameters);
+    begun();
+    return result;
+  };
+  connection.prepare = async sql => {
+    Object.assign(connection, { run, prepare });
+    await run(BEGIN);
+    const prepared = await prepare(sql);
+    begun();
+    return prepared;
+  };
+}
+
+const BEGIN = 'BEGIN TRANSACTION READ ONLY';
 
 /** The time of the earliest records that can make a difference to an answer. */
 function seenFrom({ name, request }: ReadCall): bigint {

@@ -34,30 +34,24 @@ interface Suspects {
   readonly commitNos: ReadonlySet<bigint>;
 }
 
-async function storedAgain(
-  { connection, asOf, hash }: ReadContext,
-  spans: readonly FoundSpan[],
-): Promise<Suspects> {
+async function storedAgain(context: ReadContext, spans: readonly FoundSpan[]): Promise<Suspects> {
+  const { asOf, hash, traceIndex } = context;
   const keys = new Map<bigint, bigint>();
   let oldest = asOf;
   for (const { traceId, commitNo } of spans) {
     if (commitNo < oldest) oldest = commitNo;
     if (!keys.has(traceId)) keys.set(traceId, hash.hash64(Buffer.from(traceIdText(traceId), 'hex')));
   }
-  const parameters = createParameters();
-  const result = await query(
-    connection,
-    `SELECT trace_key, commit_no, repeats FROM store.trace_commits
-     WHERE commit_no BETWEEN ${oldest} AND ${asOf} AND trace_key IN ${parameters.unsignedNumbers([...keys.values()])}`,
-    parameters,
-  );
-  const commitsOf = Map.groupBy(result.rows() as Iterable<[bigint, bigint, boolean]>, ([key]) => key);
+  const commitsOf = await traceIndex.commitsOf(context, {
+    keys: [...new Set(keys.values())],
+    after: oldest - 1n,
+  });
   const commitNos = new Set<bigint>();
   const suspects = spans.filter(span => {
     const later = (commitsOf.get(keys.get(span.traceId) as bigint) ?? []).filter(
-      ([, commitNo, repeats]) => commitNo > span.commitNo || (commitNo === span.commitNo && repeats),
+      ({ commitNo, repeats }) => commitNo > span.commitNo || (commitNo === span.commitNo && repeats),
     );
-    for (const [, commitNo] of later) commitNos.add(commitNo);
+    for (const { commitNo } of later) commitNos.add(commitNo);
     return later.length > 0;
   });
   return { spans: suspects, commitNos };

@@ -110,11 +110,8 @@ async function manySpans(context: ReadContext, spans: string): Promise<QueryRows
 }
 
 /** The commits that stored spans of a trace, and perhaps some of another trace with the same hash. */
-async function commitsOf({ connection, hash, asOf }: ReadContext, traceId: string): Promise<bigint[]> {
-  const key = hash.hash64(Buffer.from(traceId, 'hex'));
-  const result = await query(
-    connection,
-    `SELECT commit_no FROM store.trace_commits WHERE trace_key = ${key}::UBIGINT AND commit_no <= ${asOf}`,
-  );
-  return [...new Set(result.column(0) as Iterable<bigint>)];
+async function commitsOf(context: ReadContext, traceId: string): Promise<readonly bigint[]> {
+  const key = context.hash.hash64(Buffer.from(traceId, 'hex'));
+  const commits = await context.traceIndex.commitsOf(context, { keys: [key] });
+  return commits.get(key)?.map(({ commitNo }) => commitNo) ?? [];
 }

@@ -17,30 +17,20 @@ export interface Traces {
 /** A longer list of commits is no help to DuckDB; the range they are in is. */
 const MAX_LISTED_COMMITS = 500;
 
-export async function locate(
-  { connection, hash, asOf }: ReadContext,
-  ids: readonly bigint[],
-): Promise<Traces> {
-  const parameters = createParameters();
+export async function locate(context: ReadContext, ids: readonly bigint[]): Promise<Traces> {
+  const { hash, traceIndex } = context;
   const keys = ids.map(id => hash.hash64(Buffer.from(traceIdText(id), 'hex')));
-  const result = await query(
-    connection,
-    `SELECT trace_key, commit_no, repeats FROM store.trace_commits
-     WHERE commit_no <= ${asOf} AND trace_key IN ${parameters.unsignedNumbers(keys)} ORDER BY commit_no`,
-    parameters,
-  );
+  const commitsOf = await traceIndex.commitsOf(context, { keys: [...new Set(keys)] });
   const commitNos = new Set<bigint>();
-  const seen = new Set<bigint>();
-  const seenAgain = new Set<bigint>();
-  for (const [key, commitNo, repeats] of result.rows() as Iterable<[bigint, bigint, boolean]>) {
-    commitNos.add(commitNo);
-    if (repeats || seen.has(key)) seenAgain.add(key);
-    seen.add(key);
-  }
+  for (const commits of commitsOf.values()) for (const { commitNo } of commits) commitNos.add(commitNo);
+  const perhapsResent = ids.filter((_, index) => {
+    const commits = commitsOf.get(keys[index] as bigint) ?? [];
+    return commits.length > 1 || commits.some(({ repeats }) => repeats);
+  });
   return {
     ids,
-    commits: inCommits([...commitNos]),
-    perhapsResent: new Set(ids.filter((_, index) => seenAgain.has(keys[index] as bigint))),
+    commits: inCommits([...BigUint64Array.from(commitNos).sort()]),
+    perhapsResent: new Set(perhapsResent),
   };
 }
 

@@ -6,7 +6,7 @@ import { appendPacked, type CommitColumn, placesOf } from './packed/append.ts';
 import type { PackedList } from './packed/list.ts';
 import { LOGS, METRICS, SPANS } from './packed/tables.ts';
 import type { CommentRecord, LogRecord, MetricRecord, Source, SpanRecord, SpanWord } from './tables.ts';
-import { orderByTrace, type TraceOrder } from './trace-order.ts';
+import { orderByTrace, type TracesOfCommit } from './trace-order.ts';
 import type { Vector } from './vector.ts';
 
 /** What a commit stores, and what it knows of it. */
@@ -23,18 +23,20 @@ export interface RowsOfCommit {
   readonly logWords: WordSet;
 }
 
-export async function appendRecords(appender: Appender, rows: RowsOfCommit): Promise<void> {
+/** The traces that have spans among the rows. */
+export async function appendRecords(appender: Appender, rows: RowsOfCommit): Promise<TracesOfCommit> {
   const { logs, metrics, sourceIds } = rows;
   const columns = [commitColumn(rows)];
-  await appendSpans(appender, rows);
+  const traces = await appendSpans(appender, rows);
   await appendPacked(appender, LOGS, { lists: logs, places: placesOf(logs), sourceIds, columns });
   await appendPacked(appender, METRICS, { lists: metrics, places: placesOf(metrics), sourceIds, columns });
   await appender.append(commentsTable(rows), rows.comments);
   await appender.append(spanWordsTable(rows), rows.spanWords);
   await appendWords(appender, rows.logWords, commitColumn(rows));
+  return traces;
 }
 
-async function appendSpans(appender: Appender, rows: RowsOfCommit): Promise<void> {
+async function appendSpans(appender: Appender, rows: RowsOfCommit): Promise<TracesOfCommit> {
   const { spans, sourceIds } = rows;
   const { arrivals, traces } = orderByTrace(spans);
   const came = placesOf(spans);
@@ -47,6 +49,7 @@ async function appendSpans(appender: Appender, rows: RowsOfCommit): Promise<void
   const columns = [commitColumn(rows), replacedColumn(rows, arrivals)];
   await appendPacked(appender, SPANS, { lists: spans, places, sourceIds, columns });
   await appendTraces(appender, traces, rows);
+  return traces;
 }
 
 function commitColumn({ commitNo }: Pick<RowsOfCommit, 'commitNo'>): CommitColumn {
@@ -71,11 +74,7 @@ function replacedColumn(rows: RowsOfCommit, arrivals: Int32Array): CommitColumn 
   };
 }
 
-async function appendTraces(
-  appender: Appender,
-  traces: TraceOrder['traces'],
-  rows: RowsOfCommit,
-): Promise<void> {
+async function appendTraces(appender: Appender, traces: TracesOfCommit, rows: RowsOfCommit): Promise<void> {
   const commit = commitColumn(rows);
   const shape = { table: 'trace_commits', widthsBytes: [8, commit.widthBytes, 1] };
   await appender.appendChunks(shape, traces.count, (vectors, range) => {

@@ -14,6 +14,7 @@ import { type Look, loadSeenIds, type SeenIds } from './seen-ids.ts';
 import { loadSources, type ResolvedSources, type Sources } from './sources.ts';
 import { storeBlobs } from './store-blobs.ts';
 import { type LogRecord, type MetricRecord, type Records, rowCount, type SpanRecord } from './tables.ts';
+import type { TracesOfCommit } from './trace-order.ts';
 
 /** A commit that stored something: its number, how many rows it added, and which. */
 export interface Commit {
@@ -23,6 +24,16 @@ export interface Commit {
   readonly metrics: number;
   /** The slices of each batch, repeats left out. */
   readonly batches: readonly (readonly Records[])[];
+  /** Of its spans. */
+  readonly traces: TracesOfCommit;
+}
+
+/** How far the data has come. */
+export interface Position {
+  /** The last commit. */
+  readonly commitNo: bigint;
+  /** The last one that retention has deleted. */
+  readonly floorNo: bigint;
 }
 
 export interface CommitResult {
@@ -50,8 +61,8 @@ export interface Store {
   readonly batchIds: SeenIds;
   readonly exportIds: SeenIds;
   readonly sources: Sources;
-  /** The number of the last commit; goes up with each. */
-  readonly last: { commitNo: bigint };
+  /** As of the last commit. */
+  position: Position;
   /** What every commit runs, planned once. */
   readonly begin: DuckDBPreparedStatement;
   commit(): Promise<void>;
@@ -77,14 +88,15 @@ export async function openStore(
     exportIds: await loadSeenIds(connection, 'export_ids'),
     sources: await loadSources(connection, before?.sources),
     begin: await connection.prepare('BEGIN'),
-    last: { commitNo: await lastCommitNo(connection) },
+    position: await positionOf(connection),
     commit: () => background.run(commit),
   };
 }
 
-export async function lastCommitNo(connection: DuckDBConnection): Promise<bigint> {
-  const result = await connection.runAndReadAll('SELECT last_commit FROM store.shard_state');
-  return result.getRows()[0]?.[0] as bigint;
+export async function positionOf(connection: DuckDBConnection): Promise<Position> {
+  const result = await connection.runAndReadAll('SELECT last_commit, floor_commit FROM store.shard_state');
+  const [[commitNo, floorNo]] = result.getRows() as [[bigint, bigint]];
+  return { commitNo, floorNo };
 }
 
 /**
@@ -109,7 +121,7 @@ export async function commitBatches(
   }
   for (const look of ids) look.commit();
   if (added !== undefined) {
-    store.last.commitNo = added.commit.commitNo;
+    store.position = { ...store.position, commitNo: added.commit.commitNo };
     added.sources.remember();
   }
   return { kind: 'committed', result };
@@ -183,9 +195,9 @@ async function addRecords(
   nowMs: number,
 ): Promise<Added | undefined> {
   if (slices.every(({ records }) => rowCount(records) === 0)) return undefined;
-  const { connection, appender, sources, last } = store;
+  const { connection, appender, sources, position } = store;
   const records = joined(slices);
-  const commitNo = last.commitNo + 1n;
+  const commitNo = position.commitNo + 1n;
   const { spans, logs, metrics } = records;
   const resolved = await sources.resolve(connection, sourcesOf(records));
   const replaced = spans.some(hasReplacing)
@@ -196,10 +208,10 @@ async function addRecords(
       )
     : new Set<never>();
   await storeBlobs(store, records.blobs, commitNo);
-  await appendRecords(appender, { ...records, commitNo, sourceIds: resolved.ids, replaced });
+  const traces = await appendRecords(appender, { ...records, commitNo, sourceIds: resolved.ids, replaced });
   const counts = { spans: countOf(spans), logs: countOf(logs), metrics: countOf(metrics) };
   await appender.append(COMMITS, [{ commitNo, nowMs, counts, records }]);
-  return { commit: { commitNo, ...counts }, sources: resolved };
+  return { commit: { commitNo, ...counts, traces }, sources: resolved };
 }
 
 function hasReplacing({ words, length, layout }: PackedList<SpanRecord>): boolean {

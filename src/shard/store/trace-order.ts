@@ -9,10 +9,11 @@ import type { SpanRecord } from './tables.ts';
 export interface TraceOrder {
   /** Of the spans as they are to be stored, which one it was of all as they came. */
   readonly arrivals: Int32Array;
-  readonly traces: Traces;
+  readonly traces: TracesOfCommit;
 }
 
-interface Traces {
+export interface TracesOfCommit {
+  /** The arrays may be longer. */
   readonly count: number;
   /** Low and high word of each one's key, in turn. */
   readonly keys: Int32Array;
@@ -75,10 +76,13 @@ class TraceGroups {
     this.#last[trace] = arrival;
   }
 
-  /** The number of the trace, the next one for a new key. */
+  /**
+   * The number of the trace, the next one for a new key. Looked for by the high word: the low bits say the slot, of
+   * which a shard among many has few.
+   */
   #find(low: number, high: number): number {
     const mask = this.#table.length - 1;
-    for (let place = low & mask; ; place = (place + 1) & mask) {
+    for (let place = high & mask; ; place = (place + 1) & mask) {
       const trace = (this.#table[place] as number) - 1;
       if (trace < 0) {
         this.#table[place] = this.#count + 1;

@@ -6,8 +6,9 @@ import {
   type Commit,
   type CommitResult,
   commitBatches,
-  lastCommitNo,
   openStore,
+  type Position,
+  positionOf,
   type Store,
 } from './commit.ts';
 import type { Database } from './database.ts';
@@ -40,6 +41,10 @@ export interface Writer extends Component {
   write(batch: RecordBatch): Promise<WriteOutcome>;
   /** Tells every commit that stored something, after it is durable and before its writes are answered. */
   onCommit(listener: (commit: Commit) => void): void;
+  /** Tells how far the data has come each time that the floor was moved, which takes a commit of its own. */
+  onDeletion(listener: (position: Position) => void): void;
+  /** How far the data has come; `undefined` while that is not known, or exclusive work runs, which may delete some. */
+  position(): Position | undefined;
   /** Why DuckDB gave the database up (a full disk, say), until rows are stored or a checkpoint is taken again. */
   fatalFailure(): string | undefined;
   /** Runs work on the data while no transaction does, after the one that runs; ingest waits for it. */
@@ -101,6 +106,9 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
   } = options;
   let store = await connectStore(database);
   const listeners: ((commit: Commit) => void)[] = [];
+  const deletionListeners: ((position: Position) => void)[] = [];
+  let isExclusive = false;
+  let isConnected = true;
   const waiting: Waiting[] = [];
   let running: Promise<void> | undefined;
   let isStopped = false;
@@ -172,7 +180,7 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
     if (result?.commit !== undefined) {
       if (connection === 'none') return { kind: 'unknown', reason };
       // Nobody else writes, so a commit of this number is this one.
-      if (store.last.commitNo >= result.commit.commitNo) return { kind: 'stored', ...result };
+      if (store.position.commitNo >= result.commit.commitNo) return { kind: 'stored', ...result };
     }
     if (isFreed && connection !== 'none') return commit(group);
     return { kind: 'failed', reason, isFatal: connection !== 'again' };
@@ -180,12 +188,14 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
 
   /** What there is now: a new connection, one to a reopened database because DuckDB had given it up, or none. */
   async function reconnect(cause: unknown): Promise<'again' | 'reopened' | 'none'> {
+    isConnected = false;
     try {
       // An open connection would keep the invalidated instance, and with it the file, open.
       store.connection.closeSync();
       const isReopened = await database.reopenIfInvalidated();
       if (isReopened) logger.warn('database reopened after a fatal error');
       store = await connectStore(database, store);
+      isConnected = true;
       if (isReopened) fatalFailure ??= firstLine(cause);
       return isReopened ? 'reopened' : 'again';
     } catch (error) {
@@ -206,17 +216,27 @@ export async function createWriter(options: WriterOptions): Promise<Writer> {
     onCommit(listener) {
       listeners.push(listener);
     },
+    onDeletion(listener) {
+      deletionListeners.push(listener);
+    },
+    position: () => (isConnected && !isExclusive ? store.position : undefined),
     fatalFailure: () => fatalFailure,
     exclusively: work =>
       enqueue(async () => {
+        isExclusive = true;
+        const { floorNo } = store.position;
         try {
           const { result, forgetsSources = false } = await work(store.connection);
           if (forgetsSources) store = await openStoreOf(database, store.connection, store);
-          else store.last.commitNo = await lastCommitNo(store.connection);
+          else store.position = await positionOf(store.connection);
           return result;
         } catch (error) {
           await reconnect(error);
           throw error;
+        } finally {
+          isExclusive = false;
+          if (store.position.floorNo !== floorNo)
+            for (const listener of deletionListeners) listener(store.position);
         }
       }),
     recover: ({ withCheckpoint }) =>

@@ -239,7 +239,9 @@ export const configSchema = z.strictObject({
     .strictObject({
       otlp: listener(4318, "shard's OTLP door"),
       read: listener(7800, "shard's read API"),
-      memoryLimit: size('1GiB').describe('Memory DuckDB may use.'),
+      memoryLimit: size('1GiB').describe(
+        'Memory DuckDB may use. Up to a sixteenth of it comes on top, to know where traces are.',
+      ),
       threads: wholeNumber({ min: 1, max: 256, fallback: 2 }).describe('Threads DuckDB may use.'),
       maxConcurrentReads: wholeNumber({ min: 1, max: 64, fallback: 8 }).describe(
         'Reads that run at once; the others wait their turn.',

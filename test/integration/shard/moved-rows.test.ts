@@ -4,6 +4,7 @@ import { createReader } from '../../../src/shard/reads/reader.ts';
 import { retentionStep } from '../../../src/shard/store/retention.ts';
 import type { ShardReadName } from '../../../src/shared/read/contract.ts';
 import { createHash } from '../../../src/shared/topology/hash.ts';
+import { NO_WRITER } from '../../support/read-shards.ts';
 import { DAY_MS, openTestStore, type TestStore } from '../../support/shard-store.ts';
 import { parseAnswer, type ReadAnswer } from '../../support/test-shard.ts';
 
@@ -79,10 +80,11 @@ async function answers(
     return connection;
   };
   const caps = { maxRows: 1_000_000, maxBytes: 1024 ** 3 };
+  const deps = { hash, caps, writer: NO_WRITER, indexBytes: 1024 ** 2 };
   const call = parseRead(name, request);
   if (call.kind === 'refused') throw new Error(call.message);
   const read = async (from: typeof database) => {
-    const answer = await createReader({ database: from, hash, caps }).read(
+    const answer = await createReader({ ...deps, database: from }).read(
       call.value,
       new AbortController().signal,
     );

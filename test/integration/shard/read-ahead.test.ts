@@ -39,6 +39,7 @@ async function startDoor(answer: (call: string) => { status?: number; text: stri
 }
 
 const TRAILER = '{"end":{}}\n';
+const warm = Promise.resolve();
 
 describe('reading ahead', () => {
   it('asks for the newest spans, the trace of the first of them, the newest logs and the services', async () => {
@@ -46,7 +47,7 @@ describe('reading ahead', () => {
     const { asked, port } = await startDoor(call => ({
       text: (call.startsWith('spans') ? spans.join('') : '') + TRAILER,
     }));
-    await readAhead({ host: HOST, port });
+    await readAhead({ host: HOST, port }, { warm });
     expect(asked).toEqual([
       'spans {"limit":100}',
       `trace {"traceId":"${'ab'.repeat(16)}"}`,
@@ -57,8 +58,15 @@ describe('reading ahead', () => {
 
   it('asks for no trace where there is none', async () => {
     const { asked, port } = await startDoor(() => ({ text: TRAILER }));
-    await readAhead({ host: HOST, port });
+    await readAhead({ host: HOST, port }, { warm });
     expect(asked.map(call => call.split(' ')[0])).toEqual(['spans', 'logs', 'services']);
+  });
+
+  it('waits until what reads go on from is known, though not for long', async () => {
+    const { asked, port } = await startDoor(() => ({ text: TRAILER }));
+    const never = new Promise<void>(() => undefined);
+    await expect(readAhead({ host: HOST, port }, { warm: never, mostMs: 300 })).rejects.toThrow(/time/i);
+    expect(asked.map(call => call.split(' ')[0])).toEqual(['spans', 'logs']);
   });
 
   it('is done by a shard that starts, before it is ready', async () => {
@@ -74,8 +82,10 @@ describe('reading ahead', () => {
     const { port } = await startDoor(call =>
       call.startsWith('spans') ? { text: TRAILER } : { status: 503, text: 'down' },
     );
-    await expect(readAhead({ host: HOST, port })).rejects.toThrow('logs was answered 503: down');
+    await expect(readAhead({ host: HOST, port }, { warm })).rejects.toThrow('logs was answered 503: down');
     const silent = await startDoor(() => 'never');
-    await expect(readAhead({ host: HOST, port: silent.port }, 50)).rejects.toThrow(/abort/i);
+    await expect(readAhead({ host: HOST, port: silent.port }, { warm, mostMs: 50 })).rejects.toThrow(
+      /abort/i,
+    );
   });
 });

@@ -10,7 +10,7 @@ import { MAX_BYTES_HEADER, readPath, type ShardReadRequest } from '../../../src/
 import { createHash } from '../../../src/shared/topology/hash.ts';
 import { createTurns } from '../../../src/shared/turns.ts';
 import { tracesOf } from '../../support/otlp-samples.ts';
-import { openReaders, type ReadTestShard } from '../../support/read-shards.ts';
+import { NO_WRITER, openReaders, type ReadTestShard } from '../../support/read-shards.ts';
 import { postRead, startTestShard, type TestShard } from '../../support/test-shard.ts';
 
 const SPANS = Array.from({ length: 6 }, (_, index) => ({
@@ -120,7 +120,13 @@ describe('rows that are long', () => {
     'are not all read when an answer cannot have them: %s',
     async name => {
       const caps = { maxRows: 1_000_000, maxBytes: 5_000_000 };
-      const reader = createReader({ ...shard, hash: await createHash(), caps });
+      const reader = createReader({
+        database: shard.database,
+        hash: await createHash(),
+        caps,
+        writer: NO_WRITER,
+        indexBytes: 1024 ** 2,
+      });
       const call = parseRead(name, { limit: 1_000_000 });
       if (call.kind === 'refused') throw new Error(call.message);
       const answer = await reader.read(call.value, new AbortController().signal);

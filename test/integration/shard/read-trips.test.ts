@@ -8,7 +8,10 @@ let watched: WatchedReader;
 beforeAll(async () => {
   store = await openTestStore();
   await store.store({ spans: [spanRecord(1, 1), spanRecord(1, 2), spanRecord(2, 1)] });
+  // Reads that come into its work are read again.
+  await store.maintenance.stop();
   watched = await watchedReader(store);
+  await watched.reader.learn(new AbortController().signal);
   // What rows name besides is known then.
   await watched.read('spans', { limit: 3 });
 });
@@ -23,26 +26,26 @@ async function trips<N extends ShardReadName>(name: N, request: ShardReadRequest
 
 describe('a read takes few trips to the database, each of which waits for its turn beside ingest:', () => {
   it('a trace', async () => {
-    // The commit, the trace's commits, its spans.
-    expect(await trips('trace', { traceId: '1'.padStart(32, '0') })).toEqual([3, 3]);
+    // Its spans.
+    expect(await trips('trace', { traceId: '1'.padStart(32, '0') })).toEqual([1, 3]);
   });
 
   it('the newest spans of a service', async () => {
-    // The commit, how far back, the keys, their traces' commits, the spans, whether they moved.
-    expect(await trips('spans', { service: 'shop', limit: 3 })).toEqual([8, 4]);
+    // How far back, the keys, the spans, whether they moved.
+    expect(await trips('spans', { service: 'shop', limit: 3 })).toEqual([6, 4]);
   });
 
   it('spans of which there are none', async () => {
-    // The commit, how far back, the keys.
-    expect(await trips('spans', { attributes: [['a', 'b']], limit: 3 })).toEqual([4, 1]);
+    // How far back, the keys.
+    expect(await trips('spans', { attributes: [['a', 'b']], limit: 3 })).toEqual([3, 1]);
   });
 
   it('services, as they are after another commit', async () => {
     await watched.read('services', {});
     await store.store({ spans: [spanRecord(3, 1)] });
-    // The commit, what came since, traces that go on, the count.
-    expect(await trips('services', {})).toEqual([4, 2]);
-    // The commit, what came since.
-    expect(await trips('services', {})).toEqual([2, 2]);
+    // What came since, traces that go on, the count.
+    expect(await trips('services', {})).toEqual([3, 2]);
+    // What came since.
+    expect(await trips('services', {})).toEqual([1, 2]);
   });
 });

@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { createShard } from '../../../src/shard/create-shard.ts';
+import { startWarmUp } from '../../../src/shard/reads/warm-up.ts';
 import { SHARD_READS } from '../../../src/shared/read/contract.ts';
+import { createTurns } from '../../../src/shared/turns.ts';
 import { logMessages } from '../../support/log-messages.ts';
 import { tracesOf } from '../../support/otlp-samples.ts';
 import { openTestStore, spanRecord, type TestStore } from '../../support/shard-store.ts';
@@ -140,5 +142,76 @@ describe('what services have', () => {
     messages.length = 0;
     await shard.restart();
     await expect.poll(() => messages).toContain('counted what the services have');
+  });
+});
+
+describe('where traces are', () => {
+  const TRACE = { traceId: '1'.padStart(32, '0') };
+  const lookups = (asked: readonly string[]) => asked.filter(sql => sql.includes('trace_commits')).length;
+
+  it('is not asked of the database when it was learned before', async () => {
+    store = await openTestStore();
+    await store.store({ spans: [spanRecord(1, 1), spanRecord(2, 1)] });
+    const { reader, asked, read } = await watchedReader(store);
+    await reader.learn(NEVER);
+    expect(lookups(asked.splice(0))).toBe(1);
+    await reader.learn(NEVER);
+    expect(asked).toEqual([]);
+    await store.store({ spans: [spanRecord(1, 2)] });
+    expect(await read('trace', TRACE)).toHaveLength(3);
+    expect(await read('spans', { limit: 10 })).toHaveLength(4);
+    expect(lookups(asked)).toBe(0);
+  });
+
+  it('is learned anew when the database was opened again, which may have lost a commit', async () => {
+    store = await openTestStore();
+    await store.store({ spans: [spanRecord(1, 1)] });
+    let openings = 1;
+    const database = { ...store.database, openings: () => openings };
+    const { reader, asked, read } = await watchedReader({ database, writer: store.writer });
+    await reader.learn(NEVER);
+    await store.store({ spans: [spanRecord(1, 2)] });
+    expect(await read('trace', TRACE)).toHaveLength(3);
+    const connection = await store.database.connect();
+    await connection.run('UPDATE store.trace_commits SET trace_key = 7 WHERE commit_no = 2');
+    connection.closeSync();
+    expect(await read('trace', TRACE)).toHaveLength(3);
+    openings = 2;
+    expect(await read('trace', TRACE)).toHaveLength(2);
+    await reader.learn(NEVER);
+    asked.length = 0;
+    expect(await read('trace', TRACE)).toHaveLength(2);
+    expect(lookups(asked)).toBe(0);
+  });
+
+  it('is learned by a shard that starts', async () => {
+    const { logger, messages } = logMessages();
+    shard = await startTestShard({ logger });
+    await expect.poll(() => messages).toContain('learned where traces are');
+  });
+
+  it('is asked of the database when it cannot be learned at the start, and tried again as long as it runs', async () => {
+    const { logger, messages } = logMessages();
+    let learned = 0;
+    const warmUp = startWarmUp({
+      reader: {
+        learn: () => {
+          learned++;
+          return learned === 1 ? Promise.reject(new Error('no memory')) : Promise.resolve();
+        },
+        warmUp: () => Promise.resolve(),
+        store: () => Promise.resolve(),
+      },
+      turns: createTurns({ running: 1, waiting: 1 }),
+      writer: { exclusively: async work => (await work(undefined as never)).result },
+      refusal: () => Promise.resolve(undefined),
+      logger,
+      learnEveryMs: 1,
+    });
+    await warmUp.done;
+    expect(learned).toBe(1);
+    await expect.poll(() => learned).toBeGreaterThan(2);
+    await warmUp.stop();
+    expect(messages).toEqual(['counted what the services have', 'where traces are is asked of the database']);
   });
 });

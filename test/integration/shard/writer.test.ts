@@ -184,7 +184,8 @@ describe('a COMMIT that fails', () => {
     const told: Commit[] = [];
     writer.onCommit(commit => told.push(commit));
     expect(await writer.write(anonymous())).toEqual({ kind: 'stored', commitNo: 1n });
-    expect(told).toMatchObject([{ commitNo: 1n, spans: 2 }]);
+    expect(told).toMatchObject([{ commitNo: 1n, spans: 2, traces: { count: 1 } }]);
+    expect(writer.position()).toEqual({ commitNo: 1n, floorNo: 0n });
     expect(writer.fatalFailure()).toContain('No space left');
     expect(await writer.write(batchOf('next', [SPAN]))).toEqual({ kind: 'stored', commitNo: 2n });
     expect(await count('store.spans')).toBe(3);
@@ -208,6 +209,7 @@ describe('a COMMIT that fails', () => {
         isDown ? Promise.reject(new Error('cannot open')) : Promise.resolve(true),
       );
       expect(await writer.write(batchOf('b1', [SPAN]))).toMatchObject({ kind: 'unknown' });
+      expect(writer.position()).toBeUndefined();
       expect(await writer.write(batchOf('b1', [SPAN]))).toMatchObject({ kind: 'failed' });
       expect(writer.fatalFailure()).toBe('cannot open');
       isDown = false;

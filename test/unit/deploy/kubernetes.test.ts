@@ -127,7 +127,7 @@ describe('deploy/k8s', () => {
     const limit = (part: Part) => bytesOf(container(part).resources.limits.memory);
     const workerBytes = 256 * 1024 ** 2 + 4 * ofIngest.maxBytesInFlight;
     expect(limit('ingest')).toBeGreaterThan(ofIngest.workers * workerBytes);
-    expect(limit('shard')).toBeGreaterThan(ofShard.memoryLimit + 512 * 1024 ** 2);
+    expect(limit('shard')).toBeGreaterThan(ofShard.memoryLimit * (1 + 1 / 16) + 512 * 1024 ** 2);
   });
 
   it('needs a Redis of twice the size of the queue: from 80 % of its memory on it takes nothing', () => {
