@@ -29,6 +29,9 @@ const WARM_UP_SPANS = 20_000;
 /** Exports of processes that are not collected into larger ones first, and how many come at once. */
 const SMALL_BATCHES = [40, 100];
 const SMALL_CONNECTIONS = 16;
+/** Of each kind: the 95th percentile of few says little. */
+const WARM_READS = 60;
+const READS_BESIDE_INGEST = 100;
 /** Sizes in spans at which growth is measured, besides the last one. */
 const GROWTH_AT = [500_000, 5_000_000];
 
@@ -149,7 +152,7 @@ type Times = Readonly<Record<string, ReadTimes>>;
 async function warmReads({ dataDir, quick }: Bench, holdings: Holdings): Promise<Times> {
   const shard = await startShardUnderTest({ dataDir });
   try {
-    return await timesOf(shard, { held: () => Promise.resolve(holdings), count: quick ? 10 : 40 });
+    return await timesOf(shard, { held: () => Promise.resolve(holdings), count: quick ? 10 : WARM_READS });
   } finally {
     await shard.stop();
   }
@@ -205,7 +208,7 @@ async function readsWhileIngesting({ dataDir, generator, quick }: Bench, rate: n
   });
   await sleep(1000);
   // The last hour is that of what has come so far: spans come hundreds of times faster than they are dated.
-  const times = await timesOf(shard, { count: quick ? 8 : 30 });
+  const times = await timesOf(shard, { count: quick ? 8 : READS_BESIDE_INGEST });
   const { records, seconds } = await enough();
   console.log(`while ingesting ${Math.round(records / seconds)} spans/s:`);
   await shard.stop();
