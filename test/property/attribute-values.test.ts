@@ -5,7 +5,7 @@ import { hasAttributes } from '../../src/shard/reads/attributes.ts';
 import { greater } from '../../src/shard/reads/bigints.ts';
 import type { AtCommit } from '../../src/shard/reads/service-counts.ts';
 import { createParameters } from '../../src/shard/reads/where.ts';
-import { type BareCommits, bareCommits } from '../support/bare-commits.ts';
+import { type BareCommits, bareCommits, beginAt, type Transaction } from '../support/bare-commits.ts';
 import { openReaders, type ReadTestShard } from '../support/read-shards.ts';
 
 let shard: ReadTestShard;
@@ -71,18 +71,6 @@ async function scanned(
   return result.getRows().map(([commitNo]) => commitNo as bigint);
 }
 
-interface Transaction extends AtCommit {
-  /** The last commit that retention had deleted when it began. */
-  readonly floor: number;
-}
-
-async function begin(commits: BareCommits): Promise<Transaction> {
-  const connection = await shard.database.connect();
-  // What it sees is settled by its first query.
-  await connection.run('BEGIN TRANSACTION READ ONLY; SELECT count(*) FROM store.commits');
-  return { connection, asOf: BigInt(commits.last), floor: commits.floor };
-}
-
 async function add(commits: BareCommits, spans: readonly { laterNs: number; attributes: object }[]) {
   await commits.add(
     spans.map(({ laterNs, attributes }) => ({
@@ -113,7 +101,7 @@ describe('the commits that an attribute is looked for in', () => {
                 break;
               case 'begin':
                 earlier?.connection.closeSync();
-                earlier = await begin(commits);
+                earlier = await beginAt(shard.database, commits);
                 break;
               case 'read': {
                 const now = { ...shard, asOf: BigInt(commits.last), floor: commits.floor };
@@ -204,7 +192,7 @@ describe('the commits that an attribute is looked for in', () => {
   it('are those that an older transaction sees, which is told no less', async () => {
     const commits = await commitEach('a', 'b', 'c', 'd');
     const values = createAttributeValues({ ...SIZES, mostSpans: 10 });
-    const old = await begin(commits);
+    const old = await beginAt(shard.database, commits);
     const inOld = async (k: string, fromNs?: string) =>
       (await values.commitsWith(old, { attributes: [['k', k]], fromNs }))?.map(({ upTo }) => Number(upTo));
     await commits.retain(2);
@@ -222,7 +210,7 @@ describe('the commits that an attribute is looked for in', () => {
     const values = createAttributeValues(SIZES);
     for (let times = 0; times < 2; times++) await ranges(values, 2, question('a'));
     await commits.add([{ startNs: 3, attributes: { k: 'e' } }]);
-    const old = await begin(commits);
+    const old = await beginAt(shard.database, commits);
     await commits.retain(0);
     await commits.add([{ startNs: 5, attributes: { k: 'x' } }]);
     expect(await ranges(values, 5, question('x'))).toEqual([[4, 5]]);

@@ -4,7 +4,7 @@ import { greater } from '../../src/shard/reads/bigints.ts';
 import type { AtCommit } from '../../src/shard/reads/service-counts.ts';
 import { createTraceIndex, type TraceIndex } from '../../src/shard/reads/trace-index.ts';
 import type { TracesOfCommit } from '../../src/shard/store/trace-order.ts';
-import { type BareCommits, bareCommits } from '../support/bare-commits.ts';
+import { type BareCommits, bareCommits, beginAt, type Transaction } from '../support/bare-commits.ts';
 import { openReaders, type ReadTestShard } from '../support/read-shards.ts';
 
 let shard: ReadTestShard;
@@ -84,18 +84,6 @@ async function found(index: TraceIndex, context: AtCommit, search: Search): Prom
   return byKey.flatMap(([key, all]) => all.map(({ commitNo }) => `${key} in ${commitNo}`));
 }
 
-interface Transaction extends AtCommit {
-  /** The last commit that retention had deleted when it began. */
-  readonly floor: number;
-}
-
-async function begin(commits: BareCommits): Promise<Transaction> {
-  const connection = await shard.database.connect();
-  // What it sees is settled by its first query.
-  await connection.run('BEGIN TRANSACTION READ ONLY; SELECT count(*) FROM store.commits');
-  return { connection, asOf: BigInt(commits.last), floor: commits.floor };
-}
-
 async function commit(commits: BareCommits, index: TraceIndex | undefined, ids: readonly number[]) {
   await commits.add(ids.map(traceId => ({ traceId })));
   index?.add(BigInt(commits.last), traces(ids));
@@ -130,11 +118,12 @@ describe('where traces are', () => {
               case 'begin':
                 await Promise.all(learning);
                 earlier?.connection.closeSync();
-                earlier = await begin(commits);
+                earlier = await beginAt(shard.database, commits);
                 break;
               case 'learn': {
-                const context = (each.isLate ? earlier : undefined) ?? (await begin(commits));
-                const learned = index.learn(context).finally(() => {
+                const context =
+                  (each.isLate ? earlier : undefined) ?? (await beginAt(shard.database, commits));
+                const learned = index.learn(context.connection).finally(() => {
                   if (context !== earlier) context.connection.closeSync();
                 });
                 learning.push(learned);
@@ -142,7 +131,7 @@ describe('where traces are', () => {
                 break;
               }
               case 'read': {
-                const now = await begin(commits);
+                const now = await beginAt(shard.database, commits);
                 const { connection, asOf: last, floor } = (each.isLate ? earlier : undefined) ?? now;
                 const context = { connection, asOf: greater(last - BigInt(each.commitsAgo), BigInt(floor)) };
                 const search = { keys: each.traceIds.map(BigInt), after: BigInt(each.afterCommits ?? 0) };
@@ -181,8 +170,7 @@ describe('where traces are', () => {
 
   const ROOMY = { mostBytes: 100_000, tableTraces: 2 };
 
-  const learn = (index: TraceIndex, asOf: number) =>
-    index.learn({ connection: shard.connection, asOf: BigInt(asOf) });
+  const learn = (index: TraceIndex) => index.learn(shard.connection);
 
   it('is not asked for once the older commits were learned', async () => {
     const commits = await bareCommits(shard.connection);
@@ -191,7 +179,7 @@ describe('where traces are', () => {
     const places = ['1 in 1', '1 in 3', '2 in 2'];
     expect(await asked(index, 3)).toEqual({ places, statements: 1 });
     expect(index.isBehind()).toBe(true);
-    await learn(index, 3);
+    await learn(index);
     expect(index.isBehind()).toBe(false);
     expect(await asked(index, 3)).toEqual({ places, statements: 0 });
     await commit(commits, index, [2, 3]);
@@ -202,7 +190,7 @@ describe('where traces are', () => {
   it('is asked for when it would be looked for in too many tables', async () => {
     const commits = await bareCommits(shard.connection);
     const index = createTraceIndex({ ...ROOMY, tableTraces: 1, mostLooks: 2 });
-    await learn(index, 0);
+    await learn(index);
     for (const id of [1, 2, 1]) await commit(commits, index, [id]);
     expect(await asked(index, 3, { keys: [1n] })).toEqual({ places: ['1 in 1', '1 in 3'], statements: 1 });
     expect(await asked(index, 3, { keys: [1n], after: 2n })).toEqual({ places: ['1 in 3'], statements: 0 });
@@ -225,7 +213,7 @@ describe('where traces are', () => {
         const context = { connection, asOf: BigInt(commits.last) };
         const search = { keys: keys.map(([key]) => key) };
         const stored = await index.commitsOf(context, search);
-        await index.learn(context);
+        await index.learn(connection);
         const learned = await index.commitsOf({ ...context, connection: undefined as never }, search);
         connection.closeSync();
         expect(learned).toEqual(stored);
@@ -259,18 +247,18 @@ describe('where traces are', () => {
     await commit(commits, index, [1]);
     const places = ['1 in 1', '1 in 3', '2 in 2'];
     expect(await asked(index, 3)).toEqual({ places, statements: 1 });
-    await learn(index, 3);
+    await learn(index);
     expect(await asked(index, 3)).toEqual({ places, statements: 0 });
   });
 
   it('is not taken from a transaction that does not see all of the older commits', async () => {
     const commits = await bareCommits(shard.connection);
     await commit(commits, undefined, [1]);
-    const old = await begin(commits);
+    const old = await beginAt(shard.database, commits);
     await commit(commits, undefined, [2]);
     const index = createTraceIndex(ROOMY);
     await commit(commits, index, [1]);
-    await index.learn(old);
+    await index.learn(old.connection);
     old.connection.closeSync();
     expect((await asked(index, 3)).places).toEqual(['1 in 1', '1 in 3', '2 in 2']);
   });
@@ -280,14 +268,14 @@ describe('where traces are', () => {
     for (const id of [1, 2, 1]) await commit(commits, undefined, [id]);
     const index = createTraceIndex(ROOMY);
     await commit(commits, index, [2]);
-    const now = await begin(commits);
+    const now = await beginAt(shard.database, commits);
     const run = now.connection.run.bind(now.connection);
     now.connection.run = sql => {
       // Of commit 5 it is not told.
       if (sql.includes('trace_commits')) index.add(6n, traces([2]));
       return run(sql);
     };
-    await index.learn(now);
+    await index.learn(now.connection);
     now.connection.closeSync();
     for (const id of [1, 2]) await commit(commits, undefined, [id]);
     const places = ['1 in 1', '1 in 3', '1 in 5', '2 in 2', '2 in 4', '2 in 6'];
@@ -298,7 +286,7 @@ describe('where traces are', () => {
     const commits = await bareCommits(shard.connection);
     for (const id of [1, 2, 1]) await commit(commits, undefined, [id]);
     const index = createTraceIndex(ROOMY);
-    await learn(index, 3);
+    await learn(index);
     index.add(3n, traces([1]));
     expect(await asked(index, 3)).toEqual({ places: ['1 in 1', '1 in 3', '2 in 2'], statements: 0 });
   });

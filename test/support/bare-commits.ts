@@ -1,4 +1,6 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
+import type { AtCommit } from '../../src/shard/reads/service-counts.ts';
+import type { Database } from '../../src/shard/store/database.ts';
 
 /** A span of which only this matters. */
 export interface BareSpan {
@@ -79,4 +81,20 @@ export async function bareCommits(connection: DuckDBConnection): Promise<BareCom
       );
     },
   };
+}
+
+export interface Transaction extends AtCommit {
+  /** The last commit that retention had deleted when it began. */
+  readonly floor: number;
+}
+
+/** A transaction at the last of the commits, which ends with its connection. */
+export async function beginAt(
+  database: Pick<Database, 'connect'>,
+  { last, floor }: Pick<BareCommits, 'last' | 'floor'>,
+): Promise<Transaction> {
+  const connection = await database.connect();
+  // What it sees is settled by its first query.
+  await connection.run('BEGIN TRANSACTION READ ONLY; SELECT count(*) FROM store.commits');
+  return { connection, asOf: BigInt(last), floor };
 }

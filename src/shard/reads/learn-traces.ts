@@ -1,9 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { DuckDBDataChunk } from '@duckdb/node-api';
+import type { DuckDBConnection, DuckDBDataChunk } from '@duckdb/node-api';
 import bindings from '@duckdb/node-bindings';
 import { greater } from './bigints.ts';
 import { query } from './query.ts';
-import { type AtCommit, type CommitRange, within } from './service-counts.ts';
+import { type CommitRange, within } from './service-counts.ts';
 import { TraceTable } from './trace-table.ts';
 
 /** What is learned together, unless one commit alone has more spans. */
@@ -18,20 +18,20 @@ const CHUNKS_A_TURN = 4;
 
 /** The traces of stored commits, from the last one back, a table of some commits after the other. */
 export async function* learnTraces(
-  context: AtCommit,
+  connection: DuckDBConnection,
   { after, upTo }: CommitRange,
   atOnce = AT_ONCE,
 ): AsyncGenerator<TraceTable> {
   for (let before = upTo; before > after; ) {
-    const range = { after: await cut(context, { after, upTo: before }, atOnce), upTo: before };
-    yield await tableOf(context, range);
+    const range = { after: await cut(connection, { after, upTo: before }, atOnce), upTo: before };
+    yield await tableOf(connection, range);
     before = range.after;
   }
 }
 
 /** The commit behind which the last ones of a range begin that are learned together. */
 async function cut(
-  { connection }: AtCommit,
+  connection: DuckDBConnection,
   { after, upTo }: CommitRange,
   { spans, commits }: AtOnce,
 ): Promise<bigint> {
@@ -47,7 +47,7 @@ async function cut(
   return behind;
 }
 
-async function tableOf({ connection }: AtCommit, range: CommitRange): Promise<TraceTable> {
+async function tableOf(connection: DuckDBConnection, range: CommitRange): Promise<TraceTable> {
   const stored = await query(
     connection,
     `SELECT trace_key, (commit_no - ${range.after})::UINTEGER, repeats FROM store.trace_commits WHERE ${within(range)}`,

@@ -6,6 +6,7 @@ import type { Position } from '../store/commit.ts';
 import type { Database } from '../store/database.ts';
 import { keepInterrupting } from '../store/interrupt.ts';
 import type { TracesOfCommit } from '../store/trace-order.ts';
+import { inTransaction } from '../store/transaction.ts';
 import type { Writer } from '../store/writer.ts';
 import { createAnswerRoom } from './answer-room.ts';
 import { createAttributeValues } from './attribute-values.ts';
@@ -152,7 +153,10 @@ export function createReader(deps: ReaderDeps): Reader {
       await counted;
     },
     async learn(signal) {
-      if (keptNow().traceIndex.isBehind()) await connected(signal, fillTraceIndex);
+      if (!keptNow().traceIndex.isBehind()) return;
+      await connected(signal, (connection, { traceIndex }) =>
+        inTransaction(connection, () => traceIndex.learn(connection)),
+      );
     },
     store: connection => keptNow().serviceTotals.store(connection),
   };
@@ -176,11 +180,6 @@ const SERVICES: SnapshotCall = {
 interface Reading extends Pick<ReaderDeps, 'hash' | 'caps'> {
   readonly kept: Kept;
   readonly position: () => Position | undefined;
-}
-
-async function fillTraceIndex(connection: DuckDBConnection, { traceIndex }: Kept): Promise<void> {
-  const snapshot = await beginSnapshot(connection, { asOf: undefined, calls: [] }, () => undefined);
-  if (snapshot.kind === 'taken') await traceIndex.learn({ connection, asOf: snapshot.asOf });
 }
 
 /** All rows come from one transaction, which has every row of the commit that they are read at. */

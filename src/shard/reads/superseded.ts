@@ -1,6 +1,6 @@
-import { traceIdText } from '../rows/ids.ts';
 import { query } from './query.ts';
 import type { ReadContext } from './read.ts';
+import { traceKeyOf } from './trace-key.ts';
 import { createParameters } from './where.ts';
 
 /** A span that a read found, and where. */
@@ -40,7 +40,7 @@ async function storedAgain(context: ReadContext, spans: readonly FoundSpan[]): P
   let oldest = asOf;
   for (const { traceId, commitNo } of spans) {
     if (commitNo < oldest) oldest = commitNo;
-    if (!keys.has(traceId)) keys.set(traceId, hash.hash64(Buffer.from(traceIdText(traceId), 'hex')));
+    if (!keys.has(traceId)) keys.set(traceId, traceKeyOf(hash, traceId));
   }
   const commitsOf = await traceIndex.commitsOf(context, {
     keys: [...new Set(keys.values())],

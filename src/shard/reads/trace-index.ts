@@ -1,3 +1,4 @@
+import type { DuckDBConnection } from '@duckdb/node-api';
 import { type Position, positionOf } from '../store/commit.ts';
 import type { TracesOfCommit } from '../store/trace-order.ts';
 import { greater, lesser } from './bigints.ts';
@@ -33,8 +34,8 @@ export interface TraceIndex {
   commitsOf(context: AtCommit, search: TraceSearch): Promise<TraceCommits>;
   /** Whether older commits are left to learn, and there is memory for it. */
   isBehind(): boolean;
-  /** Learns what they have. */
-  learn(context: AtCommit): Promise<void>;
+  /** Learns what they have, in a transaction. */
+  learn(connection: DuckDBConnection): Promise<void>;
 }
 
 interface Options {
@@ -122,15 +123,16 @@ export function createTraceIndex({
     forget,
     isBehind,
 
-    async learn(context) {
+    async learn(connection) {
+      const position = await positionOf(connection);
       // What comes next goes on from there.
-      if (tables.length === 0) tables = [new TraceTable(context.asOf, tableTraces)];
-      forget(await positionOf(context.connection));
+      if (tables.length === 0) tables = [new TraceTable(position.commitNo, tableTraces)];
+      forget(position);
       const before = known()?.after ?? 0n;
       // A transaction that began earlier does not see all of what is older.
-      if (!isBehind() || context.asOf < before) return;
+      if (!isBehind() || position.commitNo < before) return;
       const older = { after: deletion.floorNo, upTo: before };
-      for await (const table of learnTraces(context, older, learnedAtOnce)) {
+      for await (const table of learnTraces(connection, older, learnedAtOnce)) {
         // What was forgotten meanwhile is missing before what is known.
         if (known()?.after !== table.upTo) return;
         tables = [table, ...tables];

@@ -7,6 +7,7 @@ import { linesOf, pickRows, type QueryRows, query } from './query.ts';
 import type { ReadContext } from './read.ts';
 import { placeOf } from './row-keys.ts';
 import { columnNames, type RowOrder } from './row-order.ts';
+import { traceKeyOf } from './trace-key.ts';
 import { traceIdOf } from './where.ts';
 import { answerRows, isComplete, MOST_ROWS_AT_ONCE, smallColumns, textBytes } from './wide-rows.ts';
 
@@ -17,7 +18,7 @@ export async function readTrace(
 ): Promise<Iterable<string>> {
   const traceId = traceIdOf(request.traceId);
   if (traceId === undefined) return [];
-  const commitNos = await commitsOf(context, request.traceId);
+  const commitNos = await commitsOf(context, traceId);
   if (commitNos.length === 0) return [];
   // Numbers as literals: DuckDB plans them faster than parameters, and skips what other commits stored.
   const ofTrace = `commit_no IN (${commitNos.join(', ')}) AND trace_id = ${traceId}::UHUGEINT`;
@@ -110,8 +111,8 @@ async function manySpans(context: ReadContext, spans: string): Promise<QueryRows
 }
 
 /** The commits that stored spans of a trace, and perhaps some of another trace with the same hash. */
-async function commitsOf(context: ReadContext, traceId: string): Promise<readonly bigint[]> {
-  const key = context.hash.hash64(Buffer.from(traceId, 'hex'));
+async function commitsOf(context: ReadContext, traceId: bigint): Promise<readonly bigint[]> {
+  const key = traceKeyOf(context.hash, traceId);
   const commits = await context.traceIndex.commitsOf(context, { keys: [key] });
   return commits.get(key)?.map(({ commitNo }) => commitNo) ?? [];
 }

@@ -1,8 +1,8 @@
 import { createTextMatch, type TextMatch, type TextQuery } from '../../shared/text/text-query.ts';
 import { query } from '../reads/query.ts';
 import type { ReadContext } from '../reads/read.ts';
+import { traceKeyOf } from '../reads/trace-key.ts';
 import { allOf, createParameters, type Parameters } from '../reads/where.ts';
-import { traceIdText } from '../rows/ids.ts';
 import { blobTexts } from './blob-texts.ts';
 
 /** Some traces and where they are. */
@@ -19,7 +19,7 @@ const MAX_LISTED_COMMITS = 500;
 
 export async function locate(context: ReadContext, ids: readonly bigint[]): Promise<Traces> {
   const { hash, traceIndex } = context;
-  const keys = ids.map(id => hash.hash64(Buffer.from(traceIdText(id), 'hex')));
+  const keys = ids.map(id => traceKeyOf(hash, id));
   const commitsOf = await traceIndex.commitsOf(context, { keys: [...new Set(keys)] });
   const commitNos = new Set<bigint>();
   for (const commits of commitsOf.values()) for (const { commitNo } of commits) commitNos.add(commitNo);

@@ -1,4 +1,5 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
+import { positionOf } from './commit.ts';
 import type { Database } from './database.ts';
 import { inTransaction } from './transaction.ts';
 import type { Writer } from './writer.ts';
@@ -32,13 +33,13 @@ async function findUnused(
   connection: DuckDBConnection,
 ): Promise<{ readonly ids: readonly number[]; readonly asOf: bigint }> {
   return inTransaction(connection, async () => {
-    const state = await connection.runAndReadAll('SELECT last_commit FROM store.shard_state');
+    const { commitNo } = await positionOf(connection);
     const unused = await connection.runAndReadAll(
       `SELECT id FROM store.sources WHERE id NOT IN (${sourcesWhere('true')}) LIMIT ${MAX_SWEPT}`,
     );
     return {
       ids: unused.getRows().map(([id]) => id as number),
-      asOf: state.getRows()[0]?.[0] as bigint,
+      asOf: commitNo,
     };
   });
 }

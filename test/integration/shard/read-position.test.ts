@@ -49,10 +49,10 @@ afterEach(async () => {
 });
 
 /** Deletes the first commit, in a commit of its own, which is the third. */
-function retain<T>(then: () => Promise<T>): Promise<T> {
+function retain<T = void>(then?: () => Promise<T>): Promise<T | undefined> {
   return store.writer.exclusively(async connection => {
     await retentionStep(connection, LIMITS, store.nowMs());
-    return { result: await then() };
+    return { result: await then?.() };
   });
 }
 
@@ -75,7 +75,7 @@ describe('the commit that a read is at', () => {
   it('has the rows that are shown, when some are deleted before the read gets to them', async () => {
     first = async () => {
       first = undefined;
-      await retain(() => Promise.resolve());
+      await retain();
     };
     expect(await spansAndCommit()).toEqual([1, '3']);
   });
@@ -87,7 +87,7 @@ describe('the commit that a read is at', () => {
   it('follows the writer at once', async () => {
     await watched.reader.learn(NEVER);
     expect(await spansAndCommit()).toEqual([2, '2']);
-    await retain(() => Promise.resolve());
+    await retain();
     expect(await spansAndCommit()).toEqual([1, '3']);
     await store.store({ spans: [spanRecord(1, 3)] });
     watched.asked.length = 0;
@@ -96,12 +96,12 @@ describe('the commit that a read is at', () => {
   });
 
   it('is another when rows are deleted before it is clear that the read sees them', async () => {
-    after = { way: 'run', work: () => retain(() => Promise.resolve()) };
+    after = { way: 'run', work: retain };
     expect(await spansAndCommit()).toEqual([1, '3']);
   });
 
   it('is another when the first statement is a prepared one, too', async () => {
-    after = { way: 'prepare', work: () => retain(() => Promise.resolve()) };
+    after = { way: 'prepare', work: retain };
     const lines = await watched.read('spanTotals', { service: 'shop', fromNs: '1' });
     expect(watched.asked[0]).toBe('BEGIN TRANSACTION READ ONLY');
     expect(parseAnswer(lines.join('')).trailer.asOf).toBe('3');
@@ -111,7 +111,7 @@ describe('the commit that a read is at', () => {
     const connection = await store.database.connect();
     await beginSnapshot(connection, { asOf: undefined, calls: [] }, store.writer.position);
     const prepared = await connection.prepare('SELECT count(*) FROM store.spans WHERE service = $1');
-    await retain(() => Promise.resolve());
+    await retain();
     await store.store({ spans: [spanRecord(1, 3), spanRecord(1, 4)] });
     prepared.bind(['shop']);
     expect((await prepared.runAndReadAll()).getRows()).toEqual([[2n]]);
@@ -132,7 +132,7 @@ describe('the commit that a read is at', () => {
   });
 
   it('is kept to when it is named, though some of its rows are deleted while it is read', async () => {
-    after = { way: 'run', work: () => retain(() => Promise.resolve()) };
+    after = { way: 'run', work: retain };
     const lines = await watched.read('trace', { traceId: TRACE, asOf: '2' });
     expect(parseAnswer(lines.join('')).trailer).toMatchObject({ rows: 2, asOf: '2' });
   });

@@ -11,6 +11,11 @@ let slots: SlotsHeld;
 const storeSlots = (...held: number[]) =>
   store.store({ spans: held.map(slot => spanRecord(slot, slot, { slot })) });
 
+const retain = () =>
+  store.writer.exclusively(async connection => ({
+    result: await retentionStep(connection, LIMITS, store.nowMs()),
+  }));
+
 beforeEach(async () => {
   store = await openTestStore();
   slots = createSlotsHeld();
@@ -60,9 +65,7 @@ it('slots of deleted spans are forgotten when most of what was seen is gone', as
   expect((await seenAt(3n)).slots).toEqual([1, 2, 3]);
   store.advance(40 * DAY_MS);
   await storeSlots(4);
-  await store.writer.exclusively(async connection => ({
-    result: await retentionStep(connection, LIMITS, store.nowMs()),
-  }));
+  await retain();
   await expect.poll(() => store.values('SELECT floor_commit::INTEGER FROM store.shard_state')).toEqual([3]);
   expect((await seenAt(4n)).slots).toEqual([4]);
 });
@@ -74,9 +77,7 @@ it('slots of spans that were deleted are held for a transaction that began befor
   await old.run('BEGIN TRANSACTION READ ONLY; SELECT count(*) FROM store.spans');
   store.advance(40 * DAY_MS);
   await storeSlots(3);
-  await store.writer.exclusively(async connection => ({
-    result: await retentionStep(connection, LIMITS, store.nowMs()),
-  }));
+  await retain();
   expect((await seenAt(4n)).slots).toEqual([3]);
   expect([...(await slots.at({ connection: old, asOf: 2n }))]).toEqual([1, 2]);
   old.closeSync();
